@@ -1,0 +1,79 @@
+/* Every bound of what is agreed upon, in one place, each with its reason. Lengths are bytes of UTF-8. */
+#ifndef CONSENSUS_MACHINE_LIMITS_H
+#define CONSENSUS_MACHINE_LIMITS_H
+
+/* One raft entry: many commands, yet small enough that a follower on a slow link acknowledges well within an election timeout. */
+#define LIMIT_ENTRY_SIZE_BYTES (4u << 20)
+#define LIMIT_ENTRY_COMMANDS 4096u
+/* One command: an event body at its limit, packed, with room for the fields around it. */
+#define LIMIT_COMMAND_SIZE_BYTES (600u << 10)
+
+/* PagerDuty's published field limits. */
+#define LIMIT_EVENT_BODY_SIZE_BYTES (512u << 10)
+#define LIMIT_SUMMARY_SIZE_BYTES 4096u /* 1024 characters of up to four bytes */
+#define LIMIT_SUMMARY_CHARACTERS 1024u
+#define LIMIT_DEDUP_KEY_SIZE_BYTES 1020u /* 255 characters of up to four bytes */
+#define LIMIT_DEDUP_KEY_CHARACTERS 255u
+#define LIMIT_NAME_CHARACTERS 255u
+#define LIMIT_USER_NAME_CHARACTERS 100u
+#define LIMIT_DESCRIPTION_CHARACTERS 1024u
+#define LIMIT_ADDRESS_CHARACTERS 1024u
+#define LIMIT_NOTE_CHARACTERS 25000u
+#define LIMIT_INCIDENT_BODY_CHARACTERS 25000u
+#define LIMIT_SOURCE_CHARACTERS 1024u
+#define ROUTING_KEY_CHARACTERS 32u
+
+/* Objects: a large company's, not a runaway script's. */
+#define LIMIT_USERS 20000u
+#define LIMIT_SERVICES 20000u
+#define LIMIT_ESCALATION_POLICIES 20000u
+#define LIMIT_TOKENS 10000u
+#define LIMIT_CONTACT_METHODS_PER_USER 20u
+#define LIMIT_NOTIFICATION_RULES_PER_USER 100u
+#define LIMIT_INTEGRATIONS_PER_SERVICE 200u
+#define LIMIT_LEVELS_PER_POLICY 20u
+#define LIMIT_TARGETS_PER_LEVEL 50u
+#define LIMIT_LOOPS_PER_POLICY 9u
+#define LIMIT_DELAY_MINUTES (7u * 24 * 60)
+#define LIMIT_ASSIGNEES_PER_INCIDENT 50u
+#define LIMIT_INCIDENTS_PER_UPDATE 250u /* PagerDuty's, for one PUT */
+#define LIMIT_OPEN_INCIDENTS 1000000u
+#define LIMIT_GUARDIANS 20u
+
+/* A flapping source must not fill the disk through one incident's timeline: beyond these, only counters move. */
+#define LIMIT_TRIGGER_LOG_ENTRIES_PER_INCIDENT 200u
+#define LIMIT_NOTES_PER_INCIDENT 2000u
+
+/* Deadlines handled by one pulse: bounds how long an entry takes to apply. */
+#define LIMIT_PULSE_DEADLINES 256u
+/* Notifications claimed by one command. */
+#define LIMIT_CLAIM_NOTIFICATIONS 256u
+/* Rows that one retention step deletes. */
+#define LIMIT_RETENTION_ROWS 200u
+
+/* Commands of one node that may be under way; apply remembers this many per node to drop repeats. */
+#define LIMIT_ORIGIN_WINDOW 8192u
+/* An Idempotency-Key is remembered this long, as Stripe's are. */
+#define IDEMPOTENCY_KEPT_MS (24ull * 3600 * 1000)
+
+/* Defaults of the paging rules; README.md of this folder has the table. Minutes are settings.minute_ms long. */
+#define DEFAULT_MINUTE_MS 60000u
+#define DEFAULT_LEVEL_DELAY_MINUTES 5u
+#define DEFAULT_NUM_LOOPS 3u
+#define DEFAULT_ACKNOWLEDGEMENT_TIMEOUT_S 1800u
+#define DEFAULT_CALL_FIRST_MINUTES 2u
+#define DEFAULT_CALL_SECOND_MINUTES 4u
+#define DEFAULT_RETENTION_DAYS 400u
+#define DEFAULT_PAYLOAD_RETENTION_DAYS 90u
+#define GUARDIANS_REPEAT_MINUTES 15u
+
+/* A notification is tried this often on one contact method before the next one is taken. */
+#define NOTIFICATION_FAILURES_MAX 4u
+/* From its proposal, a claim may start a request for this long (promise P3). */
+#define CLAIM_VALID_MS 3000u
+/* One attempt at a provider ends after this long. */
+#define ATTEMPT_DEADLINE_MS 10000u
+/* A claim whose receipt has not come by then is owed again: validity, attempt, and time for the receipt to be committed. */
+#define CLAIM_LAPSE_MS (CLAIM_VALID_MS + ATTEMPT_DEADLINE_MS + 7000u)
+
+#endif

@@ -1,0 +1,87 @@
+/*
+ * The port through which the machine reads and writes its state: ordered tables of keys and values.
+ *
+ * storage/ implements it over LMDB, tests over memory. A fault of the store itself (disk, map) is sticky there and never seen
+ * here: reads then find nothing, writes do nothing, and the caller of machine_apply throws the result away and stops the node.
+ */
+#ifndef CONSENSUS_MACHINE_STORE_H
+#define CONSENSUS_MACHINE_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "consensus/machine/span.h"
+
+/*
+ * Keys are made of big-endian 64-bit numbers, so that byte order is number order, and of hashes where the source is text of
+ * any length. Every value is a packed record of schema.proto unless another form is named.
+ */
+enum machine_table {
+    TABLE_META,                  /* one byte, enum machine_meta: Counters, Settings */
+    TABLE_ORIGIN,                /* node: OriginWindow */
+    TABLE_IDEMPOTENCY,           /* hash of actor and key: IdempotentReply */
+    TABLE_IDEMPOTENCY_BY_TIME,   /* time, hash: empty */
+    TABLE_TOKEN,                 /* id: Token */
+    TABLE_TOKEN_BY_HASH,         /* SHA-256: id */
+    TABLE_USER,                  /* id: User */
+    TABLE_USER_BY_EMAIL,         /* hash of the address in ASCII lower case: id */
+    TABLE_CONTACT_METHOD,        /* user, id: ContactMethod */
+    TABLE_NOTIFICATION_RULE,     /* user, id: NotificationRule */
+    TABLE_SERVICE,               /* id: Service */
+    TABLE_SERVICE_BY_NAME,       /* hash: id */
+    TABLE_INTEGRATION,           /* service, id: Integration */
+    TABLE_INTEGRATION_BY_KEY,    /* hash of the key: service, id (two numbers) */
+    TABLE_ESCALATION_POLICY,     /* id: EscalationPolicy */
+    TABLE_ESCALATION_POLICY_BY_NAME, /* hash: id */
+    TABLE_INCIDENT,              /* id: Incident */
+    TABLE_INCIDENT_BY_NUMBER,    /* number: id */
+    TABLE_INCIDENT_OPEN,         /* id: service (one number); triggered and acknowledged ones */
+    TABLE_INCIDENT_BY_KEY,       /* service, hash of incident_key: id; open ones with a key */
+    TABLE_INCIDENT_CLOSED,       /* resolved at, id: empty; what retention walks along */
+    TABLE_ALERT,                 /* incident, id: Alert */
+    TABLE_ALERT_OPEN,            /* integration, hash of dedup_key: incident, id (two numbers) */
+    TABLE_ALERT_PAYLOAD,         /* alert id: AlertPayload */
+    TABLE_LOG_ENTRY,             /* incident, id: LogEntry */
+    TABLE_DEADLINE,              /* due, kind (one byte), object, sub-object: Deadline */
+    TABLE_OUTBOX,                /* notification id: Notification; owed, claimed and waiting ones */
+    TABLE_NOTIFICATION,          /* incident, id: Notification; ended ones */
+    TABLE_COUNT
+};
+
+enum machine_meta { META_COUNTERS = 1, META_SETTINGS = 2 };
+
+/* The order of kinds is the order in which deadlines of one instant are handled: telling people comes first. */
+enum deadline_kind {
+    DEADLINE_NOTIFICATION_RULE = 1, /* object incident, sub-object a number of its own: a rule's delay is over */
+    DEADLINE_NOTIFICATION_RETRY,    /* object notification: next attempt, or a claim that lapsed without a receipt */
+    DEADLINE_ESCALATE,              /* object incident: the level's delay is over */
+    DEADLINE_ACKNOWLEDGEMENT,       /* object incident: the acknowledgement timed out */
+    DEADLINE_GUARDIANS,             /* object incident: tell the guardians again */
+    DEADLINE_AUTO_RESOLVE,          /* object incident */
+    DEADLINE_RETENTION              /* no object: let old incidents, payloads and idempotent replies go */
+};
+
+struct machine_store {
+    void *context;
+
+    /* True and *value when the key is there. The bytes stay valid until the next put or del. */
+    bool (*get)(void *context, enum machine_table table, struct span key, struct span *value);
+
+    /* The first row whose key is at or after `key`. Bytes as for get. */
+    bool (*seek)(void *context, enum machine_table table, struct span key, struct span *found_key, struct span *value);
+
+    /* The last row whose key is before `key`; an empty key means from the end. */
+    bool (*seek_before)(void *context, enum machine_table table, struct span key, struct span *found_key,
+                        struct span *value);
+
+    /* Keys have 1 to 511 bytes. The value is copied. */
+    void (*put)(void *context, enum machine_table table, struct span key, struct span value);
+
+    /* True when the row was there. */
+    bool (*del)(void *context, enum machine_table table, struct span key);
+
+    /* Number of rows. */
+    uint64_t (*count)(void *context, enum machine_table table);
+};
+
+#endif
