@@ -1,0 +1,83 @@
+# Tocsin. `make` builds, `make test` proves, `make demo` shows; README.md has the rest.
+#
+# SANITIZE=address,undefined or SANITIZE=thread builds the same targets with that instrumentation, in a directory of their own.
+
+SHELL := /bin/bash
+MAKEFLAGS += --no-builtin-rules
+
+SANITIZE ?=
+comma := ,
+BUILD := build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+# What the product links, and what only its unit tests link.
+LIBRARIES := libuv lmdb jansson libcurl libmicrohttpd libprotobuf-c gnutls nettle inih
+TEST_LIBRARIES := cmocka
+# The guards read fields of libraft's public structs: exactly this version, no other.
+RAFT_VERSION := 0.22.1
+
+CC ?= cc
+CFLAGS ?= -O2 -g
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings \
+            -Wcast-qual -Wformat=2 -Wundef -Wvla -Werror
+SANITIZE_FLAGS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer)
+PKG_CFLAGS = $(shell pkg-config --cflags $(LIBRARIES) raft)
+PKG_LIBS = $(shell pkg-config --libs $(LIBRARIES) raft)
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) -fstack-protector-strong $(SANITIZE_FLAGS) -pthread \
+             -I. -I$(BUILD)/generated $(PKG_CFLAGS)
+ALL_LDFLAGS = $(LDFLAGS) $(SANITIZE_FLAGS) -pthread
+
+FOLDERS := consensus/machine consensus storage notify notify/channels node node/api
+MAINS := node/tocsind.c node/tocsin.c
+SOURCES := $(filter-out $(MAINS),$(wildcard $(addsuffix /*.c,$(FOLDERS))))
+GENERATED := $(BUILD)/generated/consensus/machine/schema.pb-c
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(GENERATED).o
+LIBRARY := $(BUILD)/libtocsin.a
+PROGRAMS := $(patsubst node/%.c,$(BUILD)/%,$(wildcard $(MAINS)))
+
+# A unit test is one file with a main; test_*.c beside it share the support files of tests/support.
+SUPPORT := $(wildcard tests/support/*.c)
+TESTS := $(wildcard tests/unit/test_*.c tests/consensus/test_*.c)
+TEST_PROGRAMS := $(TESTS:%.c=$(BUILD)/%)
+BENCH_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
+
+.PHONY: build
+build: $(PROGRAMS)
+
+.PHONY: programs-for-tests
+programs-for-tests: $(PROGRAMS) $(TEST_PROGRAMS)
+
+include ops/deps.mk
+
+$(BUILD)/generated/%.pb-c.c $(BUILD)/generated/%.pb-c.h &: %.proto | deps-present
+	@mkdir -p $(BUILD)/generated
+	protoc-c --c_out=$(BUILD)/generated $<
+
+$(GENERATED).o: $(GENERATED).c
+	$(CC) $(filter-out -Wpedantic -Wcast-qual,$(ALL_CFLAGS)) -MMD -c $< -o $@
+
+$(BUILD)/%.o: %.c $(GENERATED).h | deps-present
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -c $< -o $@
+
+$(LIBRARY): $(OBJECTS)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/tocsind $(BUILD)/tocsin: $(BUILD)/%: $(BUILD)/node/%.o $(LIBRARY)
+	$(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) -o $@
+
+$(TEST_PROGRAMS): $(BUILD)/%: $(BUILD)/%.o $(SUPPORT:%.c=$(BUILD)/%.o) $(LIBRARY)
+	$(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) $(shell pkg-config --libs $(TEST_LIBRARIES)) -o $@
+
+$(BENCH_PROGRAMS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
+	$(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) -o $@
+
+.PHONY: clean
+clean:
+	rm -rf build build-*
+
+.SECONDARY:
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

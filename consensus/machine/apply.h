@@ -1,0 +1,78 @@
+/*
+ * Inside the machine: what the parts of machine_apply share while one entry is applied.
+ *
+ *     apply.c      decode, drop repeats, hand each command to its part, collect replies
+ *     people.c     users, contact methods, notification rules          catalog.c   services, integrations, escalation policies
+ *     access.c     tokens, settings                                   event.c     alerts from event sources
+ *     incident.c   requests about incidents                           escalation.c  levels, assignments, acknowledgement timeout
+ *     outbox.c     rules to notifications, claims, receipts           timeline.c  log entries
+ *     pulse.c      deadlines that are due                             retention.c  what may go
+ */
+#ifndef CONSENSUS_MACHINE_APPLY_H
+#define CONSENSUS_MACHINE_APPLY_H
+
+#include "consensus/machine/limits.h"
+#include "consensus/machine/machine.h"
+#include "consensus/machine/records.h"
+
+struct apply {
+    const struct machine_store *store;
+    ProtobufCAllocator *arena; /* freed as a whole after the entry */
+    struct machine_output *output;
+    uint64_t time_ms; /* of the entry */
+    uint64_t term, proposer, proposer_boot, proposed_boottime_ms;
+    Tocsin__Counters *counters; /* written back once, at the end of the entry */
+    Tocsin__Settings *settings; /* likewise when settings_changed */
+    bool settings_changed;
+    const Tocsin__Actor *actor; /* of the command at hand */
+};
+
+/* ---- apply.c */
+uint64_t apply_new_id(struct apply *);
+void *apply_alloc(struct apply *, size_t size_bytes); /* zeroed, from the arena */
+char *apply_printf(struct apply *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+char *apply_strdup(struct apply *, const char *text);
+/* Minutes of policies and rules, and seconds of services, in milliseconds of this cluster (settings.minute_ms). */
+uint64_t apply_minutes_ms(const struct apply *, uint32_t minutes);
+uint64_t apply_seconds_ms(const struct apply *, uint32_t seconds);
+/* Fills a reply that is not OK; the message is a printf format. */
+void reply_refuse(struct apply *, Tocsin__Reply *reply, Tocsin__Status status, Tocsin__Reason reason, const char *format,
+                  ...) __attribute__((format(printf, 5, 6)));
+/* Adds an id to a reply that is OK. */
+void reply_id(struct apply *, Tocsin__Reply *reply, uint64_t id);
+
+/* ---- each command, in the part that owns it: decide against the state of this moment, change it, fill the reply */
+void apply_user_put(struct apply *, const Tocsin__UserPut *, Tocsin__Reply *);
+void apply_user_delete(struct apply *, const Tocsin__UserDelete *, Tocsin__Reply *);
+void apply_contact_method_put(struct apply *, const Tocsin__ContactMethodPut *, Tocsin__Reply *);
+void apply_contact_method_delete(struct apply *, const Tocsin__ContactMethodDelete *, Tocsin__Reply *);
+void apply_notification_rule_put(struct apply *, const Tocsin__NotificationRulePut *, Tocsin__Reply *);
+void apply_notification_rule_delete(struct apply *, const Tocsin__NotificationRuleDelete *, Tocsin__Reply *);
+void apply_service_put(struct apply *, const Tocsin__ServicePut *, Tocsin__Reply *);
+void apply_service_delete(struct apply *, const Tocsin__ServiceDelete *, Tocsin__Reply *);
+void apply_integration_put(struct apply *, const Tocsin__IntegrationPut *, Tocsin__Reply *);
+void apply_integration_delete(struct apply *, const Tocsin__IntegrationDelete *, Tocsin__Reply *);
+void apply_escalation_policy_put(struct apply *, const Tocsin__EscalationPolicyPut *, Tocsin__Reply *);
+void apply_escalation_policy_delete(struct apply *, const Tocsin__EscalationPolicyDelete *, Tocsin__Reply *);
+void apply_token_put(struct apply *, const Tocsin__TokenPut *, Tocsin__Reply *);
+void apply_token_delete(struct apply *, const Tocsin__TokenDelete *, Tocsin__Reply *);
+void apply_settings_put(struct apply *, const Tocsin__SettingsPut *, Tocsin__Reply *);
+void apply_event(struct apply *, const Tocsin__Event *, Tocsin__Reply *);
+void apply_incident_create(struct apply *, const Tocsin__IncidentCreate *, Tocsin__Reply *);
+void apply_incident_update(struct apply *, const Tocsin__IncidentUpdate *, Tocsin__Reply *);
+void apply_note_create(struct apply *, const Tocsin__NoteCreate *, Tocsin__Reply *);
+void apply_pulse(struct apply *, const Tocsin__Pulse *, Tocsin__Reply *);
+void apply_claim(struct apply *, const Tocsin__Claim *, Tocsin__Reply *);
+void apply_receipt(struct apply *, const Tocsin__Receipt *, Tocsin__Reply *);
+
+/*
+ * ---- incidents.h (its own header, written with its parts) declares what event.c, incident.c, escalation.c, outbox.c, timeline.c,
+ * pulse.c and retention.c call of each other. Of the other parts they use only this file and records.h; people.c and catalog.c
+ * call back only these:
+ */
+
+/* A user goes away: whatever the outbox owes to this user is cancelled (WHY_USER_DELETED), and the user's open incidents that
+ * have no other assignee move on to the next level at once. */
+void incidents_user_deleted(struct apply *, uint64_t user_id);
+
+#endif

@@ -1,0 +1,66 @@
+/*
+ * The replicated state on disk: the machine's tables, in an LMDB environment of its own, with MDB_NOMETASYNC (never corrupt, may lose
+ * its last transaction after a power cut).
+ *
+ *     <dir>/state/data.mdb    one database per machine_table, and "position": applied index, its term, the raft configuration
+ *                             in force and its index; all written in the transaction that applied them
+ *
+ * Readers are short read transactions on any thread (MDB_NOTLS) and never block the writer.
+ */
+#ifndef STORAGE_STATE_STORE_H
+#define STORAGE_STATE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "consensus/machine/store.h"
+#include "storage/storage_error.h"
+
+struct state_store;
+
+/* Where the state stands in the log. */
+struct state_position {
+    uint64_t index, term;
+    uint64_t configuration_index;
+    uint8_t *configuration; /* encoded; owned by the holder, freed with state_position_close */
+    size_t configuration_size_bytes;
+};
+void state_position_close(struct state_position *position);
+
+/* Opens or creates `dir`/state. STORAGE_CORRUPT: the caller moves it away and fetches a snapshot. */
+enum storage_error state_store_open(const char *dir, size_t map_size_bytes, struct state_store **store,
+                                    struct storage_failure *failure);
+void state_store_close(struct state_store *store);
+
+/* Of the last committed transaction; index 0 for an empty state. */
+enum storage_error state_store_position(struct state_store *store, struct state_position *position,
+                                        struct storage_failure *failure);
+
+/* A short read transaction. `view` is a machine_store whose put and del must not be called. */
+struct state_reader {
+    struct machine_store view;
+    struct state_read_transaction *transaction;
+    uint64_t applied_index; /* of what it sees */
+};
+enum storage_error state_reader_begin(struct state_store *store, struct state_reader *reader,
+                                      struct storage_failure *failure);
+void state_reader_end(struct state_reader *reader);
+/* A store fault met while reading (find nothing, then ask). */
+enum storage_error state_reader_fault(const struct state_reader *reader, struct storage_failure *failure);
+
+/* The write side, for state_writer.c and tests: one open transaction at a time. */
+enum storage_error state_write_begin(struct state_store *store, struct machine_store *view,
+                                     struct storage_failure *failure);
+enum storage_error state_write_position(struct state_store *store, const struct state_position *position,
+                                        struct storage_failure *failure);
+enum storage_error state_write_commit(struct state_store *store, struct storage_failure *failure);
+void state_write_abort(struct state_store *store);
+/* A sticky fault of puts and dels since begin. */
+enum storage_error state_write_fault(struct state_store *store, struct storage_failure *failure);
+/* Makes everything committed so far durable (MDB_NOMETASYNC needs it). */
+enum storage_error state_store_sync(struct state_store *store, struct storage_failure *failure);
+
+uint64_t state_store_size_bytes(const struct state_store *store);
+
+#endif
