@@ -1,0 +1,78 @@
+/*
+ * A channel: one way of telling a person through one provider. One small file each: compose a request, judge an answer.
+ */
+#ifndef NOTIFY_CHANNEL_H
+#define NOTIFY_CHANNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "consensus/machine/schema.pb-c.h"
+#include "notify/settings.h"
+
+#define OUTGOING_HEADERS_MAX 8
+
+/* A request to a provider: HTTP, or SMTP when mail_to is not NULL. All strings are owned by it. */
+struct outgoing {
+    char *url;
+    char *headers[OUTGOING_HEADERS_MAX]; /* "Name: value" */
+    size_t headers_count;
+    char *body;
+    size_t body_size_bytes;
+    char *username, *password; /* HTTP basic, or SMTP AUTH; NULL for none */
+    char *mail_from, *mail_to;
+    bool require_tls; /* SMTP: refuse to go on in clear text */
+    uint32_t deadline_ms;
+};
+void outgoing_close(struct outgoing *outgoing);
+
+enum answer_kind {
+    ANSWER_RESPONSE,     /* the provider answered: status, headers, body */
+    ANSWER_NOT_SENT,     /* it failed before the request can have been taken: not resolved, refused, TLS */
+    ANSWER_NO_ANSWER     /* sent, wholly or in part, and then nothing until the deadline or a reset */
+};
+
+struct answer {
+    enum answer_kind kind;
+    unsigned status; /* HTTP, or the SMTP code */
+    int64_t retry_after_s; /* -1: none given */
+    const char *body;  /* at most ANSWER_BODY_SIZE_BYTES_MAX, NUL-terminated */
+    size_t body_size_bytes;
+    const char *error; /* in words, when it is no response */
+};
+#define ANSWER_BODY_SIZE_BYTES_MAX 16384
+
+struct verdict {
+    Tocsin__Outcome outcome;
+    int64_t retry_after_s;  /* -1: the dispatcher's back-off */
+    char detail[256];       /* for people: the provider's words, bounded, without secrets */
+    char provider_id[128];
+};
+
+struct channel {
+    Tocsin__Channel channel;
+    const char *provider;
+    /* NULL when this node can use it, else a sentence that says what is missing. */
+    const char *(*missing)(const struct notify_settings *settings);
+    /* False with a sentence when this notification cannot be put into a request. */
+    bool (*compose)(const struct notify_settings *settings, const Tocsin__Notification *notification,
+                    struct outgoing *outgoing, char *error, size_t error_size);
+    void (*judge)(const struct answer *answer, struct verdict *verdict);
+};
+
+/* The channel for a kind, NULL for an unknown one. */
+const struct channel *channel_for(Tocsin__Channel kind);
+/* All of them, ended by NULL: what /cluster lists. */
+const struct channel *const *channels_all(void);
+
+/* What a person reads, the same on every channel: number, title, service, why, "possibly repeated", how to answer.
+ * At most `size` bytes with NUL, cut at a character. */
+void message_short(const Tocsin__Notification *notification, char *out, size_t size);
+void message_subject(const Tocsin__Notification *notification, char *out, size_t size);
+void message_long(const Tocsin__Notification *notification, char *out, size_t size);
+
+/* The classes that every HTTP provider shares (connection errors, 5xx, 429, 401/403, other 4xx); a channel refines them. */
+void judge_http(const struct answer *answer, struct verdict *verdict);
+
+#endif
