@@ -1,0 +1,167 @@
+/*
+ * What HTTP handlers stand on: commands, current reads, JSON in and out, errors in the shape of their family.
+ *
+ *     handler ── api_submit(command) ──> leader ──> committed, applied ──> on_reply ──> (api_read ──> render) ──> http_respond
+ *
+ * The same code runs in the simulator: what differs comes through api_ports.
+ */
+#ifndef NODE_API_API_H
+#define NODE_API_API_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "consensus/machine/records.h"
+#include "consensus/machine/schema.pb-c.h"
+#include "consensus/machine/store.h"
+#include "node/http.h"
+
+enum submit_outcome {
+    SUBMIT_APPLIED,     /* the reply is there */
+    SUBMIT_UNAVAILABLE, /* no leader within the bound: certainly or possibly not applied; answered with 503 and Retry-After */
+    SUBMIT_OVERLOADED,  /* too much is waiting: not taken */
+    SUBMIT_STOPPED      /* this node's storage failed: it takes nothing any more */
+};
+
+typedef void (*api_on_reply)(struct http_request *request, const Tocsin__Reply *reply);
+/* `view` is read-only and valid during the call only. */
+typedef void (*api_on_read)(struct http_request *request, const struct machine_store *view);
+
+struct api_ports {
+    void *context;
+    /* Gives the command an origin, packs it, has it committed; the callback comes later, never from inside. `done` gets a reply only with
+     * SUBMIT_APPLIED. */
+    void (*submit)(void *context, Tocsin__Command *command,
+                   void (*done)(void *argument, enum submit_outcome outcome, const Tocsin__Reply *reply), void *argument);
+    /* Waits until the local state is current, then calls `done` inside a short read transaction; `stale` when there is no leader to ask.
+     * A NULL view: the node is stopped. May call back from inside. */
+    void (*read)(void *context, bool current, void (*done)(void *argument, const struct machine_store *view, bool stale),
+                 void *argument);
+    void (*random)(void *context, void *buffer, size_t size_bytes); /* for keys and tokens: cryptographic */
+    uint64_t (*wall_ms)(void *context);
+    /* The answers of /cluster, /healthz and /readyz as JSON; status by reference. */
+    json_t *(*cluster)(void *context);
+    json_t *(*health)(void *context, unsigned *status);
+    json_t *(*ready)(void *context, unsigned *status);
+};
+
+struct api {
+    struct api_ports ports;
+    const char *public_url; /* base of `self`; without a slash at its end */
+};
+
+/* Who asks. */
+struct principal {
+    uint64_t token_id;
+    uint64_t user_id; /* 0: an account-level token */
+    Tocsin__Role role;
+    Tocsin__Actor actor; /* name in the request's arena */
+};
+
+enum api_family { FAMILY_EVENTS, FAMILY_REST, FAMILY_OPERATOR };
+
+/* What a handler gets: the request's `state` points to it. */
+struct api_call {
+    struct api *api;
+    struct http_request *request;
+    const struct route *route;
+    struct principal principal; /* of authenticated routes */
+    json_t *body;               /* parsed and bounded, when the route has a JSON body; freed with the call */
+    Tocsin__Command *command;   /* under construction; packed by api_submit */
+    api_on_reply on_reply;
+    api_on_read on_read;
+    const char *parameters[4];  /* the {...} parts of the path in order */
+    uint64_t id;                /* handlers' own: the object at hand */
+    void *data;                 /* handlers' own, from the arena */
+};
+
+struct api_call *api_call_of(struct http_request *request);
+
+/* ---- router.c: finds the route, authenticates, parses the body, calls the handler, answers in the family's shape otherwise */
+
+struct route {
+    const char *method;
+    const char *pattern; /* "/users/{}/contact_methods/{}" */
+    void (*handler)(struct http_request *request);
+    enum api_family family;
+    unsigned flags; /* enum route_flag */
+};
+enum route_flag {
+    ROUTE_PUBLIC = 1,    /* no token */
+    ROUTE_JSON_BODY = 2, /* the body must be one JSON object */
+    ROUTE_ADMIN = 4      /* roles owner and admin only */
+};
+
+/* Takes the request over and answers it, now or later. */
+void api_handle(struct api *api, struct http_request *request);
+
+/* Each family of handlers is one table, ended by a row without a method. */
+extern const struct route routes_events[];
+extern const struct route routes_operator[];
+extern const struct route routes_people[];
+extern const struct route routes_catalog[];
+extern const struct route routes_incidents[];
+
+/* ---- for handlers */
+
+/* A command with this call's actor (and Idempotency-Key header), in the request's memory. */
+Tocsin__Command *api_command(struct http_request *request, Tocsin__Command__BodyCase body_case);
+/* Sends call->command. 503 and refusals of the path are answered here; on_reply hears replies of any status. */
+void api_submit(struct http_request *request, api_on_reply on_reply);
+/* A current read (marked stale by the header "Tocsin-Stale: true" when there is no leader). */
+void api_read(struct http_request *request, api_on_read on_read);
+
+void api_json(struct http_request *request, unsigned status, json_t *body); /* takes the reference */
+void api_no_content(struct http_request *request);
+/* An error in the shape of the route's family; `errors` may be NULL. Message formats are ours, never from outside. */
+void api_error(struct http_request *request, unsigned status, int code, const char *message, json_t *errors);
+/* The answer to a reply that is not OK, in PagerDuty REST's codes. */
+void api_refused(struct http_request *request, const Tocsin__Reply *reply);
+
+/* ---- ids and values as the outside sees them (values.c) */
+
+/* "P" and at least six digits of base 32 (0-9 A-Z without I L O U). `out` has 16 bytes. */
+void id_format(uint64_t id, char out[16]);
+/* 0 when the text is not an id. */
+uint64_t id_parse(const char *text);
+json_t *json_id(uint64_t id);
+/* Milliseconds as "2015-10-06T21:30:42Z"; null for 0. */
+json_t *json_time(uint64_t time_ms);
+/* Valid UTF-8, no NUL, at most so many characters. */
+bool text_fits(const char *text, size_t characters_max);
+
+/* Reading a JSON body field by field. Each adds a sentence to `errors` (PagerDuty's wording where known) and returns false when the value is there but
+ * wrong; absent (or null where allowed) leaves *out alone and returns true. */
+struct field_reader {
+    struct http_request *request;
+    json_t *object;
+    const char *prefix; /* for messages: "payload." or "" */
+    json_t *errors;     /* array, made at the first error */
+};
+bool field_string(struct field_reader *, const char *name, size_t characters_max, const char **out, bool *present);
+bool field_integer(struct field_reader *, const char *name, int64_t min, int64_t max, int64_t *out, bool *present);
+bool field_boolean(struct field_reader *, const char *name, bool *out, bool *present);
+bool field_object(struct field_reader *, const char *name, json_t **out);
+bool field_array(struct field_reader *, const char *name, size_t count_max, json_t **out);
+/* {"id": "P..."} under this name. */
+bool field_reference(struct field_reader *, const char *name, uint64_t *out, bool *present);
+void field_error(struct field_reader *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* True when no error was met; otherwise answers 400/2001 with the errors. */
+bool fields_finish(struct field_reader *);
+
+/* Pagination of PagerDuty REST: limit 25 (1 to 100), offset, total. False: already answered with 400. */
+struct page {
+    unsigned limit, offset;
+    bool want_total;
+    unsigned seen, taken; /* rows that matched so far, rows given out */
+    bool more;
+};
+bool page_parse(struct http_request *request, struct page *page);
+/* For each matching row: true when it belongs to the page. Sets more; after more is true and total is not wanted the walk may end (page_done). */
+bool page_take(struct page *page);
+bool page_done(const struct page *page);
+/* Adds limit, offset, more, total to the answer. */
+void page_finish(const struct page *page, json_t *answer);
+
+#endif
