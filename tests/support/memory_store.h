@@ -1,0 +1,34 @@
+/*
+ * The machine's store in memory, for tests: sorted arrays of rows.
+ *
+ * What a read hands out is a copy of its own that is overwritten and freed at the next write: a caller that keeps it longer than
+ * the contract allows (and would read garbage from the real store) is caught.
+ */
+#ifndef TESTS_SUPPORT_MEMORY_STORE_H
+#define TESTS_SUPPORT_MEMORY_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "consensus/machine/store.h"
+
+struct memory_store;
+
+struct memory_store *memory_store_new(void);
+void memory_store_free(struct memory_store *store);
+
+/* The store as the machine sees it; valid as long as the store. */
+struct machine_store memory_store_view(struct memory_store *store);
+
+/* 64 bits of hash over every table, key and value: equal for equal contents. */
+uint64_t memory_store_digest(const struct memory_store *store);
+
+/*
+ * True when both hold the same rows. Otherwise *table is the first table that differs (when `table` is not NULL).
+ */
+bool memory_store_equal(const struct memory_store *a, const struct memory_store *b, enum machine_table *table);
+
+/* A copy with a life of its own. */
+struct memory_store *memory_store_copy(const struct memory_store *store);
+
+#endif
