@@ -43,6 +43,8 @@ struct http_request {
     struct http_parameter query[HTTP_QUERY_PARAMETERS_MAX];
     unsigned query_count;
     struct span body;
+    char *body_owned;    /* the body when it goes with the request (free); NULL when it is somebody else's */
+    bool body_too_large; /* beyond HTTP_BODY_SIZE_BYTES_MAX: not kept, `body` is empty */
     /* Value of a request header, NULL when absent; names compare without case. */
     const char *(*header)(const struct http_request *request, const char *name);
 
@@ -62,6 +64,9 @@ struct http_request {
 
 /* A request outside any server, for tests and the simulator: target is path and query as on the request line. NULL when it breaks a bound or is malformed. */
 struct http_request *http_request_new(const char *method, const char *target, struct span body, struct http_sink sink);
+
+/* For a sink whose client went before the request was handed on; everybody else answers. */
+void http_request_free(struct http_request *request);
 
 void *http_alloc(struct http_request *request, size_t size_bytes); /* zeroed */
 char *http_strdup(struct http_request *request, const char *text);

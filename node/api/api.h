@@ -105,7 +105,8 @@ extern const struct route routes_incidents[];
 
 /* ---- for handlers */
 
-/* A command with this call's actor (and Idempotency-Key header), in the request's memory. */
+/* A command with this call's actor (and Idempotency-Key header), in the request's memory; so is its body, initialised: fill
+ * command->user_put->... */
 Tocsin__Command *api_command(struct http_request *request, Tocsin__Command__BodyCase body_case);
 /* Sends call->command. 503 and refusals of the path are answered here; on_reply hears replies of any status. */
 void api_submit(struct http_request *request, api_on_reply on_reply);
@@ -114,7 +115,7 @@ void api_read(struct http_request *request, api_on_read on_read);
 
 void api_json(struct http_request *request, unsigned status, json_t *body); /* takes the reference */
 void api_no_content(struct http_request *request);
-/* An error in the shape of the route's family; `errors` may be NULL. Message formats are ours, never from outside. */
+/* An error in the shape of the route's family; `errors` is an array whose reference is taken, or NULL. Message formats are ours, never from outside. */
 void api_error(struct http_request *request, unsigned status, int code, const char *message, json_t *errors);
 /* The answer to a reply that is not OK, in PagerDuty REST's codes. */
 void api_refused(struct http_request *request, const Tocsin__Reply *reply);

@@ -1,0 +1,104 @@
+/*
+ * Answers, and errors in the shape of the family that was asked:
+ *
+ *     events     {"status": "invalid event", "message": "Event object is invalid", "errors": ["..."]}
+ *     the rest   {"error": {"message": "Invalid Input Provided", "code": 2001, "errors": ["..."]}}
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/api/refusals.h"
+#include "node/api/router.h"
+
+#define JSON_CONTENT_TYPE "application/json; charset=utf-8"
+
+/* The "status" of an event's error, by HTTP status. */
+static const struct {
+    unsigned http_status;
+    const char *word;
+} event_words[] = {
+    {400, "invalid event"}, {404, "not found"},   {405, "method not allowed"},
+    {413, "invalid event"}, {503, "unavailable"}, {500, "internal error"},
+};
+
+/* Every answer leaves through here, so that what the call holds beside the request's memory is let go. */
+static void respond(struct http_request *request, unsigned status, char *body)
+{
+    struct api_call *call = api_call_of(request);
+
+    json_decref(call->body);
+    call->body = NULL;
+    http_respond(request, status, body != NULL ? JSON_CONTENT_TYPE : NULL, body, body != NULL ? strlen(body) : 0);
+}
+
+void api_json(struct http_request *request, unsigned status, json_t *body)
+{
+    char *text = body != NULL ? json_dumps(body, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+
+    json_decref(body);
+    if (text == NULL) { /* a handler built what is not JSON: text that is not UTF-8, or no memory */
+        status = 500;
+        text = strdup("{\"error\":{\"message\":\"Internal Server Error\",\"code\":2000,\"errors\":[]}}");
+        if (text == NULL) {
+            abort();
+        }
+    }
+    respond(request, status, text);
+}
+
+void api_no_content(struct http_request *request)
+{
+    respond(request, 204, NULL);
+}
+
+static const char *event_word(unsigned http_status)
+{
+    for (size_t i = 0; i < sizeof event_words / sizeof *event_words; i++) {
+        if (event_words[i].http_status == http_status) {
+            return event_words[i].word;
+        }
+    }
+    return "invalid event";
+}
+
+void api_error(struct http_request *request, unsigned status, int code, const char *message, json_t *errors)
+{
+    json_t *body;
+
+    if (errors == NULL) {
+        errors = json_pack("[s]", message);
+    }
+    if (router_call_of(request)->family == FAMILY_EVENTS) {
+        body = json_pack("{s:s, s:s, s:o}", "status", event_word(status), "message", message, "errors", errors);
+    } else {
+        body = json_pack("{s:{s:s, s:i, s:o}}", "error", "message", message, "code", code, "errors", errors);
+    }
+    api_json(request, status, body);
+}
+
+void api_refused(struct http_request *request, const Tocsin__Reply *reply)
+{
+    const struct refusal *refusal = refusal_for(reply->status, reply->reason);
+    const char *error_text = refusal->error_text != NULL ? refusal->error_text : reply->message;
+
+    api_error(request, refusal->http_status, refusal->code, refusal->message,
+              json_pack("[s]", error_text[0] != '\0' ? error_text : refusal->message));
+}
+
+void answer_unrecognized(struct http_request *request)
+{
+    api_json(request, 400,
+             json_pack("{s:s, s:s, s:[s]}", "status", "Unrecognized object", "message",
+                       "Event object format is unrecognized", "errors", "JSON parse error"));
+}
+
+void answer_unavailable(struct http_request *request, const char *sentence)
+{
+    http_response_header(request, "Retry-After", "1");
+    api_error(request, 503, 2000, sentence, NULL);
+}
+
+void answer_stopped(struct http_request *request)
+{
+    api_error(request, 503, 2000, "This node has stopped: ask another node", NULL);
+}

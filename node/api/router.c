@@ -1,0 +1,227 @@
+/* From a request to its handler: route, size, token, body. */
+#include "node/api/router.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#define JSON_DEPTH_MAX 32u
+#define IDEMPOTENCY_KEY_CHARACTERS_MAX 255u
+#define PARAMETERS_MAX (sizeof((struct api_call *)0)->parameters / sizeof(const char *))
+
+static const struct route *const tables[] = {
+    routes_events, /* first: by far the most requests */
+    routes_incidents,
+    routes_people,
+    routes_catalog,
+    routes_operator,
+};
+
+/* First parts of paths, for errors that are met before there is a route. */
+static const struct {
+    const char *first, *second; /* second may be NULL: any */
+    enum api_family family;
+} families[] = {
+    {"v2", "enqueue", FAMILY_EVENTS},    {"v2", "change", FAMILY_EVENTS},   {"integration", NULL, FAMILY_EVENTS},
+    {"cluster", NULL, FAMILY_OPERATOR},  {"healthz", NULL, FAMILY_OPERATOR}, {"readyz", NULL, FAMILY_OPERATOR},
+};
+
+struct api_call *api_call_of(struct http_request *request)
+{
+    return request->state;
+}
+
+struct router_call *router_call_of(struct http_request *request)
+{
+    return request->state; /* its first member is the api_call */
+}
+
+bool router_is_read(const struct http_request *request)
+{
+    return strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
+}
+
+/* ---------------------------------------------------------------- routes */
+
+static enum api_family family_of_path(const struct http_request *request)
+{
+    const char *first = request->parts_count > 0 ? request->parts[0] : "";
+    const char *second = request->parts_count > 1 ? request->parts[1] : "";
+
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
+        if (strcmp(families[i].first, first) == 0 &&
+            (families[i].second == NULL || strcmp(families[i].second, second) == 0)) {
+            return families[i].family;
+        }
+    }
+    return FAMILY_REST;
+}
+
+/* Compares part by part; what stands at "{}" goes to `parameters`. */
+static bool path_matches(const char *pattern, const struct http_request *request, const char *parameters[])
+{
+    unsigned part = 0, parameter = 0;
+
+    for (const char *at = pattern; *at == '/'; part++) {
+        size_t size = strcspn(++at, "/");
+        if (part == request->parts_count) {
+            return false;
+        }
+        if (size == 2 && memcmp(at, "{}", 2) == 0) {
+            assert(parameter < PARAMETERS_MAX);
+            parameters[parameter++] = request->parts[part];
+        } else if (strncmp(request->parts[part], at, size) != 0 || request->parts[part][size] != '\0') {
+            return false;
+        }
+        at += size;
+    }
+    return part == request->parts_count;
+}
+
+static bool method_matches(const struct route *route, const struct http_request *request)
+{
+    const char *method = strcmp(request->method, "HEAD") == 0 ? "GET" : request->method;
+
+    return strcmp(route->method, method) == 0;
+}
+
+/* Finds call->route. Otherwise *allow lists the methods that the path has: "" when there is no such path. */
+static bool find_route(struct router_call *call, char *allow, size_t allow_size)
+{
+    struct http_request *request = call->call.request;
+    size_t length = 0;
+
+    allow[0] = '\0';
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        for (const struct route *route = tables[i]; route->method != NULL; route++) {
+            if (!path_matches(route->pattern, request, call->call.parameters)) {
+                continue;
+            }
+            if (method_matches(route, request)) {
+                call->call.route = route;
+                call->table = tables[i];
+                call->family = route->family;
+                return true;
+            }
+            int written = snprintf(allow + length, allow_size - length, "%s%s%s", length > 0 ? ", " : "", route->method,
+                                   strcmp(route->method, "GET") == 0 ? ", HEAD" : "");
+            assert(written > 0 && (size_t)written < allow_size - length); /* there are only so many methods */
+            length += (size_t)written;
+        }
+    }
+    return false;
+}
+
+/* ---------------------------------------------------------------- the body */
+
+/* Nesting is bounded before parsing: the parser and whoever walks the value recurse. */
+static bool json_is_shallow(struct span body)
+{
+    const char *text = body.data;
+    unsigned depth = 0;
+    bool in_string = false;
+
+    for (size_t i = 0; i < body.size_bytes; i++) {
+        char c = text[i];
+        if (in_string) {
+            if (c == '\\') {
+                i++;
+            } else if (c == '"') {
+                in_string = false;
+            }
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '{' || c == '[') {
+            if (++depth > JSON_DEPTH_MAX) {
+                return false;
+            }
+        } else if ((c == '}' || c == ']') && depth > 0) {
+            depth--;
+        }
+    }
+    return true;
+}
+
+/* True when call->body is one JSON object; otherwise answered. Bad UTF-8 and U+0000 are refused by the parser. */
+static bool parse_body(struct router_call *call)
+{
+    struct http_request *request = call->call.request;
+    struct span body = request->body;
+    json_error_t error = {.line = -1};
+    const char *problem = "The body must be a JSON object";
+
+    if (!json_is_shallow(body)) {
+        problem = "The body is nested too deep (maximum is 32 levels)";
+    } else if (body.size_bytes > 0) {
+        call->call.body = json_loadb(body.data, body.size_bytes, JSON_REJECT_DUPLICATES, &error);
+        if (json_is_object(call->call.body)) {
+            return true;
+        }
+        if (call->call.body == NULL) {
+            problem = "The body is not valid JSON";
+        }
+    }
+    if (call->family == FAMILY_EVENTS) {
+        answer_unrecognized(request);
+    } else if (error.line > 0) {
+        api_error(request, 400, 2001, "Invalid Input Provided",
+                  json_pack("[o]", json_sprintf("%s (line %d, column %d)", problem, error.line, error.column)));
+    } else {
+        api_error(request, 400, 2001, "Invalid Input Provided", json_pack("[s]", problem));
+    }
+    return false;
+}
+
+/* True when the key is absent or within its bound; otherwise answered. */
+static bool take_idempotency_key(struct router_call *call)
+{
+    struct http_request *request = call->call.request;
+    const char *key = router_is_read(request) ? NULL : request->header(request, "Idempotency-Key");
+
+    if (key != NULL && !text_fits(key, IDEMPOTENCY_KEY_CHARACTERS_MAX)) {
+        api_error(request, 400, 2001, "Invalid Input Provided",
+                  json_pack("[s]", "Idempotency-Key is too long (maximum is 255 characters)"));
+        return false;
+    }
+    call->idempotency_key = key != NULL && key[0] != '\0' ? key : NULL;
+    return true;
+}
+
+/* ---------------------------------------------------------------- the way through */
+
+void router_authenticated(struct router_call *call)
+{
+    const struct route *route = call->call.route;
+
+    if (!take_idempotency_key(call) || ((route->flags & ROUTE_JSON_BODY) && !parse_body(call))) {
+        return;
+    }
+    route->handler(call->call.request);
+}
+
+void api_handle(struct api *api, struct http_request *request)
+{
+    struct router_call *call = http_alloc(request, sizeof *call);
+    char allow[256];
+
+    call->call.api = api;
+    call->call.request = request;
+    call->family = family_of_path(request);
+    tocsin__actor__init(&call->call.principal.actor);
+    request->state = &call->call;
+
+    if (!find_route(call, allow, sizeof allow)) {
+        if (allow[0] == '\0') {
+            api_error(request, 404, 2100, "Not Found", NULL);
+        } else {
+            http_response_header(request, "Allow", allow);
+            api_error(request, 405, 2001, "Method Not Allowed", NULL);
+        }
+    } else if (request->body_too_large) {
+        api_error(request, 413, 2001, "Request Body Too Large", NULL);
+    } else if (call->call.route->flags & ROUTE_PUBLIC) {
+        router_authenticated(call);
+    } else {
+        authenticate(call);
+    }
+}
