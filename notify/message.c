@@ -1,0 +1,127 @@
+/*
+ * What a person reads, the same on every channel.
+ *
+ *     [#12 TRIGGERED high] Disk full on db1 - service Payments, level 2. Acknowledge through the API: incident P00001A.
+ *     ^ who is it about    ^ why wake up      ^ whose it is              ^ how to answer
+ *
+ * The number and the id stand in every message, because a message may arrive twice: people must see that it is the same one.
+ */
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "consensus/machine/limits.h"
+#include "notify/channel.h"
+#include "notify/compose.h"
+
+/* A text message costs by its length, and nobody reads more at night. */
+#define SHORT_TITLE_SIZE 401
+#define SERVICE_SIZE 121
+/* What a long message needs beside the title. */
+#define LONG_FACTS_SIZE 1024
+
+struct parts {
+    char head[96]; /* "[#12 TRIGGERED high] " */
+    char service[SERVICE_SIZE];
+    char tail[512];
+};
+
+/* Why this message was made, where that is news to the person. */
+static const char *why_sentence(Tocsin__Why why)
+{
+    static const struct {
+        Tocsin__Why why;
+        const char *sentence;
+    } sentences[] = {
+        {TOCSIN__WHY__WHY_RULE_AFTER_DELAY, " Not acknowledged yet."},
+        {TOCSIN__WHY__WHY_LEVEL_TIMEOUT, " Escalated to you: nobody acknowledged in time."},
+        {TOCSIN__WHY__WHY_POLICY_REPEAT, " The escalation began again: nobody acknowledged."},
+        {TOCSIN__WHY__WHY_NOBODY_ON_LEVEL, " Escalated to you: nobody before you could be told."},
+        {TOCSIN__WHY__WHY_ACKNOWLEDGEMENT_TIMEOUT, " Its acknowledgement ran out."},
+        {TOCSIN__WHY__WHY_REASSIGNED, " Reassigned to you."},
+        {TOCSIN__WHY__WHY_CHANNEL_FAILED, " Another of your contact methods failed."},
+    };
+    for (size_t i = 0; i < sizeof sentences / sizeof *sentences; i++)
+        if (sentences[i].why == why)
+            return sentences[i].sentence;
+    return "";
+}
+
+static const char *urgency_word(Tocsin__Urgency urgency)
+{
+    return urgency == TOCSIN__URGENCY__URGENCY_LOW ? " low" : urgency == TOCSIN__URGENCY__URGENCY_HIGH ? " high" : "";
+}
+
+static void parts_of(const Tocsin__Notification *notification, struct parts *parts)
+{
+    char id[16];
+    incident_id_text(notification->incident_id, id);
+    (void)snprintf(parts->head, sizeof parts->head, "[#%llu %s%s] ", (unsigned long long)notification->incident_number,
+                   notification->guardian ? "NOBODY ANSWERED" : "TRIGGERED", urgency_word(notification->urgency));
+    clean_copy(parts->service, sizeof parts->service, notification->service_name, strlen(notification->service_name));
+    char level[24] = "";
+    if (notification->level && !notification->guardian)
+        (void)snprintf(level, sizeof level, ", level %u", notification->level);
+    (void)snprintf(parts->tail, sizeof parts->tail, " - service %s%s.%s Acknowledge through the API: incident %s.%s",
+                   parts->service, level,
+                   notification->guardian
+                       ? " The escalation ended without anyone: you are told as a guardian of this cluster."
+                       : why_sentence(notification->why),
+                   id, notification->possibly_repeated ? " (possibly repeated)" : "");
+}
+
+void message_short(const Tocsin__Notification *notification, char *out, size_t size)
+{
+    struct parts parts;
+    parts_of(notification, &parts);
+    /* What is cut is the title: how to answer must survive. */
+    size_t around = strlen(parts.head) + strlen(parts.tail) + 1;
+    size_t room = size > around ? size - around + 1 : 1;
+    char title[SHORT_TITLE_SIZE];
+    clean_copy(title, room < sizeof title ? room : sizeof title, notification->title, strlen(notification->title));
+    char whole[sizeof parts + sizeof title];
+    (void)snprintf(whole, sizeof whole, "%s%s%s", parts.head, title, parts.tail);
+    clean_copy(out, size, whole, strlen(whole));
+}
+
+void message_subject(const Tocsin__Notification *notification, char *out, size_t size)
+{
+    struct parts parts;
+    parts_of(notification, &parts);
+    char title[SHORT_TITLE_SIZE];
+    clean_copy(title, sizeof title, notification->title, strlen(notification->title));
+    char whole[sizeof parts + sizeof title];
+    (void)snprintf(whole, sizeof whole, "%s%s - %s%s", parts.head, title, parts.service,
+                   notification->possibly_repeated ? " (possibly repeated)" : "");
+    clean_copy(out, size, whole, strlen(whole));
+}
+
+/* The same facts with the whole title, one line each; the only control characters are these line ends. */
+void message_long(const Tocsin__Notification *notification, char *out, size_t size)
+{
+    assert(size > LONG_FACTS_SIZE);
+    struct parts parts;
+    parts_of(notification, &parts);
+    char id[16];
+    incident_id_text(notification->incident_id, id);
+    const char *facts = notification->guardian ? "The escalation ended without anyone: you are told as a guardian of this cluster.\n"
+                                               : why_sentence(notification->why);
+    struct composer text = {0};
+    compose_text(&text, parts.head);
+    char title[LIMIT_SUMMARY_SIZE_BYTES + 1];
+    size_t title_room = size > LONG_FACTS_SIZE ? size - LONG_FACTS_SIZE : 1;
+    clean_copy(title, title_room < sizeof title ? title_room : sizeof title, notification->title, strlen(notification->title));
+    compose_text(&text, title);
+    compose_format(&text, "\n\nService: %s\n", parts.service);
+    if (notification->level && !notification->guardian)
+        compose_format(&text, "Escalation level: %u\n", notification->level);
+    compose_format(&text, "Incident: %s\n", id);
+    if (*facts)
+        compose_format(&text, "%s%s", facts + (*facts == ' '), notification->guardian ? "" : "\n");
+    if (notification->possibly_repeated)
+        compose_text(&text, "This message is (possibly repeated): an earlier attempt may have reached you.\n");
+    compose_text(&text, "\nAcknowledge through the API, on any node of the cluster.\n");
+    assert(text.size_bytes < size);
+    memcpy(out, text.data, text.size_bytes + 1);
+    compose_discard(&text);
+}
