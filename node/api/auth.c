@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "node/api/roles.h"
 #include "node/api/router.h"
 
 #define TOKEN_LENGTH_MAX 256u
@@ -45,17 +46,6 @@ static void refuse_token(struct http_request *request)
 {
     http_response_header(request, "WWW-Authenticate", "Token realm=\"tocsin\"");
     api_error(request, 401, 2006, "Authentication Failed", NULL);
-}
-
-static bool role_may_write(Tocsin__Role role)
-{
-    return role == TOCSIN__ROLE__ROLE_OWNER || role == TOCSIN__ROLE__ROLE_ADMIN || role == TOCSIN__ROLE__ROLE_USER ||
-           role == TOCSIN__ROLE__ROLE_LIMITED_USER;
-}
-
-static bool role_is_admin(Tocsin__Role role)
-{
-    return role == TOCSIN__ROLE__ROLE_OWNER || role == TOCSIN__ROLE__ROLE_ADMIN;
 }
 
 static void act_as_user(struct router_call *call, const Tocsin__User *user)
@@ -129,6 +119,15 @@ static bool needs_requester(struct router_call *call)
     return true;
 }
 
+/* The least that the route asks for; its handler may ask for more. */
+static enum permission permission_of_route(const struct router_call *call)
+{
+    if (call->call.route->flags & ROUTE_ADMIN) {
+        return PERMISSION_ADMINISTER;
+    }
+    return router_is_read(call->call.request) ? PERMISSION_READ : PERMISSION_RESPOND;
+}
+
 static void on_view(void *argument, const struct machine_store *view, bool stale)
 {
     struct router_call *call = argument;
@@ -142,11 +141,7 @@ static void on_view(void *argument, const struct machine_store *view, bool stale
     bool token_found = find_principal(call, view);
     bool requester_found = !token_found || !needs_requester(call) || find_requester(call, view);
     if (token_found && requester_found) {
-        Tocsin__Role role = call->call.principal.role;
-        if ((!router_is_read(request) && !role_may_write(role)) ||
-            ((call->call.route->flags & ROUTE_ADMIN) && !role_is_admin(role))) {
-            api_error(request, 403, 2010, "Access Denied", NULL);
-        } else {
+        if (role_require(request, permission_of_route(call))) {
             router_authenticated(call);
         }
     } else if (!call->current) {
