@@ -10,7 +10,7 @@
  * is bounded: what does not fit is dropped, raft and the proposer send again.
  *
  * Addresses are "host:port", "1.2.3.4:port" or "[v6]:port"; names are looked up at each dial.
- * The seam for TLS: connection.h wraps reading and writing of bytes; nothing else touches the socket.
+ * The seam for TLS: connection.h wraps reading and writing of bytes; nothing else touches the socket. The process ignores SIGPIPE.
  */
 #ifndef CONSENSUS_TRANSPORT_H
 #define CONSENSUS_TRANSPORT_H
@@ -56,7 +56,8 @@ struct transport_handlers {
     void (*peer_changed)(void *context, uint64_t peer, bool connected);
 };
 
-/* Listens. Returns NULL with one sentence in `error` (address in use, not resolvable, ...). */
+/* Listens. Returns NULL with one sentence in `error` (address in use, not resolvable, ...); the loop must then run once more before it
+ * can be closed. A name is listened on at all its addresses, but with port 0 at the first only. */
 struct transport *transport_open(uv_loop_t *loop, const struct transport_options *options,
                                  const struct transport_handlers *handlers, char *error, size_t error_size);
 /* Closes everything; `closed` is called once when the loop may forget it. */
@@ -76,5 +77,10 @@ size_t transport_queued_bytes(const struct transport *transport, uint64_t peer);
 /* How often the connection to the peer was established, and the last error in words ("" when none). */
 uint64_t transport_sessions(const struct transport *transport, uint64_t peer);
 const char *transport_last_error(const struct transport *transport, uint64_t peer);
+
+/* How many incoming connections were turned away, and the last one's reason in words ("" when none). When the hello named a known
+ * peer, the reason is that peer's last error too. */
+uint64_t transport_refusals(const struct transport *transport);
+const char *transport_last_refusal(const struct transport *transport);
 
 #endif
