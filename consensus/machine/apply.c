@@ -16,6 +16,7 @@
 
 #include "consensus/machine/arena.h"
 #include "consensus/machine/decode.h"
+#include "consensus/machine/incidents.h"
 #include "consensus/machine/origins.h"
 #include "consensus/machine/output.h"
 
@@ -254,11 +255,12 @@ static void command_apply(struct apply *apply, struct origins *origins, const To
 
 /* ---------------------------------------------------------------- one entry */
 
-/* Counters and settings as they stand, or as they begin. */
-static void globals_load(struct apply *apply)
+/* Counters and settings as they stand, or as they begin. True when the state is new. */
+static bool globals_load(struct apply *apply)
 {
     apply->counters = counters_get(apply->store, apply->arena);
-    if (apply->counters == NULL) {
+    bool is_new = apply->counters == NULL;
+    if (is_new) {
         apply->counters = apply_alloc(apply, sizeof *apply->counters);
         tocsin__counters__init(apply->counters);
         apply->counters->next_id = 1;
@@ -274,6 +276,7 @@ static void globals_load(struct apply *apply)
         apply->settings->payload_retention_days = DEFAULT_PAYLOAD_RETENTION_DAYS;
         apply->settings_changed = true;
     }
+    return is_new;
 }
 
 static void globals_store(struct apply *apply)
@@ -304,9 +307,12 @@ enum machine_error machine_apply(struct machine *machine, const struct machine_s
                           .proposer = entry->proposer,
                           .proposer_boot = entry->proposer_boot,
                           .proposed_boottime_ms = entry->proposed_boottime_ms};
-    globals_load(&apply);
+    bool is_new = globals_load(&apply);
     uint64_t last_ms = apply.counters->last_time_ms;
     apply.time_ms = entry->time_ms > last_ms ? entry->time_ms : last_ms;
+    if (is_new) {
+        retention_begin(&apply);
+    }
     struct origins origins = {.store = store, .allocator = arena};
     for (size_t i = 0; i < entry->n_commands; i++) {
         command_apply(&apply, &origins, decoded.commands[i]);

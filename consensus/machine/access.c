@@ -1,0 +1,126 @@
+/* Tokens, by which programs and people are let in, and the settings of the cluster. */
+#include <inttypes.h>
+
+#include "consensus/machine/checks.h"
+
+#define INVALID TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_BAD_VALUE
+#define TOKEN_HASH_SIZE_BYTES 32u /* SHA-256 */
+#define RETENTION_DAYS_MAX 36500u
+
+/* ---------------------------------------------------------------- tokens */
+
+static const char *const token_fields[] = {"hash", "name", "user_id", "role", NULL};
+
+static bool check_token(struct apply *apply, Tocsin__Reply *reply, const Tocsin__Token *token)
+{
+    if (!check_line(apply, reply, "The name", token->name, 0, LIMIT_NAME_CHARACTERS)) {
+        return false;
+    }
+    if (token->hash.len != TOKEN_HASH_SIZE_BYTES) {
+        reply_refuse(apply, reply, INVALID, "The hash of a token must have %u bytes.", TOKEN_HASH_SIZE_BYTES);
+        return false;
+    }
+    if (token->user_id != 0 && user_get(apply->store, token->user_id, apply->arena) == NULL) {
+        reply_refuse(apply, reply, TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_UNKNOWN_USER,
+                     "The user of the token does not exist.");
+        return false;
+    }
+    if (index_find(apply, TABLE_TOKEN_BY_HASH, key_bytes(token->hash.data, token->hash.len)) != 0) {
+        reply_refuse(apply, reply, TOCSIN__STATUS__STATUS_CONFLICT, TOCSIN__REASON__REASON_BAD_VALUE,
+                     "This token exists already.");
+        return false;
+    }
+    return true;
+}
+
+void apply_token_put(struct apply *apply, const Tocsin__TokenPut *put, Tocsin__Reply *reply)
+{
+    if (!check_given(apply, reply, put->token)) {
+        return;
+    }
+    Tocsin__Token token;
+    tocsin__token__init(&token);
+    record_patch(&token.base, &put->token->base, true, 0, token_fields);
+    uint64_t count = apply->store->count(apply->store->context, TABLE_TOKEN);
+    if (!check_token(apply, reply, &token) || !check_room(apply, reply, "tokens", count, LIMIT_TOKENS)) {
+        return;
+    }
+    token.id = apply_new_id(apply);
+    token.created_at_ms = apply->time_ms;
+    index_put(apply, TABLE_TOKEN_BY_HASH, key_bytes(token.hash.data, token.hash.len), token.id);
+    token_put(apply->store, &token);
+    reply_id(apply, reply, token.id);
+}
+
+void apply_token_delete(struct apply *apply, const Tocsin__TokenDelete *delete, Tocsin__Reply *reply)
+{
+    const Tocsin__Token *token = token_get(apply->store, delete->id, apply->arena);
+    if (token == NULL) {
+        refuse_unknown(apply, reply, TOCSIN__REASON__REASON_UNKNOWN_OBJECT, "token", delete->id);
+        return;
+    }
+    row_delete(apply, TABLE_TOKEN_BY_HASH, key_bytes(token->hash.data, token->hash.len));
+    row_delete(apply, TABLE_TOKEN, key_1(token->id));
+    reply_id(apply, reply, token->id);
+}
+
+/* ---------------------------------------------------------------- settings */
+
+static const char *const settings_fields[] = {"machine_version",        "minute_ms", "retention_days",
+                                              "payload_retention_days", "guardians", "cluster_name", NULL};
+
+static bool check_number(struct apply *apply, Tocsin__Reply *reply, const char *what, uint32_t number, uint32_t min,
+                         uint32_t max)
+{
+    if (number < min || number > max) {
+        reply_refuse(apply, reply, INVALID, "%s must be %" PRIu32 " to %" PRIu32 ".", what, min, max);
+        return false;
+    }
+    return true;
+}
+
+static bool check_guardians(struct apply *apply, Tocsin__Reply *reply, const Tocsin__Settings *settings)
+{
+    if (settings->n_guardians > 0 &&
+        !check_room(apply, reply, "guardians", settings->n_guardians - 1, LIMIT_GUARDIANS)) {
+        return false;
+    }
+    for (size_t i = 0; i < settings->n_guardians; i++) {
+        Tocsin__Guardian *guardian = settings->guardians[i];
+        if (!check_line(apply, reply, "The name of a guardian", guardian->name, 1, LIMIT_USER_NAME_CHARACTERS) ||
+            (guardian->n_contact_methods > 0 &&
+             !check_room(apply, reply, "contact methods of one guardian", guardian->n_contact_methods - 1,
+                         LIMIT_CONTACT_METHODS_PER_USER))) {
+            return false;
+        }
+        for (size_t j = 0; j < guardian->n_contact_methods; j++) {
+            if (!check_contact_method(apply, reply, guardian->contact_methods[j])) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+void apply_settings_put(struct apply *apply, const Tocsin__SettingsPut *put, Tocsin__Reply *reply)
+{
+    if (!check_given(apply, reply, put->settings)) {
+        return;
+    }
+    Tocsin__Settings *settings = apply_alloc(apply, sizeof *settings);
+    *settings = *apply->settings;
+    record_patch(&settings->base, &put->settings->base, false, put->fields, settings_fields);
+    /* The rules of a version are not left again: what was written under them stays. */
+    if (!check_number(apply, reply, "The machine's version", settings->machine_version,
+                      apply->settings->machine_version, MACHINE_VERSION) ||
+        !check_number(apply, reply, "The milliseconds of a minute", settings->minute_ms, 1, DEFAULT_MINUTE_MS) ||
+        !check_number(apply, reply, "The days of retention", settings->retention_days, 1, RETENTION_DAYS_MAX) ||
+        !check_number(apply, reply, "The days of payload retention", settings->payload_retention_days, 1,
+                      RETENTION_DAYS_MAX) ||
+        !check_line(apply, reply, "The cluster's name", settings->cluster_name, 0, LIMIT_NAME_CHARACTERS) ||
+        !check_guardians(apply, reply, settings)) {
+        return;
+    }
+    apply->settings = settings;
+    apply->settings_changed = true;
+}
