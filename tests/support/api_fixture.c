@@ -30,9 +30,10 @@ struct api_pending {
 static Tocsin__Reply *apply_packed(struct api_fixture *fixture, const uint8_t *packed, size_t size_bytes)
 {
     ProtobufCBinaryData commands[1] = {{.len = size_bytes, .data = malloc(size_bytes)}};
-    Tocsin__Entry entry = TOCSIN__ENTRY__INIT;
+    Tocsin__Entry entry;
 
     assert_non_null(commands[0].data);
+    tocsin__entry__init(&entry);
     memcpy(commands[0].data, packed, size_bytes);
     entry.time_ms = fixture->now_ms;
     entry.proposer = NODE_ID;
@@ -61,8 +62,9 @@ static Tocsin__Reply *apply_packed(struct api_fixture *fixture, const uint8_t *p
 /* Keeps a copy of the command, as it would travel. */
 static uint8_t *pack_command(struct api_fixture *fixture, Tocsin__Command *command, size_t *size_bytes)
 {
-    Tocsin__Origin origin = TOCSIN__ORIGIN__INIT;
+    Tocsin__Origin origin;
 
+    tocsin__origin__init(&origin);
     origin.node = NODE_ID;
     origin.boot = NODE_BOOT;
     origin.sequence = ++fixture->sequence;
@@ -338,13 +340,16 @@ const char *api_answer_text(const struct api_answer *answer, ...)
 
 void api_fixture_add_token(struct api_fixture *fixture, const char *token, Tocsin__Role role, uint64_t user_id)
 {
-    Tocsin__Command command = TOCSIN__COMMAND__INIT;
-    Tocsin__TokenPut put = TOCSIN__TOKEN_PUT__INIT;
-    Tocsin__Token record = TOCSIN__TOKEN__INIT;
+    Tocsin__Command command;
+    Tocsin__TokenPut put;
+    Tocsin__Token record;
     uint8_t hash[SHA256_DIGEST_SIZE];
     char name[] = "fixture token";
     struct sha256_ctx context;
 
+    tocsin__command__init(&command);
+    tocsin__token_put__init(&put);
+    tocsin__token__init(&record);
     sha256_init(&context);
     sha256_update(&context, strlen(token), (const uint8_t *)token);
     sha256_digest(&context, sizeof hash, hash);
@@ -362,10 +367,13 @@ void api_fixture_add_token(struct api_fixture *fixture, const char *token, Tocsi
 
 uint64_t api_fixture_add_user(struct api_fixture *fixture, const char *name, const char *email, Tocsin__Role role)
 {
-    Tocsin__Command command = TOCSIN__COMMAND__INIT;
-    Tocsin__UserPut put = TOCSIN__USER_PUT__INIT;
-    Tocsin__User user = TOCSIN__USER__INIT;
+    Tocsin__Command command;
+    Tocsin__UserPut put;
+    Tocsin__User user;
 
+    tocsin__command__init(&command);
+    tocsin__user_put__init(&put);
+    tocsin__user__init(&user);
     user.name = copy(name, strlen(name));
     user.email = copy(email, strlen(email));
     user.role = role;
