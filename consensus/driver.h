@@ -1,5 +1,6 @@
 /*
- * The raft driver: libraft's pure core (raft_step), wrapped so that its contract is kept and its defects cannot be reached.
+ * The raft driver: libraft's pure core (raft_step), wrapped so that its contract is kept and its defects cannot be
+ * reached.
  *
  *                 receive, submit, timeout, completions
  *                              │
@@ -11,8 +12,9 @@
  *         │        │                       │                           │
  *     log writer (tickets, in order)   peers, once the vote is durable  state writer
  *
- * No I/O happens here: everything goes out through ports and comes back as calls, so the simulator runs this same code. One thread.
- * The core keeps terms only; the driver keeps the log's recent entries in memory and reads older ones back through a port.
+ * No I/O happens here: everything goes out through ports and comes back as calls, so the simulator runs this same
+ * code. One thread. The core keeps terms only; the driver keeps the log's recent entries in memory and reads older
+ * ones back through a port.
  */
 #ifndef CONSENSUS_DRIVER_H
 #define CONSENSUS_DRIVER_H
@@ -39,27 +41,29 @@ struct driver_ports {
     uint64_t (*now_ms)(void *context);
 
     /*
-     * Log writes: queued, carried out in order, each reported by driver_log_durable with its ticket. Tickets rise by one.
-     * log_append drops what the log holds from first_index on, then adds; it takes references of its own.
+     * Log writes: queued, carried out in order, each reported by driver_log_durable with its ticket. Tickets rise by
+     * one. log_append drops what the log holds from first_index on, then adds; it takes references of its own.
      */
     void (*log_set_vote)(void *context, uint64_t ticket, uint64_t term, uint64_t voted_for);
     void (*log_append)(void *context, uint64_t ticket, uint64_t first_index, struct entry *const *entries,
                        size_t count);
     void (*log_reset)(void *context, uint64_t ticket, uint64_t first_index);
     void (*log_prune)(void *context, uint64_t ticket, uint64_t first_index);
-    /* A durable entry, with one reference for the caller; NULL when it is not there (the driver then stops the node). */
+    /* A durable entry, with one reference for the caller; NULL when it is not there (the driver then stops
+     * the node). */
     struct entry *(*log_read)(void *context, uint64_t index);
 
-    /* Sends to a peer, in order; may drop. Nothing of `message` or `entries` is kept. For RAFT_APPEND_ENTRIES `entries` has
-     * message->append_entries.n_entries elements. Never called with RAFT_INSTALL_SNAPSHOT. */
+    /* Sends to a peer, in order; may drop. Nothing of `message` or `entries` is kept. For RAFT_APPEND_ENTRIES
+     * `entries` has message->append_entries.n_entries elements. Never called with RAFT_INSTALL_SNAPSHOT. */
     void (*send)(void *context, uint64_t peer, const struct raft_message *message, struct entry *const *entries);
-    /* A peer needs a snapshot: of this state, as of now or newer than `at_least_index`. Repeated while it is under way: ignored then. */
+    /* A peer needs a snapshot: of this state, as of now or newer than `at_least_index`. Repeated while it is under
+     * way: ignored then. */
     void (*send_snapshot)(void *context, uint64_t peer, uint64_t term, uint64_t at_least_index);
 
     /* A committed entry, durable here, in index order. */
     void (*apply)(void *context, uint64_t index, struct entry *entry);
-    /* Put the staged snapshot (given to driver_receive_snapshot) in the state's place, then call driver_snapshot_installed.
-     * What was handed to apply before is finished or dropped by then. */
+    /* Put the staged snapshot (given to driver_receive_snapshot) in the state's place, then call
+     * driver_snapshot_installed. What was handed to apply before is finished or dropped by then. */
     void (*install_snapshot)(void *context, uint64_t index, uint64_t term);
 
     /* Role, term or leader changed. Called at the end of a step. */
@@ -93,7 +97,11 @@ struct driver_start {
 
 struct driver;
 
-/* Starts from disk. NULL with a sentence in `error` when the pieces contradict each other. Steps RAFT_START. */
+/*
+ * Starts from disk. NULL with a sentence in `error` when the pieces contradict each other. Steps RAFT_START: the log's
+ * ports and apply may be called before it returns, changed, committed and failed are not. The start of a sole voter
+ * waits until log_set_vote is durable (guard 6); until then the role is DRIVER_UNAVAILABLE.
+ */
 struct driver *driver_new(const struct driver_options *options, const struct driver_ports *ports,
                           const struct driver_start *start, char *error, size_t error_size);
 void driver_free(struct driver *driver);
@@ -107,7 +115,8 @@ int driver_first_configuration(const uint64_t *ids, const char *const *addresses
 uint64_t driver_next_tick_ms(const struct driver *driver);
 void driver_tick(struct driver *driver);
 
-/* A message from a peer; the transport has made sure of order and session (guard 9). Entries are referenced when kept. */
+/* A message from a peer; the transport has made sure of order and session (guard 9). Entries are referenced
+ * when kept. */
 void driver_receive(struct driver *driver, uint64_t peer, const struct raft_message *message,
                     struct entry *const *entries);
 /* A snapshot from a leader of `term`, staged and verified; `position` is read from its file. */
@@ -128,7 +137,8 @@ enum driver_error {
     DRIVER_STOPPED
 };
 
-/* Proposes one entry of type ENTRY_COMMAND in the current term; takes over one reference. On success *index and *term are its place. */
+/* Proposes one entry of type ENTRY_COMMAND in the current term; takes over one reference. On success *index and *term
+ * are its place. */
 enum driver_error driver_submit(struct driver *driver, struct entry *entry, uint64_t *index, uint64_t *term);
 
 /* Proposes another configuration: one server per change. */
