@@ -1,4 +1,5 @@
 /* Escalation policies: who is told first, and who next when nobody acknowledges. */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -127,12 +128,12 @@ static struct field_reader reader_of_element(const struct field_reader *outer, j
     char prefix[128];
     int length = snprintf(prefix, sizeof prefix, "%s%s[%zu].", outer->prefix, name, i);
 
-    return (struct field_reader){
-        .request = outer->request,
-        .object = element,
-        .prefix = length > 0 && (size_t)length < sizeof prefix ? http_strdup(outer->request, prefix) : "",
-        .errors = outer->errors,
-    };
+    assert(length > 0 && (size_t)length < sizeof prefix);
+    struct field_reader reader = {outer->request, element, http_strdup(outer->request, prefix), outer->errors};
+    if (!json_is_object(element)) {
+        field_error(&reader, "'%s%s[%zu]' must be an object", outer->prefix, name, i);
+    }
+    return reader;
 }
 
 static uint64_t take_target(struct field_reader *target)
@@ -229,7 +230,7 @@ static void take_levels(const struct field_target *target, Tocsin__EscalationPol
     target_mark(target, "levels");
 }
 
-static void take_handoff(const struct field_target *target, bool *slot)
+static void take_handoff(const struct field_target *target, protobuf_c_boolean *slot)
 {
     static const struct word words_handoff[] = {{0, "if_has_services"}, {1, "always"}, {0, NULL}};
     int value = 0;

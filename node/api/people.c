@@ -145,32 +145,6 @@ static void user_license(struct http_request *request)
 
 /* ---------------------------------------------------------------- writing */
 
-bool email_is_plausible(const char *text)
-{
-    const char *at = strchr(text, '@');
-
-    return at != NULL && at != text && at[1] != '\0' && strchr(at + 1, '@') == NULL && strpbrk(text, " \t\r\n<>,;\"") == NULL;
-}
-
-static void take_email(const struct field_target *target, bool required, char **slot)
-{
-    bool present = false;
-    const char *text = "";
-
-    if (!field_string(target->reader, "email", LIMIT_USER_NAME_CHARACTERS, &text, &present)) {
-        return;
-    }
-    if (!present && !required && !field_null(target->reader, "email")) {
-        return;
-    }
-    if (!email_is_plausible(text)) {
-        field_error(target->reader, "Email is invalid");
-        return;
-    }
-    *slot = http_strdup(target->reader->request, text);
-    target_mark(target, "email");
-}
-
 static void take_role(const struct field_target *target, Tocsin__User *user)
 {
     int role = 0;
@@ -198,7 +172,7 @@ static bool user_command(struct http_request *request, uint64_t id)
     struct field_target target = {&reader, &tocsin__user__descriptor, &put->fields};
 
     target_name(&target, "name", LIMIT_USER_NAME_CHARACTERS, "name", id == 0, &user->name);
-    take_email(&target, id == 0, &user->email);
+    target_name(&target, "email", LIMIT_USER_NAME_CHARACTERS, "email", id == 0, &user->email);
     target_text(&target, "time_zone", TIME_ZONE_CHARACTERS_MAX, "time_zone", &user->time_zone);
     target_text(&target, "color", COLOR_CHARACTERS_MAX, "color", &user->color);
     target_text(&target, "job_title", LIMIT_USER_NAME_CHARACTERS, "job_title", &user->job_title);

@@ -10,9 +10,6 @@ json_t *render_user(struct http_request *request, const struct machine_store *vi
 json_t *render_contact_method(struct http_request *request, const struct machine_store *view, const void *method);
 json_t *render_notification_rule(struct http_request *request, const struct machine_store *view, const void *rule);
 
-/* Something like "name@host": an @ with text on both sides, and no blanks. */
-bool email_is_plausible(const char *text);
-
 /* contact_methods.c */
 void contact_methods_list(struct http_request *request);
 void contact_method_read(struct http_request *request);

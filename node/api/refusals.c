@@ -24,7 +24,7 @@ static const struct row rows_by_reason[] = {
     {TOCSIN__REASON__REASON_ALREADY_ACKNOWLEDGED, {400, 1002, "Incident Already Acknowledged", NULL}},
 };
 
-static const struct refusal not_found = {404, 2100, "Not Found", NULL};
+static const struct refusal not_found = {404, 2100, "Not Found", "Not Found"};
 static const struct refusal invalid = {400, 2001, INVALID_INPUT, NULL};
 
 const struct refusal *refusal_for(Tocsin__Status status, Tocsin__Reason reason)

@@ -231,13 +231,6 @@ uint64_t field_bit(const ProtobufCMessageDescriptor *descriptor, const char *rec
     return UINT64_C(1) << field->id;
 }
 
-bool field_given(const struct field_reader *reader, const char *name)
-{
-    json_t *value = json_object_get(reader->object, name);
-
-    return value != NULL && !json_is_null(value);
-}
-
 bool field_null(const struct field_reader *reader, const char *name)
 {
     return json_is_null(json_object_get(reader->object, name));
@@ -283,8 +276,7 @@ void target_name(const struct field_target *target, const char *name, size_t cha
 
 /* ---------------------------------------------------------------- query */
 
-/* "statuses" or "statuses[]". */
-static bool is_named(const struct http_parameter *parameter, const char *name)
+bool query_is(const struct http_parameter *parameter, const char *name)
 {
     size_t size = strlen(name);
 
@@ -295,7 +287,7 @@ static bool is_named(const struct http_parameter *parameter, const char *name)
 bool query_has(const struct http_request *request, const char *name, const char *value)
 {
     for (unsigned i = 0; i < request->query_count; i++) {
-        if (is_named(&request->query[i], name) && strcmp(request->query[i].value, value) == 0) {
+        if (query_is(&request->query[i], name) && strcmp(request->query[i].value, value) == 0) {
             return true;
         }
     }
@@ -305,7 +297,7 @@ bool query_has(const struct http_request *request, const char *name, const char 
 bool query_given(const struct http_request *request, const char *name)
 {
     for (unsigned i = 0; i < request->query_count; i++) {
-        if (is_named(&request->query[i], name)) {
+        if (query_is(&request->query[i], name)) {
             return true;
         }
     }
@@ -317,7 +309,7 @@ bool query_admits_id(const struct http_request *request, const char *name, uint6
     bool given = false;
 
     for (unsigned i = 0; i < request->query_count; i++) {
-        if (is_named(&request->query[i], name)) {
+        if (query_is(&request->query[i], name)) {
             given = true;
             if (id_parse(request->query[i].value) == id) {
                 return true;

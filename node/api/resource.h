@@ -54,8 +54,6 @@ struct field_target {
 };
 /* The bit of a field in a mask of its record: 1 << its number. */
 uint64_t field_bit(const ProtobufCMessageDescriptor *descriptor, const char *record_field);
-/* True when the body has the field and it is not null. */
-bool field_given(const struct field_reader *reader, const char *name);
 /* True when the body has the field and it is null. */
 bool field_null(const struct field_reader *reader, const char *name);
 void target_mark(const struct field_target *target, const char *record_field);
@@ -68,6 +66,8 @@ void target_name(const struct field_target *target, const char *name, size_t cha
 
 /* ---- query parameters */
 
+/* True when this is name[] or name. */
+bool query_is(const struct http_parameter *parameter, const char *name);
 /* True when name[]=value (or name=value) is among the query's parameters. */
 bool query_has(const struct http_request *request, const char *name, const char *value);
 /* True when name[] (or name) occurs at all. */

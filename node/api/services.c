@@ -157,7 +157,7 @@ static void take_urgency_rule(const struct field_target *target, Tocsin__Urgency
 }
 
 /* Of the states that a service is in, only "disabled" is anybody's choice. */
-static void take_status(const struct field_target *target, bool *slot)
+static void take_status(const struct field_target *target, protobuf_c_boolean *slot)
 {
     enum { ENABLED, DISABLED };
     static const struct word words_status[] = {
