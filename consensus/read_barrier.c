@@ -283,9 +283,12 @@ void read_barrier_turn(struct read_barrier *barrier) {
 
 uint64_t read_barrier_next_tick_ms(const struct read_barrier *barrier) {
     if (barrier->reads_count == 0) return UINT64_MAX;
+    struct driver_status status = driver_status(barrier->driver);
+    bool can_ask = barrier->asked_question == 0 && (status.leader_id != 0 || status.role == DRIVER_LEADER);
     uint64_t next_ms = barrier->asked_question != 0 ? barrier->asked_ms + READ_ASK_AGAIN_MS : UINT64_MAX;
     for (size_t i = 0; i < barrier->reads_count; i++) {
         const struct read *read = &barrier->reads[i];
+        if (read->stage == READ_WANTING && can_ask) return 0;
         if (read->stage == READ_INDEXED && read->index <= barrier->committed_index) return 0;
         if (read->deadline_ms < next_ms) next_ms = read->deadline_ms;
     }
