@@ -1,0 +1,102 @@
+/* Steps that stories about the REST API have in common. */
+#include "tests/support/api_story.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define TEXTS_COUNT 24
+#define TEXT_SIZE_BYTES 8192
+
+const char *story_text(const char *format, ...)
+{
+    static char texts[TEXTS_COUNT][TEXT_SIZE_BYTES];
+    static unsigned next;
+    char *text = texts[next++ % TEXTS_COUNT];
+    va_list arguments;
+
+    va_start(arguments, format);
+    int length = vsnprintf(text, TEXT_SIZE_BYTES, format, arguments);
+    va_end(arguments);
+    assert_in_range(length, 0, TEXT_SIZE_BYTES - 1);
+    return text;
+}
+
+const char *story_create(struct api_fixture *api, const char *target, const char *wrapper, const char *body)
+{
+    const struct api_answer *answer = api_post(api, target, body);
+
+    if (answer->status != 201) {
+        fail_msg("POST %s answered %u: %s", target, answer->status, answer->text);
+    }
+    return api_answer_text(answer, wrapper, "id", NULL);
+}
+
+static const char *first_error(const struct api_answer *answer, unsigned status, int code)
+{
+    json_t *errors = api_answer_at(answer, "error", "errors", NULL);
+
+    if (answer->status != status || json_integer_value(api_answer_at(answer, "error", "code", NULL)) != code) {
+        fail_msg("expected %u/%d, met %u: %s", status, code, answer->status, answer->text);
+    }
+    assert_true(json_array_size(errors) > 0);
+    return json_string_value(json_array_get(errors, 0));
+}
+
+void story_refused(const struct api_answer *answer, unsigned status, int code, const char *text)
+{
+    const char *error = first_error(answer, status, code);
+
+    if (strstr(error, text) == NULL) {
+        fail_msg("expected \"%s\" in: %s", text, answer->text);
+    }
+}
+
+void story_refused_exactly(const struct api_answer *answer, unsigned status, int code, const char *text)
+{
+    assert_string_equal(first_error(answer, status, code), text);
+    assert_int_equal(json_array_size(api_answer_at(answer, "error", "errors", NULL)), 1);
+}
+
+json_int_t story_number(const struct api_answer *answer, const char *a, const char *b)
+{
+    json_t *value = api_answer_at(answer, a, b, NULL);
+
+    if (!json_is_integer(value)) {
+        fail_msg("no number at %s %s in: %s", a, b != NULL ? b : "", answer->text);
+    }
+    return json_integer_value(value);
+}
+
+const char *story_user(struct api_fixture *api, const char *name, const char *email)
+{
+    return story_create(api, "/users", "user",
+                        story_text("{\"user\":{\"type\":\"user\",\"name\":\"%s\",\"email\":\"%s\"}}", name, email));
+}
+
+const char *story_contact_method(struct api_fixture *api, const char *user, const char *type, const char *address)
+{
+    return story_create(
+        api, story_text("/users/%s/contact_methods", user), "contact_method",
+        story_text("{\"contact_method\":{\"type\":\"%s\",\"label\":\"Work\",\"address\":\"%s\"}}", type, address));
+}
+
+const char *story_policy(struct api_fixture *api, const char *name, const char *user)
+{
+    return story_create(api, "/escalation_policies", "escalation_policy",
+                        story_text("{\"escalation_policy\":{\"type\":\"escalation_policy\",\"name\":\"%s\","
+                                   "\"escalation_rules\":[{\"escalation_delay_in_minutes\":5,"
+                                   "\"targets\":[{\"id\":\"%s\",\"type\":\"user_reference\"}]}]}}",
+                                   name, user));
+}
+
+const char *story_service(struct api_fixture *api, const char *name, const char *policy)
+{
+    return story_create(api, "/services", "service",
+                        story_text("{\"service\":{\"type\":\"service\",\"name\":\"%s\",\"escalation_policy\":"
+                                   "{\"id\":\"%s\",\"type\":\"escalation_policy_reference\"}}}",
+                                   name, policy));
+}
