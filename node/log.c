@@ -1,52 +1,87 @@
-/* The node's log: see log.h. */
+/* One line a message, written by one call, so that lines of threads do not mix. */
 #include "node/log.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
-#define LINE_SIZE_BYTES 2048
+#define LINE_SIZE_BYTES_MAX 1024
 
-enum level { LEVEL_ERROR, LEVEL_WARNING, LEVEL_INFO, LEVEL_DEBUG, LEVEL_COUNT };
+static const char *const level_names[] = {
+    [LOG_LEVEL_ERROR] = "error",
+    [LOG_LEVEL_WARNING] = "warning",
+    [LOG_LEVEL_INFO] = "info",
+    [LOG_LEVEL_DEBUG] = "debug",
+};
 
-static const char *const level_names[LEVEL_COUNT] = {"error", "warning", "info", "debug"};
-static enum level threshold = LEVEL_INFO;
+static enum log_level level_max = LOG_LEVEL_INFO;
 
-bool log_set_level(const char *level) {
-    if (level == NULL) return true;
-    for (unsigned i = 0; i < LEVEL_COUNT; i++) {
-        if (strcmp(level, level_names[i]) != 0) continue;
-        threshold = (enum level)i;
-        return true;
+void log_level_set(enum log_level level)
+{
+    level_max = level;
+}
+
+bool log_level_parse(const char *name, enum log_level *level)
+{
+    for (unsigned i = 0; i < sizeof level_names / sizeof *level_names; i++) {
+        if (strcmp(level_names[i], name) == 0) {
+            *level = (enum log_level)i;
+            return true;
+        }
     }
     return false;
 }
 
-static void write_line(enum level level, const char *format, va_list arguments) {
-    if (level > threshold) return;
-    char text[LINE_SIZE_BYTES];
-    vsnprintf(text, sizeof text, format, arguments);
-    for (char *c = text; *c != '\0'; c++)
-        if ((unsigned char)*c < ' ' || *c == 127) *c = ' '; /* one event, one line, whatever a peer or provider said */
+static size_t write_prefix(char *line, size_t size, enum log_level level)
+{
     struct timespec now;
     struct tm parts;
-    char when[32];
+    char seconds[32] = "";
+
     clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &parts);
-    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &parts);
-    fprintf(stderr, "%s.%03ldZ %s %s\n", when, now.tv_nsec / 1000000, level_names[level], text);
+    if (gmtime_r(&now.tv_sec, &parts) != NULL) {
+        strftime(seconds, sizeof seconds, "%Y-%m-%dT%H:%M:%S", &parts);
+    }
+    int length = snprintf(line, size, "%s.%03ldZ %s ", seconds, now.tv_nsec / 1000000, level_names[level]);
+    return length > 0 ? (size_t)length : 0;
 }
 
-#define DEFINE(name, level)                   \
-    void name(const char *format, ...) {      \
-        va_list arguments;                    \
-        va_start(arguments, format);          \
-        write_line(level, format, arguments); \
-        va_end(arguments);                    \
+static __attribute__((format(printf, 2, 0))) void log_line(enum log_level level, const char *format, va_list arguments)
+{
+    char line[LINE_SIZE_BYTES_MAX];
+
+    if (level > level_max) {
+        return;
+    }
+    size_t length = write_prefix(line, sizeof line, level);
+    size_t room = sizeof line - length - 1; /* the last byte is for the newline */
+    int written = vsnprintf(line + length, room, format, arguments);
+    if (written > 0) {
+        length += (size_t)written < room ? (size_t)written : room - 1;
+    }
+    for (size_t i = 0; i < length; i++) {
+        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f) {
+            line[i] = ' ';
+        }
+    }
+    line[length++] = '\n';
+    if (write(STDERR_FILENO, line, length) < 0) {
+        return; /* nowhere is left to say it */
+    }
+}
+
+#define LOG_FUNCTION(name, level)                                                                                     \
+    void name(const char *format, ...)                                                                                \
+    {                                                                                                                 \
+        va_list arguments;                                                                                            \
+        va_start(arguments, format);                                                                                  \
+        log_line(level, format, arguments);                                                                           \
+        va_end(arguments);                                                                                            \
     }
 
-DEFINE(log_error, LEVEL_ERROR)
-DEFINE(log_warning, LEVEL_WARNING)
-DEFINE(log_info, LEVEL_INFO)
-DEFINE(log_debug, LEVEL_DEBUG)
+LOG_FUNCTION(log_error, LOG_LEVEL_ERROR)
+LOG_FUNCTION(log_warning, LOG_LEVEL_WARNING)
+LOG_FUNCTION(log_info, LOG_LEVEL_INFO)
+LOG_FUNCTION(log_debug, LOG_LEVEL_DEBUG)
