@@ -58,8 +58,8 @@ struct connection *connection_new(uv_loop_t *loop, const struct connection_handl
 }
 
 /*
- * Small frames leave at once; a peer that vanished without a word ends the connection: TCP_USER_TIMEOUT when bytes wait for an
- * acknowledgement, keepalive probes when none do.
+ * Small frames leave at once; a peer that vanished without a word ends the connection: TCP_USER_TIMEOUT when bytes wait
+ * for an acknowledgement, keepalive probes when none do.
  */
 static int set_options(struct connection *connection)
 {

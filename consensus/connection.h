@@ -1,11 +1,11 @@
 /*
  * A stream of bytes to or from a peer: the seam where TLS goes. Nothing else in the transport touches a socket's bytes.
  *
- *     connection_new ─> connection_dial ─> opened ─┐
- *                  └──> connection_accept ─────────┴─> space, received, ... written, ... ─> ended ─> connection_close ─> closed
+ *     connection_new ─┬> connection_dial ─> opened ─┐
+ *                     └> connection_accept ─────────┴> space, received, written ... ended ─> connection_close ─> closed
  *
- * Under TLS `opened` comes after the handshake, connection_write seals and `received` hands over what was opened; callers stay as
- * they are. A dead peer is noticed within CONNECTION_DEAD_MS, whether or not bytes are on their way.
+ * Under TLS `opened` comes after the handshake, connection_write seals and `received` hands over what was opened;
+ * callers stay as they are. A dead peer is noticed within CONNECTION_DEAD_MS, whether or not bytes are on their way.
  *
  * The process ignores SIGPIPE (libuv writes without MSG_NOSIGNAL).
  */
@@ -57,9 +57,9 @@ int connection_dial(struct connection *connection, const struct sockaddr *addres
 int connection_accept(struct connection *connection, uv_stream_t *listener);
 
 /*
- * Writes bytes that stay the caller's and unchanged until they are written; one write at a time. Returns 1 when all are handed to the
- * kernel, 0 when the rest is under way and `written` will follow, or libuv's error (then `written` will not follow and the owner
- * closes).
+ * Writes bytes that stay the caller's and unchanged until they are written; one write at a time. Returns 1 when all are
+ * handed to the kernel, 0 when the rest is under way and `written` will follow, or libuv's error (then `written` will
+ * not follow and the owner closes).
  */
 int connection_write(struct connection *connection, const void *data, size_t size_bytes);
 

@@ -24,7 +24,8 @@
 /* An idle connection keeps no more than this. */
 #define BYTE_QUEUE_IDLE_SIZE_BYTES 4096u
 
-/* Bytes that are added at the end and taken from the front, in one piece of memory that grows when needed. Zeroed is empty. */
+/* Bytes that are added at the end and taken from the front, in one piece of memory that grows when needed. Zeroed is
+ * empty. */
 struct byte_queue {
     uint8_t *data;
     size_t capacity_bytes;
@@ -32,8 +33,8 @@ struct byte_queue {
     size_t peak_bytes; /* held at once since the last sweep */
 };
 
-/* Room for at least `wanted_bytes` behind the end; byte_queue_room says how much there is. Ends the process when memory is exhausted.
- * Moves the bytes: pointers into the queue are void afterwards. */
+/* Room for at least `wanted_bytes` behind the end; byte_queue_room says how much there is. Ends the process when memory
+ * is exhausted. Moves the bytes: pointers into the queue are void afterwards. */
 uint8_t *byte_queue_reserve(struct byte_queue *queue, size_t wanted_bytes);
 size_t byte_queue_room(const struct byte_queue *queue);
 /* So many bytes were written into the room. */
@@ -67,8 +68,8 @@ struct frame {
 enum frame_result { FRAME_WHOLE, FRAME_PARTIAL, FRAME_BAD };
 
 void frame_head_encode(uint8_t type, size_t body_size_bytes, uint8_t out[FRAME_HEAD_SIZE_BYTES]);
-/* The frame at the beginning of `data`. *size_bytes is its whole size, head included, and 0 while not even that is known.
- * FRAME_BAD: a size over TRANSPORT_FRAME_SIZE_BYTES_MAX, or type 0, which nobody sends. */
+/* The frame at the beginning of `data`. *size_bytes is its whole size, head included, and 0 while not even that is
+ * known. FRAME_BAD: a size over TRANSPORT_FRAME_SIZE_BYTES_MAX, or type 0, which nobody sends. */
 enum frame_result frame_decode(struct span data, struct frame *frame, size_t *size_bytes);
 
 #endif

@@ -1,11 +1,11 @@
 /*
  * Incoming connections.
  *
- *     accepted ── hello in time, fitting, newer than what its peer had ──> frames ... ──> ended, or replaced by a newer one
+ *     accepted ── hello in time, fitting, newer than what its peer had ──> frames ... ──> ended, or replaced
  *        └─────── anything else ──> refused, with the reason
  *
- * A connection without hello is a stranger's until it says otherwise: it holds little memory, and its descriptor for a bounded time only.
- * When all places are taken, the oldest connection that belongs to none of the peers makes room.
+ * A connection without hello is a stranger's until it says otherwise: it holds little memory, and its descriptor for a
+ * bounded time only. When all places are taken, the oldest connection that belongs to none of the peers makes room.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -298,7 +298,8 @@ static int listen_on(struct transport *transport, const struct sockaddr *address
     return status;
 }
 
-/* A name may have an address of a family that this machine does not have: one that works is enough. Any other error is an error. */
+/* A name may have an address of a family that this machine does not have: one that works is enough. Any other error is
+ * an error. */
 static int listen_on_each(struct transport *transport, const struct addrinfo *found, bool any_port)
 {
     int status = UV_EADDRNOTAVAIL;

@@ -7,8 +7,8 @@
  *                      │               │                                              (or removed, from any state)
  *                      └── failed ─────┴──> WAITING
  *
- * Frames collect in `filling`; a flush swaps it with `sending`, which goes to the connection in one write. A connection that was lost
- * takes its queue with it: raft and the proposer send again.
+ * Frames collect in `filling`; a flush swaps it with `sending`, which goes to the connection in one write. A connection
+ * that was lost takes its queue with it: raft and the proposer send again.
  */
 #include <assert.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
-/* The transport as a whole: its handles in the loop, its peers, its end. The two directions are outgoing.c and incoming.c. */
+/* The transport as a whole: its handles in the loop, its peers, its end. The two directions are outgoing.c and
+ * incoming.c. */
 #include "consensus/transport.h"
 
 #include <assert.h>

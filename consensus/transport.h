@@ -4,13 +4,15 @@
  *     node 1 ──────── connection dialled by 1 ────────> node 2        frames of 1, in order
  *     node 1 <─────── connection dialled by 2 ───────── node 2        frames of 2, in order
  *
- * Each node dials each peer; a connection carries frames one way. It begins with a hello: magic, wire version, cluster name, from, to,
- * boot and session epoch; the receiver keeps the newest (boot, epoch) of each peer and closes older connections, so that nothing of an
- * older session arrives after something of a newer one (guard 9 rests on this). Reconnects back off with jitter. The queue to each peer
- * is bounded: what does not fit is dropped, raft and the proposer send again.
+ * Each node dials each peer; a connection carries frames one way. It begins with a hello: magic, wire version, cluster
+ * name, from, to, boot and session epoch; the receiver keeps the newest (boot, epoch) of each peer and closes older
+ * connections, so that nothing of an older session arrives after something of a newer one (guard 9 rests on this).
+ * Reconnects back off with jitter. The queue to each peer is bounded: what does not fit is dropped, raft and the
+ * proposer send again.
  *
  * Addresses are "host:port", "1.2.3.4:port" or "[v6]:port"; names are looked up at each dial.
- * The seam for TLS: connection.h wraps reading and writing of bytes; nothing else touches the socket. The process ignores SIGPIPE.
+ * The seam for TLS: connection.h wraps reading and writing of bytes; nothing else touches the socket. The process
+ * ignores SIGPIPE.
  */
 #ifndef CONSENSUS_TRANSPORT_H
 #define CONSENSUS_TRANSPORT_H
@@ -56,8 +58,8 @@ struct transport_handlers {
     void (*peer_changed)(void *context, uint64_t peer, bool connected);
 };
 
-/* Listens. Returns NULL with one sentence in `error` (address in use, not resolvable, ...); the loop must then run once more before it
- * can be closed. A name is listened on at all its addresses, but with port 0 at the first only. */
+/* Listens. Returns NULL with one sentence in `error` (address in use, not resolvable, ...); the loop must then run once
+ * more before it can be closed. A name is listened on at all its addresses, but with port 0 at the first only. */
 struct transport *transport_open(uv_loop_t *loop, const struct transport_options *options,
                                  const struct transport_handlers *handlers, char *error, size_t error_size);
 /* Closes everything; `closed` is called once when the loop may forget it. */
@@ -68,9 +70,11 @@ unsigned transport_port(const struct transport *transport);
 /* The peers to dial: called at the start and when members change. Peers no longer named are disconnected. */
 void transport_set_peers(struct transport *transport, const uint64_t *ids, const char *const *addresses, size_t count);
 
-/* Queues a frame whose body is `head` followed by `tail` (either may be empty). Copies. False when the peer is unknown or not connected, or its
- * queue is full: the frame is dropped. Everything queued in one turn of the loop leaves in one write. */
-bool transport_send(struct transport *transport, uint64_t peer, enum frame_type type, struct span head, struct span tail);
+/* Queues a frame whose body is `head` followed by `tail` (either may be empty). Copies. False when the peer is unknown
+ * or not connected, or its queue is full: the frame is dropped. Everything queued in one turn of the loop leaves in one
+ * write. */
+bool transport_send(struct transport *transport, uint64_t peer, enum frame_type type, struct span head,
+                    struct span tail);
 
 bool transport_connected(const struct transport *transport, uint64_t peer);
 size_t transport_queued_bytes(const struct transport *transport, uint64_t peer);
@@ -78,8 +82,8 @@ size_t transport_queued_bytes(const struct transport *transport, uint64_t peer);
 uint64_t transport_sessions(const struct transport *transport, uint64_t peer);
 const char *transport_last_error(const struct transport *transport, uint64_t peer);
 
-/* How many incoming connections were turned away, and the last one's reason in words ("" when none). When the hello named a known
- * peer, the reason is that peer's last error too. */
+/* How many incoming connections were turned away, and the last one's reason in words ("" when none). When the hello
+ * named a known peer, the reason is that peer's last error too. */
 uint64_t transport_refusals(const struct transport *transport);
 const char *transport_last_refusal(const struct transport *transport);
 

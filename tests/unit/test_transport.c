@@ -1,4 +1,5 @@
-/* Two or three nodes' transports on one loop, real sockets on loopback, ports taken from the kernel; strangers on plain sockets. */
+/* Two or three nodes' transports on one loop, real sockets on loopback, ports taken from the kernel; strangers on plain
+ * sockets. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -316,7 +317,8 @@ static void on_accepted(uv_stream_t *server, int status)
     server->data = NULL;
 }
 
-/* tcpi_data_segs_in: the C library's struct tcp_info ends before it, and the kernel's header cannot be included beside uv.h. */
+/* tcpi_data_segs_in: the C library's struct tcp_info ends before it, and the kernel's header cannot be included beside
+ * uv.h. */
 #define DATA_SEGMENTS_IN_OFFSET_BYTES 152u
 
 static unsigned data_segments(uv_tcp_t *client)
@@ -472,7 +474,8 @@ static void the_newest_session_of_a_peer_wins(void **state)
     stranger_says_hello(first, hello_of(2, 1, 5, 1));
     stranger_says_number(first, 0);
     RUN_UNTIL(one.frames == 1);
-    /* when a newer one of the same boot comes, then the older one is closed and what it still had under way is not heard */
+    /* when a newer one of the same boot comes, then the older one is closed and what it still had under way is not
+     * heard */
     int second = stranger_connect(&one);
     stranger_says_hello(second, hello_of(2, 1, 5, 2));
     stranger_says_number(second, 1);
