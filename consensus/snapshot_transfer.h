@@ -2,10 +2,11 @@
  * Snapshots on their way to a follower that fell behind the log.
  *
  *     leader:   prepare (a compacted copy, on a helper thread) ─> BEGIN ─> CHUNK ... (a window in flight) ─> last chunk
- *     follower: stage ─> ACK each chunk ─> verify (helper thread) ─> ready: the driver takes it as an InstallSnapshot message
+ *     follower: stage ─> ACK each chunk ─> verify (helper thread) ─> ready: to the driver, as InstallSnapshot
  *
- * One transfer per peer and direction at a time; a transfer that makes no progress for a bound is given up, and the core's next
- * heartbeat asks again. The file itself says where in the log it stands; that, not what the core asked for, is what the follower installs.
+ * One transfer per peer and direction at a time; a transfer that makes no progress for a bound is given up, and the
+ * core's next heartbeat asks again. The file itself says where in the log it stands; that, not what the core asked for,
+ * is what the follower installs.
  */
 #ifndef CONSENSUS_SNAPSHOT_TRANSFER_H
 #define CONSENSUS_SNAPSHOT_TRANSFER_H
@@ -20,19 +21,23 @@
 #define SNAPSHOT_WINDOW_CHUNKS 8u
 #define SNAPSHOT_STALL_MS 10000u
 
-/* All asynchronous: the matching snapshot_transfer_* call reports back on the loop's thread, never from inside the port call. */
+/* All asynchronous: the matching snapshot_transfer_* call reports back on the loop's thread, never from inside the port
+ * call. */
 struct snapshot_transfer_ports {
     void *context;
     uint64_t (*now_ms)(void *context);
     bool (*send)(void *context, uint64_t peer, enum frame_type type, struct span head, struct span tail);
 
-    /* Sender: a snapshot of at least this index, size known; reported by snapshot_transfer_prepared. It is kept until `release`. */
+    /* Sender: a snapshot of at least this index, size known; reported by snapshot_transfer_prepared. It is kept until
+     * `release`. */
     void (*prepare)(void *context, uint64_t at_least_index);
     /* Sender: reported by snapshot_transfer_chunk_read. */
     void (*read_chunk)(void *context, uint64_t peer, uint64_t offset, uint32_t size_bytes);
     void (*release)(void *context);
 
-    /* Receiver: reported by snapshot_transfer_chunk_staged; offset 0 begins anew. The data is copied. */
+    /* Receiver: reported by snapshot_transfer_chunk_staged; offset 0 begins anew. The data is copied. One stage_chunk
+     * or verify at a time. While a snapshot that was `ready` is being installed, the port reports ok = false: the
+     * staged file must not be overwritten. */
     void (*stage_chunk)(void *context, uint64_t offset, struct span data);
     /* Receiver: verify; reported by snapshot_transfer_verified. */
     void (*verify)(void *context);
@@ -54,7 +59,8 @@ void snapshot_transfer_frame(struct snapshot_transfer *transfer, uint64_t peer, 
 void snapshot_transfer_tick(struct snapshot_transfer *transfer);
 
 void snapshot_transfer_prepared(struct snapshot_transfer *transfer, bool ok, uint64_t index, uint64_t size_bytes);
-void snapshot_transfer_chunk_read(struct snapshot_transfer *transfer, uint64_t peer, uint64_t offset, struct span data, bool ok);
+void snapshot_transfer_chunk_read(struct snapshot_transfer *transfer, uint64_t peer, uint64_t offset,
+                                  struct span data, bool ok);
 void snapshot_transfer_chunk_staged(struct snapshot_transfer *transfer, uint64_t offset, bool ok);
 void snapshot_transfer_verified(struct snapshot_transfer *transfer, bool ok, const struct driver_position *position);
 
