@@ -1,9 +1,11 @@
 /*
- * The thread that owns the log environment: takes operations in order, writes all that wait in one transaction, reports back.
+ * The thread that owns the log environment: takes operations in order, writes all that wait in one transaction,
+ * reports back.
  *
- *     loop thread ── log_writer_submit ──> queue ──> one group, one sync ──> completions ── wake() ──> loop: log_writer_drain
+ *     loop thread ── log_writer_submit ──> queue ──> one group, one sync ──> wake() ──> loop: log_writer_drain
  *
- * After a failed write the thread accepts nothing more; the failure is reported once and the node stops stepping its core.
+ * After a failed write the thread accepts nothing more; the failure is reported once and the node stops stepping its
+ * core.
  */
 #ifndef STORAGE_LOG_WRITER_H
 #define STORAGE_LOG_WRITER_H

@@ -1,6 +1,6 @@
 /*
- * The thread that owns the state environment: applies committed entries inside an open transaction, hands replies and claimed work
- * over at once, commits in bulk.
+ * The thread that owns the state environment: applies committed entries inside an open transaction, hands replies
+ * and claimed work over at once, commits in bulk.
  *
  *     loop ── state_writer_apply ──> queue ──> machine_apply, inside one open transaction
  *                                                ├─ outputs by value, per entry ── wake() ──> loop: state_writer_drain
@@ -27,14 +27,15 @@ enum storage_error state_writer_start(struct state_store *store, void (*wake)(vo
 /* Commits what is applied, syncs, ends the thread, frees. */
 void state_writer_stop(struct state_writer *writer);
 
-/* Queues a committed entry; takes one reference of its own. Entries arrive in index order without gaps. Never blocks. */
+/* Queues a committed entry; takes one reference of its own. Entries arrive in index order without gaps. Never
+ * blocks. */
 void state_writer_apply(struct state_writer *writer, uint64_t index, struct entry *entry);
 
 /* Asks for what is applied to be committed soon, because a reader waits for it. */
 void state_writer_want_commit(struct state_writer *writer);
 
-/* After what is queued: closes the transaction, puts the staged snapshot in the state's place (readers must be closed), opens it.
- * Reported by state_progress.installed. */
+/* After what is queued: closes the transaction, puts the staged snapshot in the state's place (readers must be
+ * closed), opens it. Reported by state_progress.installed. */
 void state_writer_install(struct state_writer *writer, struct snapshot *staged);
 
 struct state_progress {
@@ -47,8 +48,8 @@ struct state_progress {
     struct storage_failure failure;
 };
 
-/* Takes what has been produced since the last drain. `on_output` is called for each applied entry in order, on the caller's thread;
- * `output` belongs to the writer and is valid during the call. */
+/* Takes what has been produced since the last drain. `on_output` is called for each applied entry in order, on the
+ * caller's thread; `output` belongs to the writer and is valid during the call. */
 struct state_progress state_writer_drain(struct state_writer *writer,
                                          void (*on_output)(void *context, uint64_t index, uint64_t term,
                                                            const struct machine_output *output),
