@@ -34,6 +34,9 @@
 #define BACK_OFF_MAX_MS 60000u
 #define RETRY_AFTER_MAX_S 300
 
+/* How many ended attempts are remembered, for claims that cross their receipts on the way. */
+#define ENDED_MAX 512u
+
 #define CHANNELS_COUNT (TOCSIN__CHANNEL__CHANNEL_WEBHOOK + 1)
 
 /* A claimed notification: waiting in the queue, or in a slot. */
@@ -43,6 +46,15 @@ struct job {
     uint64_t term;
     uint64_t transfer_id; /* in a slot */
     uint64_t started_ms;
+};
+
+/* How an attempt ended. */
+struct ended {
+    uint64_t notification_id;
+    uint64_t ended_ms;
+    uint32_t retry_after_ms;
+    char provider[32];
+    struct verdict verdict;
 };
 
 struct dispatcher {
@@ -55,6 +67,8 @@ struct dispatcher {
     size_t under_way_count;
     size_t under_way_by_channel[CHANNELS_COUNT];
     struct claims claims;
+    struct ended ended[ENDED_MAX]; /* a ring; ended_count is of all time */
+    uint64_t ended_count;
     uint64_t last_transfer_id;
     struct dispatcher_statistics totals; /* its last two are computed when asked for */
 };
@@ -165,6 +179,12 @@ static uint32_t back_off_ms(struct dispatcher *dispatcher, uint32_t failures)
     return delay_ms / 2 + dispatcher->ports.random(dispatcher->ports.context) % (delay_ms + 1);
 }
 
+static uint32_t provider_wait_ms(int64_t retry_after_s)
+{
+    int64_t seconds = retry_after_s < 1 ? 1 : retry_after_s > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : retry_after_s;
+    return (uint32_t)seconds * 1000;
+}
+
 /* A provider, or who pretends to be one, may send back what it was sent. */
 static void withhold_secrets(const struct notify_settings *settings, char *text, size_t size)
 {
@@ -184,31 +204,44 @@ static void count_outcome(struct dispatcher *dispatcher, Tocsin__Outcome outcome
     }
 }
 
-static void offer_receipt(struct dispatcher *dispatcher, const struct job *job, const char *provider, struct verdict *verdict)
+static void offer_receipt(struct dispatcher *dispatcher, struct ended *ended, uint32_t attempt)
 {
-    withhold_secrets(dispatcher->settings, verdict->detail, sizeof verdict->detail);
-    withhold_secrets(dispatcher->settings, verdict->provider_id, sizeof verdict->provider_id);
-    char provider_name[32];
-    (void)snprintf(provider_name, sizeof provider_name, "%s", provider);
     Tocsin__Receipt receipt;
     tocsin__receipt__init(&receipt);
-    receipt.notification_id = job->notification->id;
-    receipt.attempt = job->notification->attempt;
-    receipt.outcome = verdict->outcome;
-    receipt.detail = verdict->detail;
-    receipt.provider = provider_name;
-    receipt.provider_id = verdict->provider_id;
-    if (verdict->outcome == TOCSIN__OUTCOME__OUTCOME_RETRY || verdict->outcome == TOCSIN__OUTCOME__OUTCOME_UNKNOWN) {
-        if (verdict->retry_after_s >= 0) {
-            int64_t seconds = verdict->retry_after_s < RETRY_AFTER_MAX_S ? verdict->retry_after_s : RETRY_AFTER_MAX_S;
-            seconds = seconds < 1 ? 1 : seconds;
-            receipt.retry_after_ms = (uint32_t)seconds * 1000;
-        } else {
-            receipt.retry_after_ms = back_off_ms(dispatcher, job->notification->failures);
-        }
-    }
-    count_outcome(dispatcher, verdict->outcome);
+    receipt.notification_id = ended->notification_id;
+    receipt.attempt = attempt;
+    receipt.outcome = ended->verdict.outcome;
+    receipt.detail = ended->verdict.detail;
+    receipt.provider = ended->provider;
+    receipt.provider_id = ended->verdict.provider_id;
+    receipt.retry_after_ms = ended->retry_after_ms;
     dispatcher->ports.receipt(dispatcher->ports.context, &receipt);
+}
+
+static void end_attempt(struct dispatcher *dispatcher, const struct job *job, const char *provider, const struct verdict *verdict)
+{
+    struct ended *ended = &dispatcher->ended[dispatcher->ended_count++ % ENDED_MAX];
+    *ended = (struct ended){.notification_id = job->notification->id, .ended_ms = now_ms(dispatcher), .verdict = *verdict};
+    (void)snprintf(ended->provider, sizeof ended->provider, "%s", provider);
+    withhold_secrets(dispatcher->settings, ended->verdict.detail, sizeof ended->verdict.detail);
+    withhold_secrets(dispatcher->settings, ended->verdict.provider_id, sizeof ended->verdict.provider_id);
+    if (verdict->outcome == TOCSIN__OUTCOME__OUTCOME_RETRY || verdict->outcome == TOCSIN__OUTCOME__OUTCOME_UNKNOWN)
+        ended->retry_after_ms = verdict->retry_after_s >= 0 ? provider_wait_ms(verdict->retry_after_s)
+                                                            : back_off_ms(dispatcher, job->notification->failures);
+    count_outcome(dispatcher, verdict->outcome);
+    offer_receipt(dispatcher, ended, job->notification->attempt);
+}
+
+/* An attempt that ended after this claim had been proposed: the claim knows nothing of it, and is not one for another attempt. */
+static struct ended *ended_since_claim(struct dispatcher *dispatcher, const Tocsin__Notification *notification)
+{
+    size_t kept = dispatcher->ended_count < ENDED_MAX ? (size_t)dispatcher->ended_count : ENDED_MAX;
+    for (size_t i = 0; i < kept; i++) {
+        struct ended *ended = &dispatcher->ended[i];
+        if (ended->notification_id == notification->id && ended->ended_ms >= notification->claim_boottime_ms)
+            return ended;
+    }
+    return NULL;
 }
 
 /* The end of a notification that cannot become a request here. */
@@ -217,7 +250,7 @@ static void refuse(struct dispatcher *dispatcher, const struct job *job, const c
 {
     struct verdict verdict = {.outcome = outcome, .retry_after_s = -1};
     clean_copy(verdict.detail, sizeof verdict.detail, sentence, strlen(sentence));
-    offer_receipt(dispatcher, job, provider, &verdict);
+    end_attempt(dispatcher, job, provider, &verdict);
 }
 
 /* ---- starting */
@@ -388,6 +421,11 @@ void dispatcher_take(struct dispatcher *dispatcher, const Tocsin__Notification *
     claims_granted(&dispatcher->claims, notification->id);
     struct job *under_way = under_way_find(dispatcher, notification->id);
     struct job *queued = queue_find(dispatcher, notification->id);
+    struct ended *ended = ended_since_claim(dispatcher, notification);
+    if (ended) {
+        offer_receipt(dispatcher, ended, notification->attempt); /* the older one no longer counts */
+        return;
+    }
     if (under_way) {
         /* Claimed twice, because the first grant was slow: one request is enough, and its receipt answers the later claim. */
         under_way->notification->attempt = notification->attempt;
@@ -437,7 +475,7 @@ void dispatcher_answered(struct dispatcher *dispatcher, uint64_t transfer_id, co
     assert(channel); /* or it had not been started */
     struct verdict verdict = {.retry_after_s = -1};
     channel->judge(answer, &verdict);
-    offer_receipt(dispatcher, job, channel->provider, &verdict);
+    end_attempt(dispatcher, job, channel->provider, &verdict);
     job_free(job);
     pump(dispatcher);
 }

@@ -1,17 +1,15 @@
 /*
- * Outgoing requests: curl's multi interface, its sockets and its one timer driven by a libuv loop.
+ * Outgoing requests: HTTP on curl's multi interface, its sockets and its one timer driven by a libuv loop; mail in threads.
  *
- *     transfers_start ──> easy handle from the pool ──> multi ── sockets, timer ──> uv_poll, uv_timer
- *                                                         │
- *                         answered(id) <── the handle goes back to the pool <── done
+ *     transfers_start ─┬─ HTTP ─> multi ── sockets, timer ──> uv_poll, uv_timer ──┬─> answered(id)
+ *                      └─ SMTP ─> a thread of its own ── uv_async ────────────────┘
  *
- * Connections belong to the multi handle and are used again; easy handles are only settings.
+ * Mail has threads because curl's SMTP blocks even in the multi interface: for the last answer to a message, and for the one to
+ * QUIT. A mail server that takes its time would stop the loop, and with it the consensus that runs there.
  *
- * Was the request sent? A page that may have arrived must not be called unsent, so that is decided by bytes, not by curl's error
- * code: HTTP by whether any byte of the request left; SMTP by whether all of the message did, since a server takes it only with the
- * final dot.
+ * Connections to HTTP providers belong to the multi handle and are used again; easy handles are only settings, and pooled.
  *
- * On close everything under way is dropped without an answer.
+ * On close everything under way is dropped without an answer; `closed` waits for the threads, about a second at most.
  */
 #include "notify/transfer.h"
 
@@ -21,28 +19,23 @@
 #include <string.h>
 
 #include "notify/compose.h"
+#include "notify/request.h"
 
 /* Kept for the next transfers; more exist only during bursts. */
 #define POOL_MAX 64
-#define CONNECT_TIMEOUT_MS 6000L
-/* Servers close idle connections after about a minute; one that is about to be closed is worse than a new one. */
-#define CONNECTION_IDLE_S 30L
 #define CONNECTIONS_KEPT 32L
+#define MAIL_STACK_SIZE_BYTES (512u << 10)
 
 struct transfer {
     struct transfers *owner;
-    struct transfer *next; /* in the pool or among those that could not be set up */
+    struct transfer *next; /* in the pool, among those that could not be set up, or among mails that have ended */
     struct transfer *previous_active, *next_active;
-    CURL *easy;
     uint64_t id;
-    bool mail;
-    unsigned requests; /* how often curl began to send the request */
-    struct curl_slist *headers, *recipients;
-    char *body;
-    size_t body_size_bytes, body_read_bytes;
-    char answer[ANSWER_BODY_SIZE_BYTES_MAX + 1];
-    size_t answer_size_bytes;
-    char error[CURL_ERROR_SIZE];
+    /* Mail only. */
+    uv_thread_t thread;
+    CURLcode result;
+    bool dropped; /* its answer is of no interest any more */
+    struct request request;
 };
 
 struct transfers {
@@ -50,10 +43,13 @@ struct transfers {
     CURLM *multi;
     uv_timer_t timer;          /* curl's */
     uv_timer_t refusals_timer; /* answers what could not be set up, outside the call that took it */
+    uv_async_t mails_async;
     void (*answered)(void *context, uint64_t transfer_id, const struct answer *);
     void *context;
     struct transfer *active, *pool, *refused;
-    size_t pool_count;
+    size_t pool_count, mails_running;
+    uv_mutex_t mails_lock; /* over mails_done, which threads add to */
+    struct transfer *mails_done;
     unsigned handles; /* of libuv, not closed yet */
     bool closing;
     void (*closed)(void *context);
@@ -67,13 +63,14 @@ struct watch {
     curl_socket_t socket;
 };
 
+/* Out of memory, or a rule of curl's or libuv's is broken here. */
 static void must(bool went_well)
 {
     if (!went_well)
-        abort(); /* out of memory, or a rule of curl's or libuv's is broken here */
+        abort();
 }
 
-/* ---- easy handles */
+/* ---- transfers */
 
 static struct transfer *transfer_new(struct transfers *transfers)
 {
@@ -84,29 +81,25 @@ static struct transfer *transfer_new(struct transfers *transfers)
     } else {
         transfer = calloc(1, sizeof *transfer);
         must(transfer != NULL);
-        transfer->easy = curl_easy_init();
-        must(transfer->easy != NULL);
     }
-    CURL *easy = transfer->easy;
-    *transfer = (struct transfer){.owner = transfers, .easy = easy};
+    transfer->owner = transfers;
+    transfer->next = NULL;
+    transfer->dropped = false;
+    request_open(&transfer->request);
     return transfer;
 }
 
-/* Drops all that belongs to one request, and keeps the handle for another. */
+/* Drops all that belongs to one request. A mail's handle has a connection of its own, so only others are kept. */
 static void transfer_release(struct transfer *transfer)
 {
     struct transfers *transfers = transfer->owner;
-    curl_slist_free_all(transfer->headers);
-    curl_slist_free_all(transfer->recipients);
-    free(transfer->body);
-    transfer->headers = transfer->recipients = NULL;
-    transfer->body = NULL;
-    if (transfers->closing || transfers->pool_count == POOL_MAX) {
-        curl_easy_cleanup(transfer->easy);
+    if (transfers->closing || transfers->pool_count == POOL_MAX || transfer->request.mail) {
+        if (transfer->request.easy)
+            request_close(&transfer->request);
         free(transfer);
         return;
     }
-    curl_easy_reset(transfer->easy); /* a password must not stay in it */
+    request_clear(&transfer->request);
     transfer->next = transfers->pool;
     transfers->pool = transfer;
     transfers->pool_count++;
@@ -131,195 +124,7 @@ static void active_remove(struct transfers *transfers, struct transfer *transfer
     transfer->previous_active = transfer->next_active = NULL;
 }
 
-/* ---- what curl asks of a transfer */
-
-static size_t on_mail_read(char *buffer, size_t size, size_t count, void *context)
-{
-    struct transfer *transfer = context;
-    size_t room = size * count, left = transfer->body_size_bytes - transfer->body_read_bytes;
-    size_t taken = left < room ? left : room;
-    memcpy(buffer, transfer->body + transfer->body_read_bytes, taken);
-    transfer->body_read_bytes += taken;
-    return taken;
-}
-
-/* An answer longer than the bound ends the transfer; its status has been heard by then, which is all that counts. */
-static size_t on_answer(char *bytes, size_t size, size_t count, void *context)
-{
-    struct transfer *transfer = context;
-    size_t all = size * count, room = ANSWER_BODY_SIZE_BYTES_MAX - transfer->answer_size_bytes;
-    size_t taken = all < room ? all : room;
-    memcpy(transfer->answer + transfer->answer_size_bytes, bytes, taken);
-    transfer->answer_size_bytes += taken;
-    return taken;
-}
-
-/* curl gives each line of an SMTP server here: the last one is kept as the answer's body. */
-static size_t on_mail_line(char *bytes, size_t size, size_t count, void *context)
-{
-    struct transfer *transfer = context;
-    size_t all = size * count, taken = all < ANSWER_BODY_SIZE_BYTES_MAX ? all : ANSWER_BODY_SIZE_BYTES_MAX;
-    memcpy(transfer->answer, bytes, taken);
-    while (taken && (transfer->answer[taken - 1] == '\n' || transfer->answer[taken - 1] == '\r'))
-        taken--;
-    transfer->answer_size_bytes = taken;
-    return all;
-}
-
-/* curl silently sends a request a second time when a connection that it used again is closed without an answer. That would be a
- * repeat that nobody knows of (promise P2): one request per attempt. */
-static int on_request(void *context, char *peer_ip, char *local_ip, int peer_port, int local_port)
-{
-    (void)peer_ip, (void)local_ip, (void)peer_port, (void)local_port;
-    struct transfer *transfer = context;
-    return ++transfer->requests == 1 ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
-}
-
-/* ---- setting up */
-
-static bool is_one_line(const char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            return false;
-    return true;
-}
-
-/* Nothing from outside may begin a line of a protocol. */
-static const char *wrong_with(const struct outgoing *outgoing)
-{
-    const char *lines[] = {outgoing->url, outgoing->mail_from, outgoing->mail_to, outgoing->username};
-    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
-        if (lines[i] && !is_one_line(lines[i]))
-            return "a control character in an address";
-    for (size_t i = 0; i < outgoing->headers_count; i++)
-        if (!is_one_line(outgoing->headers[i]))
-            return "a control character in a header";
-    return outgoing->url ? NULL : "no address";
-}
-
-static struct curl_slist *list_append(struct curl_slist *list, const char *text)
-{
-    struct curl_slist *longer = curl_slist_append(list, text);
-    must(longer != NULL);
-    return longer;
-}
-
-/* The options' types are checked by curl's own header, so one macro serves all. */
-#define SET(option, value) \
-    do { \
-        CURLcode code = curl_easy_setopt(transfer->easy, option, value); \
-        if (code != CURLE_OK) \
-            return code; \
-    } while (0)
-
-static CURLcode set_common(struct transfer *transfer, const struct outgoing *outgoing)
-{
-    SET(CURLOPT_PRIVATE, transfer);
-    SET(CURLOPT_ERRORBUFFER, transfer->error);
-    SET(CURLOPT_NOSIGNAL, 1L);
-    SET(CURLOPT_QUICK_EXIT, 1L); /* or giving up a name that does not resolve blocks the loop until the resolver gives up too */
-    SET(CURLOPT_PROTOCOLS_STR, "http,https,smtp,smtps");
-    SET(CURLOPT_FOLLOWLOCATION, 0L);
-    SET(CURLOPT_SSL_VERIFYPEER, 1L);
-    SET(CURLOPT_SSL_VERIFYHOST, 2L);
-    SET(CURLOPT_TIMEOUT_MS, (long)outgoing->deadline_ms);
-    SET(CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
-    SET(CURLOPT_MAXAGE_CONN, CONNECTION_IDLE_S);
-    SET(CURLOPT_TCP_KEEPALIVE, 1L);
-    SET(CURLOPT_PREREQFUNCTION, on_request);
-    SET(CURLOPT_PREREQDATA, transfer);
-    SET(CURLOPT_URL, outgoing->url);
-    if (outgoing->username) {
-        SET(CURLOPT_USERNAME, outgoing->username);
-        SET(CURLOPT_PASSWORD, outgoing->password ? outgoing->password : "");
-    }
-    return CURLE_OK;
-}
-
-static CURLcode set_http(struct transfer *transfer, const struct outgoing *outgoing)
-{
-    for (size_t i = 0; i < outgoing->headers_count; i++)
-        transfer->headers = list_append(transfer->headers, outgoing->headers[i]);
-    transfer->headers = list_append(transfer->headers, "Expect:"); /* one round trip less */
-    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);        /* one request per connection: one reset is one unknown outcome */
-    SET(CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-    SET(CURLOPT_USERAGENT, "tocsin");
-    SET(CURLOPT_HTTPHEADER, transfer->headers);
-    SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)transfer->body_size_bytes);
-    SET(CURLOPT_POSTFIELDS, transfer->body);
-    SET(CURLOPT_WRITEFUNCTION, on_answer);
-    SET(CURLOPT_WRITEDATA, transfer);
-    return CURLE_OK;
-}
-
-static CURLcode set_mail(struct transfer *transfer, const struct outgoing *outgoing)
-{
-    transfer->recipients = list_append(transfer->recipients, outgoing->mail_to);
-    SET(CURLOPT_USE_SSL, outgoing->require_tls ? (long)CURLUSESSL_ALL : (long)CURLUSESSL_TRY);
-    SET(CURLOPT_MAIL_FROM, outgoing->mail_from ? outgoing->mail_from : "");
-    SET(CURLOPT_MAIL_RCPT, transfer->recipients);
-    SET(CURLOPT_UPLOAD, 1L);
-    SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)transfer->body_size_bytes);
-    SET(CURLOPT_READFUNCTION, on_mail_read);
-    SET(CURLOPT_READDATA, transfer);
-    SET(CURLOPT_HEADERFUNCTION, on_mail_line);
-    SET(CURLOPT_HEADERDATA, transfer);
-    SET(CURLOPT_WRITEFUNCTION, on_mail_line);
-    SET(CURLOPT_WRITEDATA, transfer);
-    return CURLE_OK;
-}
-
-static const char *transfer_set_up(struct transfer *transfer, const struct outgoing *outgoing)
-{
-    const char *wrong = wrong_with(outgoing);
-    if (wrong)
-        return wrong;
-    transfer->mail = outgoing->mail_to != NULL;
-    transfer->body_size_bytes = outgoing->body_size_bytes;
-    transfer->body = malloc(outgoing->body_size_bytes + 1);
-    must(transfer->body != NULL);
-    if (outgoing->body_size_bytes)
-        memcpy(transfer->body, outgoing->body, outgoing->body_size_bytes);
-    CURLcode code = set_common(transfer, outgoing);
-    if (code == CURLE_OK)
-        code = transfer->mail ? set_mail(transfer, outgoing) : set_http(transfer, outgoing);
-    return code == CURLE_OK ? NULL : curl_easy_strerror(code);
-}
-
 /* ---- answers */
-
-static bool was_sent(const struct transfer *transfer)
-{
-    curl_off_t uploaded = 0, began_us = 0;
-    long request_size = 0;
-    must(curl_easy_getinfo(transfer->easy, CURLINFO_SIZE_UPLOAD_T, &uploaded) == CURLE_OK);
-    must(curl_easy_getinfo(transfer->easy, CURLINFO_PRETRANSFER_TIME_T, &began_us) == CURLE_OK);
-    must(curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &request_size) == CURLE_OK);
-    if (transfer->mail)
-        return transfer->body_read_bytes == transfer->body_size_bytes && began_us > 0;
-    return request_size > 0 || uploaded > 0 || began_us > 0 || transfer->requests > 1;
-}
-
-static void answer_of(const struct transfer *transfer, CURLcode result, struct answer *answer)
-{
-    long status = 0;
-    curl_off_t retry_after_s = 0;
-    must(curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK);
-    must(curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after_s) == CURLE_OK);
-    *answer = (struct answer){.retry_after_s = retry_after_s > 0 ? (int64_t)retry_after_s : -1,
-                              .body = transfer->answer,
-                              .body_size_bytes = transfer->answer_size_bytes,
-                              .error = transfer->error[0] ? transfer->error : curl_easy_strerror(result)};
-    /* An SMTP status before the end counts only as a refusal; an HTTP one counts even when the body did not come whole. */
-    bool answered = result == CURLE_OK || (transfer->mail ? status >= 400 : status >= 200);
-    if (answered && status > 0) {
-        answer->kind = ANSWER_RESPONSE;
-        answer->status = (unsigned)status;
-    } else {
-        answer->kind = was_sent(transfer) ? ANSWER_NO_ANSWER : ANSWER_NOT_SENT;
-    }
-}
 
 /* Hands over what has ended. The callback may start, abort and close. */
 static void report_done(struct transfers *transfers)
@@ -333,11 +138,10 @@ static void report_done(struct transfers *transfers)
         char *private = NULL;
         must(curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private) == CURLE_OK);
         struct transfer *transfer = (struct transfer *)(void *)private;
-        must(curl_multi_remove_handle(transfers->multi, transfer->easy) == CURLM_OK);
+        must(curl_multi_remove_handle(transfers->multi, transfer->request.easy) == CURLM_OK);
         active_remove(transfers, transfer);
         struct answer answer;
-        answer_of(transfer, result, &answer);
-        transfer->answer[transfer->answer_size_bytes] = '\0';
+        request_answer(&transfer->request, result, &answer);
         transfers->answered(transfers->context, transfer->id, &answer);
         transfer_release(transfer);
     }
@@ -349,7 +153,7 @@ static void on_refusals(uv_timer_t *timer)
     while (!transfers->closing && transfers->refused) {
         struct transfer *transfer = transfers->refused;
         transfers->refused = transfer->next;
-        struct answer answer = {.kind = ANSWER_NOT_SENT, .retry_after_s = -1, .body = "", .error = transfer->error};
+        struct answer answer = {.kind = ANSWER_NOT_SENT, .retry_after_s = -1, .body = "", .error = transfer->request.error};
         transfers->answered(transfers->context, transfer->id, &answer);
         transfer_release(transfer);
     }
@@ -397,6 +201,7 @@ static void handle_closed(struct transfers *transfers)
         return;
     void (*closed)(void *context) = transfers->closed;
     void *context = transfers->closed_context;
+    uv_mutex_destroy(&transfers->mails_lock);
     free(transfers);
     curl_global_cleanup();
     closed(context);
@@ -410,7 +215,7 @@ static void on_watch_closed(uv_handle_t *handle)
     handle_closed(transfers);
 }
 
-static void on_timer_closed(uv_handle_t *handle)
+static void on_handle_closed(uv_handle_t *handle)
 {
     handle_closed(handle->data);
 }
@@ -442,6 +247,53 @@ static int set_socket(CURL *easy, curl_socket_t socket, int what, void *context,
     return 0;
 }
 
+/* ---- mail */
+
+static void mail_thread(void *argument)
+{
+    struct transfer *transfer = argument;
+    struct transfers *transfers = transfer->owner;
+    transfer->result = request_perform_mail(&transfer->request);
+    uv_mutex_lock(&transfers->mails_lock);
+    transfer->next = transfers->mails_done;
+    transfers->mails_done = transfer;
+    must(uv_async_send(&transfers->mails_async) == 0);
+    uv_mutex_unlock(&transfers->mails_lock); /* held until here, so that the loop does not close the handle in between */
+}
+
+static bool mail_start(struct transfers *transfers, struct transfer *transfer)
+{
+    uv_thread_options_t options = {.flags = UV_THREAD_HAS_STACK_SIZE, .stack_size = MAIL_STACK_SIZE_BYTES};
+    if (uv_thread_create_ex(&transfer->thread, &options, mail_thread, transfer) != 0)
+        return false;
+    transfers->mails_running++;
+    return true;
+}
+
+static void on_mails_done(uv_async_t *async)
+{
+    struct transfers *transfers = async->data;
+    uv_mutex_lock(&transfers->mails_lock);
+    struct transfer *done = transfers->mails_done;
+    transfers->mails_done = NULL;
+    uv_mutex_unlock(&transfers->mails_lock);
+    while (done) {
+        struct transfer *transfer = done;
+        done = transfer->next;
+        must(uv_thread_join(&transfer->thread) == 0);
+        transfers->mails_running--;
+        if (!transfer->dropped) {
+            active_remove(transfers, transfer);
+            struct answer answer;
+            request_answer(&transfer->request, transfer->result, &answer);
+            transfers->answered(transfers->context, transfer->id, &answer);
+        }
+        transfer_release(transfer);
+    }
+    if (transfers->closing && transfers->mails_running == 0 && !uv_is_closing((uv_handle_t *)async))
+        uv_close((uv_handle_t *)async, on_handle_closed);
+}
+
 /* ---- the public face */
 
 struct transfers *transfers_open(uv_loop_t *loop, void (*answered)(void *context, uint64_t transfer_id, const struct answer *),
@@ -453,9 +305,10 @@ struct transfers *transfers_open(uv_loop_t *loop, void (*answered)(void *context
     transfers->loop = loop;
     transfers->answered = answered;
     transfers->context = context;
-    must(uv_timer_init(loop, &transfers->timer) == 0 && uv_timer_init(loop, &transfers->refusals_timer) == 0);
-    transfers->timer.data = transfers->refusals_timer.data = transfers;
-    transfers->handles = 2;
+    must(uv_timer_init(loop, &transfers->timer) == 0 && uv_timer_init(loop, &transfers->refusals_timer) == 0 &&
+         uv_async_init(loop, &transfers->mails_async, on_mails_done) == 0 && uv_mutex_init(&transfers->mails_lock) == 0);
+    transfers->timer.data = transfers->refusals_timer.data = transfers->mails_async.data = transfers;
+    transfers->handles = 3;
     transfers->multi = curl_multi_init();
     must(transfers->multi != NULL);
     must(curl_multi_setopt(transfers->multi, CURLMOPT_SOCKETFUNCTION, set_socket) == CURLM_OK &&
@@ -466,10 +319,16 @@ struct transfers *transfers_open(uv_loop_t *loop, void (*answered)(void *context
     return transfers;
 }
 
+/* Nobody hears of it any more. A mail's thread ends by itself within about a second. */
 static void transfer_drop(struct transfers *transfers, struct transfer *transfer)
 {
     active_remove(transfers, transfer);
-    must(curl_multi_remove_handle(transfers->multi, transfer->easy) == CURLM_OK);
+    if (transfer->request.mail) {
+        transfer->dropped = true;
+        atomic_store(&transfer->request.given_up, true);
+        return;
+    }
+    must(curl_multi_remove_handle(transfers->multi, transfer->request.easy) == CURLM_OK);
     transfer_release(transfer);
 }
 
@@ -490,8 +349,18 @@ void transfers_close(struct transfers *transfers, void (*closed)(void *context),
         }
     }
     must(curl_multi_cleanup(transfers->multi) == CURLM_OK);
-    uv_close((uv_handle_t *)&transfers->timer, on_timer_closed);
-    uv_close((uv_handle_t *)&transfers->refusals_timer, on_timer_closed);
+    uv_close((uv_handle_t *)&transfers->timer, on_handle_closed);
+    uv_close((uv_handle_t *)&transfers->refusals_timer, on_handle_closed);
+    if (transfers->mails_running == 0)
+        uv_close((uv_handle_t *)&transfers->mails_async, on_handle_closed);
+}
+
+static void refuse(struct transfers *transfers, struct transfer *transfer, const char *wrong)
+{
+    clean_copy(transfer->request.error, sizeof transfer->request.error, wrong, strlen(wrong));
+    transfer->next = transfers->refused;
+    transfers->refused = transfer;
+    must(uv_timer_start(&transfers->refusals_timer, on_refusals, 0, 0) == 0);
 }
 
 void transfers_start(struct transfers *transfers, uint64_t transfer_id, const struct outgoing *outgoing)
@@ -499,16 +368,18 @@ void transfers_start(struct transfers *transfers, uint64_t transfer_id, const st
     assert(!transfers->closing && outgoing->deadline_ms > 0);
     struct transfer *transfer = transfer_new(transfers);
     transfer->id = transfer_id;
-    const char *wrong = transfer_set_up(transfer, outgoing);
+    const char *wrong = request_set_up(&transfer->request, outgoing);
+    if (!wrong && transfer->request.mail && !mail_start(transfers, transfer))
+        wrong = "no thread for a mail";
     if (wrong) {
-        clean_copy(transfer->error, sizeof transfer->error, wrong, strlen(wrong));
-        transfer->next = transfers->refused;
-        transfers->refused = transfer;
-        must(uv_timer_start(&transfers->refusals_timer, on_refusals, 0, 0) == 0);
+        refuse(transfers, transfer, wrong);
         return;
     }
     active_add(transfers, transfer);
-    must(curl_multi_add_handle(transfers->multi, transfer->easy) == CURLM_OK);
+    if (!transfer->request.mail) {
+        must(curl_easy_setopt(transfer->request.easy, CURLOPT_PRIVATE, transfer) == CURLE_OK);
+        must(curl_multi_add_handle(transfers->multi, transfer->request.easy) == CURLM_OK);
+    }
 }
 
 void transfers_abort(struct transfers *transfers, uint64_t transfer_id)

@@ -16,7 +16,7 @@
 #define ADDRESS_SIZE_BYTES_MAX 254 /* RFC 5321 4.5.3.1.3 */
 #define SUBJECT_SIZE 300
 #define TEXT_SIZE 8000
-#define ENCODED_WORD_SOURCE_BYTES 45 /* 60 in base64, and 12 around them: below RFC 2047's 75 */
+#define ENCODED_WORD_SOURCE_BYTES 36 /* 48 in base64, 12 around them, "Subject: " before: below RFC 2047's 76 a line */
 #define QUOTED_PRINTABLE_LINE_MAX 73
 #define GREYLISTING_WAIT_S 60 /* refused for now means: not sooner than in a minute */
 
