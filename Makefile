@@ -83,6 +83,41 @@ $(BENCH_PROGRAMS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
 	@echo '  LINK    $@'
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) -o $@
 
+# ---- proving and showing: each works as the first command on a bare machine
+
+.PHONY: test test-built test-unit test-process
+test: deps
+	@$(MAKE) --no-print-directory test-built
+
+test-built: test-unit test-process
+
+# Each test program runs; the first that fails ends it.
+test-unit: programs-for-tests
+	@set -e; for program in $(sort $(TEST_PROGRAMS)); do echo "  TEST    $$program"; ./$$program; done
+
+test-process: programs-for-tests
+	python3 -m unittest discover -s tests/process -p 'test_*.py' -f
+
+.PHONY: demo
+demo: deps
+	@$(MAKE) --no-print-directory build
+	@ops/demo --build $(BUILD)
+
+.PHONY: bench bench-built
+bench: deps
+	@ops/install-deps bench
+	@$(MAKE) --no-print-directory bench-built
+
+bench-built: $(PROGRAMS) $(BENCH_PROGRAMS)
+	@python3 tests/bench/run --build $(BUILD)
+
+.PHONY: install
+install: build
+	install -D -m 755 $(BUILD)/tocsind $(DESTDIR)$(PREFIX)/sbin/tocsind
+	install -D -m 755 $(BUILD)/tocsin $(DESTDIR)$(PREFIX)/bin/tocsin
+	install -D -m 644 ops/tocsind.service $(DESTDIR)$(PREFIX)/lib/systemd/system/tocsind.service
+	install -D -m 644 ops/tocsind.conf.example $(DESTDIR)$(PREFIX)/share/doc/tocsin/tocsind.conf.example
+
 .PHONY: clean
 clean:
 	rm -rf build build-*

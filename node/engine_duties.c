@@ -41,8 +41,9 @@ static void take_send(struct engine *engine, const struct machine_send *send) {
 
 void engine_applied(void *context, uint64_t index, uint64_t term, const struct machine_output *output) {
     struct engine *engine = context;
-    (void)term;
-    if (index > engine->live_index && output->time_ms != 0)
+    /* What a leader sends of older terms may have been stamped long ago: only its own is news. */
+    bool live = index > engine->live_index && engine->driver != NULL && term == driver_status(engine->driver).term;
+    if (live && output->time_ms != 0)
         cluster_clock_saw(&engine->clock, output->time_ms, engine_boottime_ms(NULL));
     else
         cluster_clock_floor(&engine->clock, output->time_ms);

@@ -133,6 +133,8 @@ int main(int argc, char **argv) {
         puts("The configuration is good.");
         return EXIT_SUCCESS;
     }
-    if (!log_set_level(daemon.config->log_level)) return refuse("log_level is none of error, warning, info, debug");
+    enum log_level level;
+    if (!log_level_parse(daemon.config->log_level, &level)) return refuse("log_level is none of error, warning, info, debug");
+    log_level_set(level);
     return run(&daemon, bootstrap);
 }
