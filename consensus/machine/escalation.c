@@ -5,8 +5,8 @@
  *        (a level where nobody can be told is left at once)                                         ^          │ every
  *     people, by hand ─────────────────delay────────────────────────────────────────────────────────┘<─────────┘ 15 min
  *
- * Only high urgency moves by time. Each assignment is a new generation: what an older one left in outbox and deadlines is known by
- * its number and has no effect.
+ * Only high urgency moves by time. Each assignment is a new generation: what an older one left in outbox and deadlines
+ * is known by its number and has no effect.
  */
 #include "consensus/machine/incidents.h"
 
@@ -169,8 +169,8 @@ static void pass_begin(struct apply *apply, Tocsin__Incident *incident, const To
 }
 
 /*
- * From the incident's present level on: the first level with somebody who can be told takes it. When a whole round finds none,
- * further passes would not either, and the guardians are told at once.
+ * From the incident's present level on: the first level with somebody who can be told takes it. When a whole round
+ * finds none, further passes would not either, and the guardians are told at once.
  */
 static void levels_walk(struct apply *apply, Tocsin__Incident *incident, Tocsin__LogType type, Tocsin__Why why,
                         const Tocsin__Actor *by)

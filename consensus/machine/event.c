@@ -1,12 +1,14 @@
 /*
  * Events from event sources (PagerDuty Events API v2): trigger, acknowledge, resolve.
  *
- * An open alert is found by its integration and dedup key. A trigger that meets one is counted and told to nobody; otherwise it
- * opens an incident with this one alert. See contracts/pagerduty-events-v2.md, "Semantics".
+ * An open alert is found by its integration and dedup key. A trigger that meets one is counted and told to nobody;
+ * otherwise it opens an incident with this one alert. See contracts/pagerduty-events-v2.md, "Semantics".
  */
 #include "consensus/machine/incidents.h"
 
 #include <assert.h>
+
+#include "consensus/machine/checks.h"
 
 struct occurrence {
     const Tocsin__Event *event;
@@ -86,9 +88,7 @@ void alert_resolve(struct apply *apply, Tocsin__Incident *incident, Tocsin__Aler
     alert->resolved = true;
     alert->resolved_at_ms = alert->updated_at_ms = apply->time_ms;
     alert_put(apply->store, alert);
-    struct key index = key_1_hash(alert->integration_id, alert->dedup_key);
-    bool was_open = apply->store->del(apply->store->context, TABLE_ALERT_OPEN, key_span(&index));
-    (void)was_open; /* false only on a store whose fault will drop this entry's result */
+    row_delete(apply, TABLE_ALERT_OPEN, key_1_hash(alert->integration_id, alert->dedup_key));
     incident->alerts_triggered--;
     incident->alerts_resolved++;
 }
@@ -118,7 +118,8 @@ static void trigger_new(struct apply *apply, const struct occurrence *occurrence
     reply_id(apply, occurrence->reply, incident->id);
 }
 
-/* Beyond the limit of entries only the alert's own counter moves, so that a flapping source costs one small write an event. */
+/* Beyond the limit of entries only the alert's own counter moves, so that a flapping source costs one small write an
+ * event. */
 static void trigger_again(struct apply *apply, const struct occurrence *occurrence, Tocsin__Alert *alert)
 {
     alert->events++;

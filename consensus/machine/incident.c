@@ -12,6 +12,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "consensus/machine/checks.h"
+
 bool incident_is(const Tocsin__Incident *incident, Tocsin__IncidentStatus status)
 {
     return incident->status == status;
@@ -54,8 +56,7 @@ void incident_deadline(struct apply *apply, Tocsin__Incident *incident, enum dea
         return;
     }
     if (*due != 0) {
-        struct key old = key_deadline(*due, kind, incident->id, 0);
-        apply->store->del(apply->store->context, TABLE_DEADLINE, key_span(&old));
+        row_delete(apply, TABLE_DEADLINE, key_deadline(*due, kind, incident->id, 0));
     }
     *due = due_ms;
     if (due_ms != 0) {
@@ -84,12 +85,6 @@ void incident_set_status(struct apply *apply, Tocsin__Incident *incident, Tocsin
 }
 
 /* ---------------------------------------------------------------- open */
-
-static void index_put(struct apply *apply, enum machine_table table, struct key key, uint64_t number)
-{
-    struct key value = key_1(number);
-    apply->store->put(apply->store->context, table, key_span(&key), key_span(&value));
-}
 
 Tocsin__Incident *incident_open(struct apply *apply, Tocsin__Service *service, const char *title,
                                 Tocsin__Urgency urgency, const char *incident_key, Tocsin__Reply *reply)
@@ -202,11 +197,9 @@ static bool is_listed_by_key(const Tocsin__Incident *incident)
 static void indexes_close(struct apply *apply, const Tocsin__Incident *incident)
 {
     const struct machine_store *store = apply->store;
-    struct key open = key_1(incident->id);
-    store->del(store->context, TABLE_INCIDENT_OPEN, key_span(&open));
+    row_delete(apply, TABLE_INCIDENT_OPEN, key_1(incident->id));
     if (is_listed_by_key(incident)) {
-        struct key by_key = key_1_hash(incident->service_id, incident->incident_key);
-        store->del(store->context, TABLE_INCIDENT_BY_KEY, key_span(&by_key));
+        row_delete(apply, TABLE_INCIDENT_BY_KEY, key_1_hash(incident->service_id, incident->incident_key));
     }
     struct key closed = key_2(incident->resolved_at_ms, incident->id);
     store->put(store->context, TABLE_INCIDENT_CLOSED, key_span(&closed), (struct span){.data = "", .size_bytes = 0});
@@ -327,10 +320,8 @@ static Tocsin__Service *create_check(struct apply *apply, const Tocsin__Incident
     if (!target_check(apply, create->assignee_ids, create->n_assignee_ids, create->escalation_policy_id, reply)) {
         return NULL;
     }
-    struct key by_key = key_1_hash(service->id, create->incident_key);
-    struct span found;
     if (create->incident_key[0] != '\0' &&
-        apply->store->get(apply->store->context, TABLE_INCIDENT_BY_KEY, key_span(&by_key), &found)) {
+        index_find(apply, TABLE_INCIDENT_BY_KEY, key_1_hash(service->id, create->incident_key)) != 0) {
         reply_refuse(apply, reply, TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_INCIDENT_KEY_OPEN,
                      "An open incident of the service has this incident key.");
         return NULL;
@@ -338,8 +329,8 @@ static Tocsin__Service *create_check(struct apply *apply, const Tocsin__Incident
     return service;
 }
 
-/* To the people asked for, or to the policy. Somebody who makes an incident for herself has it: nobody is paged (PagerDuty's
- * "Creating an incident", contracts/pagerduty-rest-v2.md section 4). */
+/* To the people asked for, or to the policy. Somebody who makes an incident for herself has it: nobody is paged
+ * (PagerDuty's "Creating an incident", contracts/pagerduty-rest-v2.md section 4). */
 static void create_assign(struct apply *apply, const Tocsin__IncidentCreate *create, Tocsin__Incident *incident)
 {
     if (create->n_assignee_ids == 0) {

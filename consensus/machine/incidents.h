@@ -7,12 +7,12 @@
  *                        ^                │                     │
  *                        └────────────────┴─────────────────────┘ nobody could be told: the next level
  *
- * An incident is read once by whoever handles a command or a deadline, changed in memory by all that it calls, and stored once
- * at the end by the same. Functions below that take an incident change the record in memory only; the rows around it
- * (indexes, deadlines, outbox, timeline) they write at once.
+ * An incident is read once by whoever handles a command or a deadline, changed in memory by all that it calls, and
+ * stored once at the end by the same. Functions below that take an incident change the record in memory only; the rows
+ * around it (indexes, deadlines, outbox, timeline) they write at once.
  *
- * Promise P1 is kept here: an open incident has a deadline to come, a notification in the outbox, or a timeline entry that says
- * why neither is there (WHY_LOW_URGENCY, or an acknowledgement that does not time out).
+ * Promise P1 is kept here: an open incident has a deadline to come, a notification in the outbox, or a timeline entry
+ * that says why neither is there (WHY_LOW_URGENCY, or an acknowledgement that does not time out).
  */
 #ifndef CONSENSUS_MACHINE_INCIDENTS_H
 #define CONSENSUS_MACHINE_INCIDENTS_H
@@ -29,7 +29,8 @@ const char *timeline_channel(Tocsin__Channel channel);
 const char *timeline_user(struct apply *, uint64_t user_id);
 /* "Alice, Bob and Carol"; "nobody" for none. */
 const char *timeline_users(struct apply *, const uint64_t *user_ids, size_t count);
-/* A new entry of this moment; `agent` NULL means the cluster itself. The caller fills the rest and hands it to timeline_put. */
+/* A new entry of this moment; `agent` NULL means the cluster itself. The caller fills the rest and hands it to
+ * timeline_put. */
 Tocsin__LogEntry *timeline_new(struct apply *, const Tocsin__Incident *, Tocsin__LogType, Tocsin__Why,
                                const Tocsin__Actor *agent);
 /* Stores the entry and counts it in the incident. */
@@ -114,7 +115,8 @@ void outbox_retry_due(struct apply *, uint64_t notification_id, uint64_t due_ms)
 
 /* Files the first retention step. To be called once in the life of a state. */
 void retention_begin(struct apply *);
-/* DEADLINE_RETENTION: deletes at most LIMIT_RETENTION_ROWS rows and files the next step: now if more is left, else tomorrow. */
+/* DEADLINE_RETENTION: deletes at most LIMIT_RETENTION_ROWS rows and files the next step: now if more is left, else
+ * tomorrow. */
 void retention_due(struct apply *);
 
 #endif

@@ -7,15 +7,17 @@
  *                      v   │
  *                     waiting         owed, waiting ──acknowledged, resolved, assigned anew──> cancelled
  *
- * A claim is committed before the provider is called, and only for an incident that is still triggered and an assignment that is
- * still the present one: so nothing can be claimed after an acknowledgement (promise P3). A claim without receipt is claimed
- * again when it lapses, or at once by the leader of a later term, and then says "possibly repeated" (promise P2).
+ * A claim is committed before the provider is called, and only for an incident that is still triggered and an
+ * assignment that is still the present one: so nothing can be claimed after an acknowledgement (promise P3). A claim
+ * without receipt is claimed again when it lapses, or at once by the leader of a later term, and then says "possibly
+ * repeated" (promise P2).
  */
 #include "consensus/machine/incidents.h"
 
 #include <assert.h>
 #include <string.h>
 
+#include "consensus/machine/checks.h"
 #include "consensus/machine/output.h"
 
 static bool is_state(const Tocsin__Notification *notification, Tocsin__NotificationState state)
@@ -40,8 +42,8 @@ static void row_put(struct apply *apply, const Tocsin__Notification *notificatio
 static void row_file(struct apply *apply, Tocsin__Notification *notification, uint64_t due_ms)
 {
     if (notification->due_at_ms != 0) {
-        struct key old = key_deadline(notification->due_at_ms, DEADLINE_NOTIFICATION_RETRY, notification->id, 0);
-        apply->store->del(apply->store->context, TABLE_DEADLINE, key_span(&old));
+        row_delete(apply, TABLE_DEADLINE,
+                   key_deadline(notification->due_at_ms, DEADLINE_NOTIFICATION_RETRY, notification->id, 0));
     }
     notification->due_at_ms = due_ms;
     if (due_ms != 0) {
@@ -77,25 +79,22 @@ static void pending_remove(Tocsin__Incident *incident, uint64_t id)
     incident->notifications_pending--;
 }
 
+/* Leaves the outbox: all that is done about a notification whose incident retention has taken. */
+static void row_forget(struct apply *apply, Tocsin__Notification *notification)
+{
+    row_file(apply, notification, 0);
+    row_delete(apply, TABLE_OUTBOX, key_1(notification->id));
+}
+
 /* Leaves the outbox and stays with the incident, so that "why was (not) this person paged" has its answer. */
 static void row_end(struct apply *apply, Tocsin__Incident *incident, Tocsin__Notification *notification,
                     Tocsin__NotificationState state, Tocsin__Why why_ended)
 {
-    row_file(apply, notification, 0);
-    struct key key = key_1(notification->id);
-    apply->store->del(apply->store->context, TABLE_OUTBOX, key_span(&key));
+    row_forget(apply, notification);
     notification->state = state;
     notification->why_ended = why_ended;
     record_put(apply->store, TABLE_NOTIFICATION, key_2(incident->id, notification->id), &notification->base);
     pending_remove(incident, notification->id);
-}
-
-/* A notification whose incident retention has taken. */
-static void row_forget(struct apply *apply, Tocsin__Notification *notification)
-{
-    row_file(apply, notification, 0);
-    struct key key = key_1(notification->id);
-    apply->store->del(apply->store->context, TABLE_OUTBOX, key_span(&key));
 }
 
 /* ---------------------------------------------------------------- owed and claimed */
@@ -390,7 +389,8 @@ void apply_claim(struct apply *apply, const Tocsin__Claim *claim, Tocsin__Reply 
 
 /* ---------------------------------------------------------------- deadlines */
 
-/* A claim of which no receipt came in time counts as an attempt that failed, so that a sender that never answers ends, too. */
+/* A claim of which no receipt came in time counts as an attempt that failed, so that a sender that never answers
+ * ends, too. */
 static void claim_lapsed(struct apply *apply, Tocsin__Incident *incident, Tocsin__Notification *notification)
 {
     log_lost(apply, incident, notification, "no answer came in time");

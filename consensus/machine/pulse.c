@@ -1,12 +1,15 @@
 /*
- * Deadlines that are due, in the order of their time, and of one instant in the order of their kinds: telling people first.
+ * Deadlines that are due, in the order of their time, and of one instant in the order of their kinds: telling people
+ * first.
  *
- * A deadline's row is taken before it is handled. What it means is judged against the state of this moment: a row that the state
- * knows nothing of any more has no effect.
+ * A deadline's row is taken before it is handled. What it means is judged against the state of this moment: a row that
+ * the state knows nothing of any more has no effect.
  */
 #include "consensus/machine/incidents.h"
 
 #include <assert.h>
+
+#include "consensus/machine/checks.h"
 
 struct due {
     uint64_t due_ms, object, sub_object;
@@ -58,12 +61,11 @@ static bool due_take(struct apply *apply, struct walk *walk, struct due *due, st
             return false;
         }
         if (due->kind == DEADLINE_RETENTION) {
-            *retention = key_bytes(walk->key.data, walk->key.size_bytes);
+            *retention = walk->position;
             continue;
         }
         due->row = record_unpack(&tocsin__deadline__descriptor, walk->value, apply->arena);
-        struct key taken = key_bytes(walk->key.data, walk->key.size_bytes);
-        apply->store->del(apply->store->context, TABLE_DEADLINE, key_span(&taken));
+        row_delete(apply, TABLE_DEADLINE, walk->position);
         return true;
     }
     return false;
@@ -89,7 +91,7 @@ void apply_pulse(struct apply *apply, const Tocsin__Pulse *pulse, Tocsin__Reply 
         }
     }
     if (left > 0 && retention.size_bytes > 0) {
-        apply->store->del(apply->store->context, TABLE_DEADLINE, key_span(&retention));
+        row_delete(apply, TABLE_DEADLINE, retention);
         retention_due(apply);
     }
 }

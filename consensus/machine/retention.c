@@ -1,6 +1,6 @@
 /*
- * What may go: closed incidents, what senders wrote, replies kept for repeated requests. In small steps, each a part of a pulse, so
- * that no entry takes long to apply; an incident with a long timeline goes over several.
+ * What may go: closed incidents, what senders wrote, replies kept for repeated requests. In small steps, each a part
+ * of a pulse, so that no entry takes long to apply; an incident with a long timeline goes over several.
  */
 #include "consensus/machine/incidents.h"
 
@@ -33,7 +33,7 @@ static bool is_over(const struct apply *apply, uint64_t at_ms, uint32_t days)
     return apply->time_ms - at_ms >= days_ms(apply, days);
 }
 
-static void row_delete(struct step *step, enum machine_table table, struct key key)
+static void step_delete(struct step *step, enum machine_table table, struct key key)
 {
     if (step->apply->store->del(step->apply->store->context, table, key_span(&key))) {
         step->rows_left -= step->rows_left > 0;
@@ -49,14 +49,15 @@ static bool rows_under_delete(struct step *step, enum machine_table table, uint6
             return false;
         }
         if (table == TABLE_ALERT) {
-            row_delete(step, TABLE_ALERT_PAYLOAD, key_1(span_number(walk.key, 1)));
+            step_delete(step, TABLE_ALERT_PAYLOAD, key_1(span_number(walk.key, 1)));
         }
-        row_delete(step, table, walk.position);
+        step_delete(step, table, walk.position);
     }
     return true;
 }
 
-/* True when nothing of it is left. The record and its row among the closed go last, so that the next step finds the way. */
+/* True when nothing of it is left. The record and its row among the closed go last, so that the next step finds the
+ * way. */
 static bool incident_delete(struct step *step, uint64_t resolved_at_ms, uint64_t incident_id)
 {
     static const enum machine_table PARTS[] = {TABLE_LOG_ENTRY, TABLE_NOTIFICATION, TABLE_ALERT};
@@ -67,10 +68,10 @@ static bool incident_delete(struct step *step, uint64_t resolved_at_ms, uint64_t
     }
     const Tocsin__Incident *incident = incident_get(step->apply->store, incident_id, step->apply->arena);
     if (incident != NULL) {
-        row_delete(step, TABLE_INCIDENT_BY_NUMBER, key_1(incident->number));
-        row_delete(step, TABLE_INCIDENT, key_1(incident_id));
+        step_delete(step, TABLE_INCIDENT_BY_NUMBER, key_1(incident->number));
+        step_delete(step, TABLE_INCIDENT, key_1(incident_id));
     }
-    row_delete(step, TABLE_INCIDENT_CLOSED, key_2(resolved_at_ms, incident_id));
+    step_delete(step, TABLE_INCIDENT_CLOSED, key_2(resolved_at_ms, incident_id));
     return true;
 }
 
@@ -103,7 +104,7 @@ static bool payloads_delete(struct step *step)
         if (step->rows_left == 0) {
             return false;
         }
-        row_delete(step, TABLE_ALERT_PAYLOAD, walk.position);
+        step_delete(step, TABLE_ALERT_PAYLOAD, walk.position);
     }
     return true;
 }
@@ -120,9 +121,9 @@ static bool replies_delete(struct step *step)
             return false;
         }
         struct key by_time = walk.position;
-        row_delete(step, TABLE_IDEMPOTENCY,
+        step_delete(step, TABLE_IDEMPOTENCY,
                    key_bytes(by_time.bytes + sizeof(uint64_t), by_time.size_bytes - sizeof(uint64_t)));
-        row_delete(step, TABLE_IDEMPOTENCY_BY_TIME, by_time);
+        step_delete(step, TABLE_IDEMPOTENCY_BY_TIME, by_time);
     }
     return true;
 }

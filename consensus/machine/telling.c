@@ -13,8 +13,8 @@
 /* ---------------------------------------------------------------- the defaults */
 
 /*
- * For a person without a rule for the urgency: the first group in which the person has a method is taken, and of it all lines.
- * This is the documented table of the defaults (README.md of this folder).
+ * For a person without a rule for the urgency: the first group in which the person has a method is taken, and of it
+ * all lines. This is the documented table of the defaults (README.md of this folder).
  */
 static const struct default_rule {
     Tocsin__Urgency urgency;
@@ -176,10 +176,8 @@ static void log_cannot(struct apply *apply, Tocsin__Incident *incident, uint64_t
     Tocsin__LogEntry *entry = timeline_new(apply, incident, TOCSIN__LOG_TYPE__LOG_NOTIFY, why, NULL);
     entry->user_id = user_id;
     entry->outcome = TOCSIN__OUTCOME__OUTCOME_NEVER;
-    entry->text = apply_printf(apply,
-                               why == TOCSIN__WHY__WHY_CHANNEL_FAILED ? "%s has no further contact method to try."
-                                                                      : "%s cannot be told: there is no contact method.",
-                               timeline_user(apply, user_id));
+    entry->text = apply_printf(apply, "%s cannot be told: there is no %scontact method.", timeline_user(apply, user_id),
+                               why == TOCSIN__WHY__WHY_CHANNEL_FAILED ? "further " : "");
     timeline_put(apply, incident, entry);
 }
 
@@ -265,8 +263,8 @@ static bool is_listed(const uint64_t *ids, size_t count, uint64_t id)
 }
 
 /*
- * The newest ended notification of the incident's generation, older and older with each call. Ids grow with the generations, so
- * the walk ends at the first older one.
+ * The newest ended notification of the incident's generation, older and older with each call. Ids grow with the
+ * generations, so the walk ends at the first older one.
  */
 static Tocsin__Notification *ended_next(struct apply *apply, const Tocsin__Incident *incident, struct walk *walk)
 {

@@ -47,7 +47,8 @@ const char *timeline_why(Tocsin__Why why)
 
 const char *timeline_channel(Tocsin__Channel channel)
 {
-    return (size_t)channel < COUNT_OF(CHANNEL_TEXTS) ? CHANNEL_TEXTS[channel] : CHANNEL_TEXTS[TOCSIN__CHANNEL__CHANNEL_NONE];
+    bool known = (size_t)channel < COUNT_OF(CHANNEL_TEXTS);
+    return CHANNEL_TEXTS[known ? channel : TOCSIN__CHANNEL__CHANNEL_NONE];
 }
 
 const char *timeline_user(struct apply *apply, uint64_t user_id)
