@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-/* What of PagerDuty's account features is here. Clients probe the list when they start; a name known but absent is 402. */
+/* What of PagerDuty's account features is here. Clients probe the list when they start; a name known but absent is 402.
+ */
 static const struct {
     const char *name;
     bool present;

@@ -50,7 +50,8 @@ static const struct resource resource_contact_method = {
     .render = render_contact_method,
 };
 
-/* ---------------------------------------------------------------- the command: the machine knows what an address of each channel is */
+/* ---------------------------------------------------------------- the command: the machine knows what an address of
+ * each channel is */
 
 static void take_channel(const struct field_target *target, bool required, Tocsin__ContactMethod *method)
 {
@@ -96,8 +97,7 @@ static bool contact_method_command(struct http_request *request, uint64_t user_i
     if (!body_open(request, "contact_method", &reader)) {
         return false;
     }
-    Tocsin__ContactMethodPut *put =
-        api_command(request, TOCSIN__COMMAND__BODY_CONTACT_METHOD_PUT)->contact_method_put;
+    Tocsin__ContactMethodPut *put = api_command(request, TOCSIN__COMMAND__BODY_CONTACT_METHOD_PUT)->contact_method_put;
     Tocsin__ContactMethod *method = http_alloc(request, sizeof *method);
     tocsin__contact_method__init(method);
     put->id = id;

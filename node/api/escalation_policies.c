@@ -50,8 +50,8 @@ json_t *render_escalation_policy(struct http_request *request, const struct mach
     char id[16];
 
     id_format(policy->id, id);
-    json_t *object = render_head(policy->id, "escalation_policy", policy->name,
-                                 render_self(request, "/escalation_policies/%s", id));
+    json_t *object =
+        render_head(policy->id, "escalation_policy", policy->name, render_self(request, "/escalation_policies/%s", id));
     json_object_set_new(object, "name", json_string(policy->name));
     json_object_set_new(object, "description", json_text(policy->description));
     json_object_set_new(object, "num_loops", json_integer(policy->num_loops));
@@ -76,9 +76,11 @@ static void complete_services(struct http_request *request, const struct machine
         json_t *policy;
 
         id_format(service->escalation_policy_id, id);
-        json_array_foreach(policies, i, policy) {
+        json_array_foreach(policies, i, policy)
+        {
             if (strcmp(json_string_value(json_object_get(policy, "id")), id) == 0) {
-                json_array_append_new(json_object_get(policy, "services"), reference_service(request, view, service->id));
+                json_array_append_new(json_object_get(policy, "services"),
+                                      reference_service(request, view, service->id));
             }
         }
         tocsin__service__free_unpacked(service, NULL);
@@ -123,7 +125,8 @@ static const struct resource resource_escalation_policy = {
 /* ---------------------------------------------------------------- the command */
 
 /* A reader for an element of an array, which names its place: "escalation_rules[0]." */
-static struct field_reader reader_of_element(const struct field_reader *outer, json_t *element, const char *name, size_t i)
+static struct field_reader reader_of_element(const struct field_reader *outer, json_t *element, const char *name,
+                                             size_t i)
 {
     char prefix[128];
     int length = snprintf(prefix, sizeof prefix, "%s%s[%zu].", outer->prefix, name, i);
@@ -168,7 +171,8 @@ static void take_targets(struct field_reader *rule, Tocsin__EscalationLevel *lev
         return;
     }
     level->user_ids = http_alloc(rule->request, (json_array_size(targets) + 1) * sizeof *level->user_ids);
-    json_array_foreach(targets, i, element) {
+    json_array_foreach(targets, i, element)
+    {
         struct field_reader target = reader_of_element(rule, element, "targets", i);
         level->user_ids[level->n_user_ids++] = take_target(&target);
         rule->errors = target.errors;
@@ -222,7 +226,8 @@ static void take_levels(const struct field_target *target, Tocsin__EscalationPol
         return;
     }
     policy->levels = http_alloc(target->reader->request, (json_array_size(rules) + 1) * sizeof *policy->levels);
-    json_array_foreach(rules, i, element) {
+    json_array_foreach(rules, i, element)
+    {
         struct field_reader rule = reader_of_element(target->reader, element, "escalation_rules", i);
         policy->levels[policy->n_levels++] = take_level(&rule);
         target->reader->errors = rule.errors;

@@ -1,8 +1,8 @@
 /*
  * GET /incidents: filters, order, page, without looking at more rows than needed.
  *
- * Ids grow with time, so a window of time is a range of ids, and the order by number or creation is the order of ids. What is
- * asked becomes a few passes, one after the other, each a range of one table in one direction:
+ * Ids grow with time, so a window of time is a range of ids, and the order by number or creation is the order of ids.
+ * What is asked becomes a few passes, one after the other, each a range of one table in one direction:
  *
  *     open ones only              INCIDENT_OPEN
  *     a window, or everything     INCIDENT in the window's range
@@ -10,9 +10,9 @@
  *     by resolved_at              INCIDENT_CLOSED, then INCIDENT_OPEN
  *     by urgency                  the same, once for each urgency
  *
- * The default order is PagerDuty's, ascending by number: pages stay as they are while new incidents arrive. Newest first is
- * sort_by=incident_number:desc. PagerDuty's default window of a month hides only what is resolved: an open incident is never hidden
- * by a default.
+ * The default order is PagerDuty's, ascending by number: pages stay as they are while new incidents arrive. Newest
+ * first is sort_by=incident_number:desc. PagerDuty's default window of a month hides only what is resolved: an open
+ * incident is never hidden by a default.
  */
 #include <string.h>
 
@@ -25,9 +25,8 @@
 #define SORT_TEXT_SIZE_BYTES 64
 
 #define BIT(value) (1u << (unsigned)(value))
-#define STATUSES_OPEN                                   \
-    (BIT(TOCSIN__INCIDENT_STATUS__INCIDENT_TRIGGERED) | \
-     BIT(TOCSIN__INCIDENT_STATUS__INCIDENT_ACKNOWLEDGED))
+#define STATUSES_OPEN                                                                                                  \
+    (BIT(TOCSIN__INCIDENT_STATUS__INCIDENT_TRIGGERED) | BIT(TOCSIN__INCIDENT_STATUS__INCIDENT_ACKNOWLEDGED))
 #define STATUSES_ALL (STATUSES_OPEN | BIT(TOCSIN__INCIDENT_STATUS__INCIDENT_RESOLVED))
 #define URGENCIES_ALL (BIT(TOCSIN__URGENCY__URGENCY_HIGH) | BIT(TOCSIN__URGENCY__URGENCY_LOW))
 
@@ -65,7 +64,8 @@ static bool refuse(struct http_request *request, const char *message)
 }
 
 /* name[]=word ... as a set of bits; `all` when it is absent. False: answered. */
-static bool parse_set(struct http_request *request, const char *name, const struct word *words, unsigned all, unsigned *set)
+static bool parse_set(struct http_request *request, const char *name, const struct word *words, unsigned all,
+                      unsigned *set)
 {
     *set = 0;
     for (unsigned i = 0; i < request->query_count; i++) {
@@ -107,8 +107,11 @@ static bool parse_window(struct http_request *request, struct listing *listing)
 static bool parse_sort_key(const char *text, size_t length, struct sort_key *key)
 {
     static const struct word words_field[] = {
-        {SORT_NUMBER, "incident_number"}, {SORT_NUMBER, "created_at"}, {SORT_RESOLVED_AT, "resolved_at"},
-        {SORT_URGENCY, "urgency"},        {0, NULL},
+        {SORT_NUMBER, "incident_number"},
+        {SORT_NUMBER, "created_at"},
+        {SORT_RESOLVED_AT, "resolved_at"},
+        {SORT_URGENCY, "urgency"},
+        {0, NULL},
     };
     char copy[SORT_TEXT_SIZE_BYTES];
     int field = 0;
@@ -134,16 +137,17 @@ static bool parse_sort_key(const char *text, size_t length, struct sort_key *key
 /* One field, or urgency and then another: ties of the other fields are too rare for a second one to matter. */
 static bool parse_sort(struct http_request *request, struct listing *listing)
 {
-    const char *text = http_query(request, "sort_by") != NULL ? http_query(request, "sort_by")
-                                                              : http_query(request, "sort_by[]");
+    const char *text =
+        http_query(request, "sort_by") != NULL ? http_query(request, "sort_by") : http_query(request, "sort_by[]");
     bool ordered = false;
 
     for (unsigned count = 0; text != NULL && *text != '\0'; count++) {
         size_t length = strcspn(text, ",");
         struct sort_key key = {.field = SORT_NUMBER};
         if (count == SORT_KEYS_MAX || !parse_sort_key(text, length, &key)) {
-            return refuse(request, "'sort_by' must be at most two of incident_number, created_at, resolved_at and urgency, "
-                                   "each with :asc or :desc");
+            return refuse(request,
+                          "'sort_by' must be at most two of incident_number, created_at, resolved_at and urgency, "
+                          "each with :asc or :desc");
         }
         if (key.field == SORT_URGENCY && count == 0) {
             listing->by_urgency = true;
@@ -282,8 +286,9 @@ static void take_row(struct http_request *request, const struct machine_store *v
     if (unread && !page_take(&listing->page)) {
         return;
     }
-    Tocsin__Incident *incident = pass->table == TABLE_INCIDENT ? record_unpack(&tocsin__incident__descriptor, value, NULL)
-                                                               : incident_get(view, id, NULL);
+    Tocsin__Incident *incident = pass->table == TABLE_INCIDENT
+                                     ? record_unpack(&tocsin__incident__descriptor, value, NULL)
+                                     : incident_get(view, id, NULL);
     if (incident != NULL && (unread || (matches(request, listing, pass, incident) && page_take(&listing->page)))) {
         json_array_append_new(incidents, render_incident(request, view, incident));
     }

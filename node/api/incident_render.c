@@ -41,7 +41,8 @@ static json_t *policy_of(struct http_request *request, const struct machine_stor
                                                  ? escalation_policy_get(view, id, request_memory(request))
                                                  : NULL;
 
-    return policy != NULL ? render_escalation_policy(request, view, policy) : reference_escalation_policy(request, view, id);
+    return policy != NULL ? render_escalation_policy(request, view, policy)
+                          : reference_escalation_policy(request, view, id);
 }
 
 /* What will happen by itself. */
@@ -59,7 +60,8 @@ static json_t *pending_actions(const Tocsin__Incident *incident)
 
     for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) {
         if (actions[i].at_ms != 0) {
-            json_array_append_new(array, json_pack("{s:s, s:o}", "type", actions[i].type, "at", json_time(actions[i].at_ms)));
+            json_array_append_new(array,
+                                  json_pack("{s:s, s:o}", "type", actions[i].type, "at", json_time(actions[i].at_ms)));
         }
     }
     return array;
@@ -79,15 +81,15 @@ static json_t *first_trigger(struct http_request *request, const Tocsin__Inciden
 }
 
 /* Who and what it is about. */
-static void add_relations(struct http_request *request, const struct machine_store *view, const Tocsin__Incident *incident,
-                          json_t *object)
+static void add_relations(struct http_request *request, const struct machine_store *view,
+                          const Tocsin__Incident *incident, json_t *object)
 {
     json_object_set_new(object, "service", service_of(request, view, incident->service_id));
     json_object_set_new(object, "escalation_policy", policy_of(request, view, incident->escalation_policy_id));
     json_object_set_new(object, "assigned_via",
                         json_string(incident->level > 0 ? "escalation_policy" : "direct_assignment"));
-    json_object_set_new(object, "assignments", people(request, view, incident->assignments, incident->n_assignments,
-                                                      "assignee", "assignees"));
+    json_object_set_new(object, "assignments",
+                        people(request, view, incident->assignments, incident->n_assignments, "assignee", "assignees"));
     json_object_set_new(object, "acknowledgements",
                         people(request, view, incident->acknowledgements, incident->n_acknowledgements, "acknowledger",
                                "acknowledgers"));
@@ -135,9 +137,10 @@ json_t *render_incident(struct http_request *request, const struct machine_store
                                   "triggered", (json_int_t)incident->alerts_triggered, "resolved",
                                   (json_int_t)incident->alerts_resolved));
     json_object_set_new(object, "pending_actions", pending_actions(incident));
-    json_object_set_new(object, "body", incident->body[0] != '\0'
-                                            ? json_pack("{s:s, s:s}", "type", "incident_body", "details", incident->body)
-                                            : json_null());
+    json_object_set_new(object, "body",
+                        incident->body[0] != '\0'
+                            ? json_pack("{s:s, s:s}", "type", "incident_body", "details", incident->body)
+                            : json_null());
     json_object_set_new(object, "resolution", json_text(incident->resolution)); /* ours, as are the two below */
     json_object_set_new(object, "escalation_level", json_integer(incident->level));
     json_object_set_new(object, "escalation_exhausted", json_boolean(incident->exhausted));

@@ -2,8 +2,8 @@
  * Creating and changing incidents.
  *
  *     PUT one    the error of its change, or the incident
- *     PUT many   each change is judged on its own. 200 with the incidents that changed; what was refused stands beside them under
- *                "errors", one sentence for each. When nothing changed it is the first refusal's error, with all sentences.
+ *     PUT many   each change is judged on its own. 200 with the incidents that changed; what was refused stands beside
+ * them under "errors", one sentence for each. When nothing changed it is the first refusal's error, with all sentences.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,7 +56,8 @@ static void take_assignments(struct field_reader *reader, size_t *count, uint64_
         return;
     }
     *ids = http_alloc(reader->request, (json_array_size(assignments) + 1) * sizeof **ids);
-    json_array_foreach(assignments, i, element) {
+    json_array_foreach(assignments, i, element)
+    {
         struct field_reader assignment = {reader->request, element, "assignments[].", reader->errors};
         bool present = false;
         if (field_reference(&assignment, "assignee", &(*ids)[i], &present) && !present) {
@@ -121,7 +122,7 @@ void incident_create(struct http_request *request)
 
 /* Lives in call->data. */
 struct update {
-    bool one; /* PUT /incidents/{id} */
+    bool one;                                        /* PUT /incidents/{id} */
     const char *numbers[LIMIT_INCIDENTS_PER_UPDATE]; /* of changes that name their incident by number; else NULL */
     bool numbers_given;
     uint64_t changed[LIMIT_INCIDENTS_PER_UPDATE]; /* incidents */
@@ -184,6 +185,11 @@ static void on_read_changed(struct http_request *request, const struct machine_s
             json_array_append_new(incidents, render_incident(request, view, incident));
         }
     }
+    if (update->one && json_array_size(incidents) == 0) {
+        json_decref(incidents);
+        api_not_found(request);
+        return;
+    }
     json_t *answer = json_object();
     if (update->one) {
         json_object_set(answer, "incident", json_array_get(incidents, 0));
@@ -198,7 +204,8 @@ static void on_read_changed(struct http_request *request, const struct machine_s
 }
 
 /* One sentence for a refused change of many, which names the incident. */
-static void add_error(struct http_request *request, struct update *update, size_t i, uint64_t id, const Tocsin__Reply *part)
+static void add_error(struct http_request *request, struct update *update, size_t i, uint64_t id,
+                      const Tocsin__Reply *part)
 {
     const struct refusal *refusal = refusal_for(part->status, part->reason);
     char text[ERROR_SIZE_BYTES], id_text[16];
@@ -211,17 +218,17 @@ static void add_error(struct http_request *request, struct update *update, size_
 
 static void on_updated(struct http_request *request, const Tocsin__Reply *reply)
 {
-    struct api_call *call = api_call_of(request);
-    struct update *update = call->data;
+    struct update *update = api_call_of(request)->data;
     const Tocsin__Reply *refused = NULL;
 
     if (reply->status != TOCSIN__STATUS__STATUS_OK) {
         api_refused(request, reply);
         return;
     }
-    for (size_t i = 0; i < reply->n_parts && i < LIMIT_INCIDENTS_PER_UPDATE; i++) {
+    /* The ids are the reply's: under a repeated Idempotency-Key it answers the first request. */
+    for (size_t i = 0; i < reply->n_parts && i < reply->n_ids && i < LIMIT_INCIDENTS_PER_UPDATE; i++) {
         const Tocsin__Reply *part = reply->parts[i];
-        uint64_t id = call->command->incident_update->changes[i]->id;
+        uint64_t id = reply->ids[i];
         if (part->status == TOCSIN__STATUS__STATUS_OK) {
             update->changed[update->changed_count++] = id;
             continue;
@@ -323,7 +330,8 @@ void incidents_update(struct http_request *request)
         return;
     }
     Tocsin__IncidentUpdate *command = begin_update(request, false, json_array_size(incidents));
-    json_array_foreach(incidents, i, element) {
+    json_array_foreach(incidents, i, element)
+    {
         struct field_reader incident = {request, element, "incidents[].", reader.errors};
         const char *id = "";
         Tocsin__IncidentChange *change = take_change(&incident);

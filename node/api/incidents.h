@@ -4,7 +4,8 @@
 
 #include "node/api/resource.h"
 
-/* A list stops with an error rather than look at more rows than this: the loop has other work to do meanwhile. About 0.2 s. */
+/* A list stops with an error rather than look at more rows than this: the loop has other work to do meanwhile. About
+ * 0.2 s. */
 #define SCAN_ROWS_MAX 200000u
 
 /* ---- incident_render.c */
@@ -12,7 +13,8 @@ json_t *render_incident(struct http_request *request, const struct machine_store
 
 /* ---- incidents.c */
 
-/* A text as the id of an incident, or as its number when it is all digits. NULL when there is none. Memory of the request. */
+/* A text as the id of an incident, or as its number when it is all digits. NULL when there is none. Memory of the
+ * request. */
 const Tocsin__Incident *incident_find(struct http_request *request, const struct machine_store *view, const char *text);
 /* The incident that the path's first parameter names; NULL: already answered with 404. */
 const Tocsin__Incident *incident_of_path(struct http_request *request, const struct machine_store *view);

@@ -87,7 +87,8 @@ static void take_vendor(const struct field_target *target, uint64_t *slot)
 {
     bool present = false;
 
-    if (field_reference(target->reader, "vendor", slot, &present) && (present || field_null(target->reader, "vendor"))) {
+    if (field_reference(target->reader, "vendor", slot, &present) &&
+        (present || field_null(target->reader, "vendor"))) {
         target_mark(target, "vendor_id");
     }
 }

@@ -1,8 +1,9 @@
 /*
  * The timeline: log entries and notes, newest first.
  *
- * Entries are stored under their incident. Over all incidents they are therefore listed incident by incident, the newest incident
- * first; within a few minutes of each other that is the order of time, and for one incident it always is.
+ * Entries are stored under their incident. Over all incidents they are therefore listed incident by incident, the
+ * newest incident first; within a few minutes of each other that is the order of time, and for one incident it always
+ * is.
  */
 #include <string.h>
 
@@ -38,11 +39,12 @@ static json_t *render_channel(const Tocsin__LogEntry *entry)
         json_object_set_new(channel, "summary", json_string(entry->text));
     }
     if (entry->type == TOCSIN__LOG_TYPE__LOG_NOTIFY) {
-        json_object_set_new(channel, "notification",
-                            json_pack("{s:o, s:o, s:o, s:o, s:o, s:i}", "type", json_word(words_channel, (int)entry->channel),
-                                      "address", json_text(entry->address), "status",
-                                      json_word(words_outcome, (int)entry->outcome), "provider", json_text(entry->provider),
-                                      "provider_id", json_text(entry->provider_id), "attempt", (int)entry->attempt));
+        json_object_set_new(
+            channel, "notification",
+            json_pack("{s:o, s:o, s:o, s:o, s:o, s:i}", "type", json_word(words_channel, (int)entry->channel),
+                      "address", json_text(entry->address), "status", json_word(words_outcome, (int)entry->outcome),
+                      "provider", json_text(entry->provider), "provider_id", json_text(entry->provider_id), "attempt",
+                      (int)entry->attempt));
     }
     return channel;
 }
@@ -83,13 +85,15 @@ static json_t *render_log_entry(struct http_request *request, const struct machi
     json_object_set_new(object, "created_at", json_time(entry->at_ms));
     json_object_set_new(object, "agent", reference_actor(request, view, entry->agent, incident->service_id));
     json_object_set_new(object, "channel", render_channel(entry));
-    json_object_set_new(object, "note", entry->type == TOCSIN__LOG_TYPE__LOG_ANNOTATE ? json_string(entry->text) : json_null());
+    json_object_set_new(object, "note",
+                        entry->type == TOCSIN__LOG_TYPE__LOG_ANNOTATE ? json_string(entry->text) : json_null());
     json_object_set_new(object, "contexts", json_array());
     json_object_set_new(object, "service", reference_service(request, view, incident->service_id));
     json_object_set_new(object, "incident", reference_incident(request, incident));
     json_object_set_new(object, "teams", json_array());
     json_object_set_new(object, "event_details", render_details(entry));
-    json_object_set_new(object, "user", entry->user_id != 0 ? reference_user(request, view, entry->user_id) : json_null());
+    json_object_set_new(object, "user",
+                        entry->user_id != 0 ? reference_user(request, view, entry->user_id) : json_null());
     json_object_set_new(object, "assignees", render_assignees(request, view, entry));
     json_object_set_new(object, "why", json_word(words_why, (int)entry->why)); /* ours, as are those below */
     json_object_set_new(object, "escalation_level", json_integer(entry->level));
@@ -219,7 +223,8 @@ static void take_entry(struct http_request *request, const struct machine_store 
     Tocsin__LogEntry *entry = record_unpack(&tocsin__log_entry__descriptor, value, NULL);
 
     if (timeline_matches(timeline, entry) && page_take(&timeline->page)) {
-        const Tocsin__Incident *of = incident != NULL ? incident : incident_get(view, entry->incident_id, request_memory(request));
+        const Tocsin__Incident *of =
+            incident != NULL ? incident : incident_get(view, entry->incident_id, request_memory(request));
         if (of != NULL) {
             json_array_append_new(entries, render_log_entry(request, view, of, entry));
         }
@@ -282,8 +287,8 @@ void log_entries_list(struct http_request *request)
 
 /* ---------------------------------------------------------------- one log entry */
 
-/* The incident of an entry that was asked for without it. An incident is older than its entries, and most questions are about recent
- * ones: the incidents are tried backward from the entry's id. 0: none within the bound. */
+/* The incident of an entry that was asked for without it. An incident is older than its entries, and most questions are
+ * about recent ones: the incidents are tried backward from the entry's id. 0: none within the bound. */
 static uint64_t incident_of_entry(const struct machine_store *view, uint64_t entry_id)
 {
     struct key position = key_1(entry_id);
@@ -308,7 +313,8 @@ static void on_read_one(struct http_request *request, const struct machine_store
     uint64_t id = api_call_of(request)->id;
     const char *incident_text = http_query(request, "incident_id"); /* part of every entry's `self` */
     uint64_t incident_id = incident_text != NULL ? id_parse(incident_text) : incident_of_entry(view, id);
-    const Tocsin__Incident *incident = incident_id != 0 ? incident_get(view, incident_id, request_memory(request)) : NULL;
+    const Tocsin__Incident *incident =
+        incident_id != 0 ? incident_get(view, incident_id, request_memory(request)) : NULL;
     const Tocsin__LogEntry *entry =
         incident != NULL ? log_entry_get(view, incident_id, id, request_memory(request)) : NULL;
 

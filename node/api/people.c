@@ -22,8 +22,8 @@ static json_t *render_owned(struct http_request *request, const struct machine_s
     struct walk walk = walk_under(view, table, user_id);
 
     while (walk_next(&walk)) {
-        json_array_append_new(objects, render(request, view,
-                                              record_unpack(descriptor, walk.value, request_memory(request))));
+        json_array_append_new(objects,
+                              render(request, view, record_unpack(descriptor, walk.value, request_memory(request))));
     }
     return objects;
 }

@@ -1,6 +1,6 @@
 /*
- * Refusals in PagerDuty's words. Terraform compares the texts given here letter by letter (contracts/pagerduty-rest-v2.md, section 5);
- * everything else is told with the machine's own sentence.
+ * Refusals in PagerDuty's words. Terraform compares the texts given here letter by letter
+ * (contracts/pagerduty-rest-v2.md, section 5); everything else is told with the machine's own sentence.
  */
 #include "node/api/refusals.h"
 

@@ -12,8 +12,8 @@ struct refusal {
 };
 
 /*
- * Never NULL. The reason decides where clients compare texts or codes; otherwise the status alone does: a path that leads nowhere
- * is 404, everything else 400, conflicts included (PagerDuty has no 409).
+ * Never NULL. The reason decides where clients compare texts or codes; otherwise the status alone does: a path that
+ * leads nowhere is 404, everything else 400, conflicts included (PagerDuty has no 409).
  */
 const struct refusal *refusal_for(Tocsin__Status status, Tocsin__Reason reason);
 

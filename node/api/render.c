@@ -32,12 +32,9 @@ const struct word words_contact_method_type[] = {
 };
 
 const struct word words_channel[] = {
-    {TOCSIN__CHANNEL__CHANNEL_EMAIL, "email"},
-    {TOCSIN__CHANNEL__CHANNEL_SMS, "sms"},
-    {TOCSIN__CHANNEL__CHANNEL_VOICE, "phone"},
-    {TOCSIN__CHANNEL__CHANNEL_PUSH, "push"},
-    {TOCSIN__CHANNEL__CHANNEL_WEBHOOK, "webhook"},
-    {0, NULL},
+    {TOCSIN__CHANNEL__CHANNEL_EMAIL, "email"},     {TOCSIN__CHANNEL__CHANNEL_SMS, "sms"},
+    {TOCSIN__CHANNEL__CHANNEL_VOICE, "phone"},     {TOCSIN__CHANNEL__CHANNEL_PUSH, "push"},
+    {TOCSIN__CHANNEL__CHANNEL_WEBHOOK, "webhook"}, {0, NULL},
 };
 
 const struct word words_urgency[] = {
@@ -86,12 +83,9 @@ const struct word words_log_type[] = {
 };
 
 const struct word words_outcome[] = {
-    {TOCSIN__OUTCOME__OUTCOME_SENT, "sent"},
-    {TOCSIN__OUTCOME__OUTCOME_RETRY, "retry"},
-    {TOCSIN__OUTCOME__OUTCOME_NEVER, "never"},
-    {TOCSIN__OUTCOME__OUTCOME_MISCONFIGURED, "misconfigured"},
-    {TOCSIN__OUTCOME__OUTCOME_UNKNOWN, "unknown"},
-    {0, NULL},
+    {TOCSIN__OUTCOME__OUTCOME_SENT, "sent"},       {TOCSIN__OUTCOME__OUTCOME_RETRY, "retry"},
+    {TOCSIN__OUTCOME__OUTCOME_NEVER, "never"},     {TOCSIN__OUTCOME__OUTCOME_MISCONFIGURED, "misconfigured"},
+    {TOCSIN__OUTCOME__OUTCOME_UNKNOWN, "unknown"}, {0, NULL},
 };
 
 const struct word words_why[] = {
@@ -216,7 +210,8 @@ static bool take_character(const char **at, char character)
     return true;
 }
 
-/* Days since 1970-01-01 of a date of the Gregorian calendar; years are counted from March, so that the leap day is their last. */
+/* Days since 1970-01-01 of a date of the Gregorian calendar; years are counted from March, so that the leap day is
+ * their last. */
 static int64_t days_of(unsigned year, unsigned month, unsigned day)
 {
     int64_t y = (int64_t)year - (month <= 2 ? 1 : 0);
@@ -334,7 +329,8 @@ static json_t *reference(struct http_request *request, const char *collection, u
     char text[16];
 
     id_format(id, text);
-    return render_head(id, type, summary, summary != NULL ? render_self(request, "/%s/%s", collection, text) : json_null());
+    return render_head(id, type, summary,
+                       summary != NULL ? render_self(request, "/%s/%s", collection, text) : json_null());
 }
 
 json_t *reference_user(struct http_request *request, const struct machine_store *view, uint64_t id)
@@ -355,7 +351,8 @@ json_t *reference_escalation_policy(struct http_request *request, const struct m
 {
     const Tocsin__EscalationPolicy *policy = escalation_policy_get(view, id, request_memory(request));
 
-    return reference(request, "escalation_policies", id, "escalation_policy_reference", policy != NULL ? policy->name : NULL);
+    return reference(request, "escalation_policies", id, "escalation_policy_reference",
+                     policy != NULL ? policy->name : NULL);
 }
 
 json_t *reference_integration(struct http_request *request, const Tocsin__Integration *integration)
@@ -391,7 +388,8 @@ json_t *reference_notification_rule(struct http_request *request, const struct m
 
     id_format(rule->user_id, user);
     id_format(rule->id, id);
-    (void)snprintf(summary, sizeof summary, "%u minutes: %s", rule->start_delay_minutes, word != NULL ? word : "nothing");
+    (void)snprintf(summary, sizeof summary, "%u minutes: %s", rule->start_delay_minutes,
+                   word != NULL ? word : "nothing");
     return render_head(rule->id, "assignment_notification_rule_reference", summary,
                        render_self(request, "/users/%s/notification_rules/%s", user, id));
 }
@@ -401,7 +399,8 @@ json_t *reference_incident(struct http_request *request, const Tocsin__Incident 
     char id[16];
 
     id_format(incident->id, id);
-    json_t *reference = render_head(incident->id, "incident_reference", NULL, render_self(request, "/incidents/%s", id));
+    json_t *reference =
+        render_head(incident->id, "incident_reference", NULL, render_self(request, "/incidents/%s", id));
     json_object_set_new(reference, "summary",
                         json_format("[#%llu] %s", (unsigned long long)incident->number, incident->title));
     return reference;

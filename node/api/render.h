@@ -35,10 +35,12 @@ bool field_word(struct field_reader *reader, const char *name, const struct word
 json_t *json_text(const char *text);
 /* printf into a JSON string. */
 json_t *json_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* "2015-11-06T20:00:00Z", with an offset, a fraction, without seconds, or the day alone; in milliseconds. False when it is none. */
+/* "2015-11-06T20:00:00Z", with an offset, a fraction, without seconds, or the day alone; in milliseconds. False when it
+ * is none. */
 bool time_parse(const char *text, uint64_t *time_ms);
 
-/* ---- references: {id, type, summary, self, html_url}. An object that is gone keeps its id, with null for summary and self. */
+/* ---- references: {id, type, summary, self, html_url}. An object that is gone keeps its id, with null for summary and
+ * self. */
 
 /* public URL and path: "/users/P000001" */
 json_t *render_self(struct http_request *request, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -53,7 +55,8 @@ json_t *reference_contact_method(struct http_request *request, const Tocsin__Con
 json_t *reference_notification_rule(struct http_request *request, const struct machine_store *view,
                                     const Tocsin__NotificationRule *rule);
 json_t *reference_incident(struct http_request *request, const Tocsin__Incident *incident);
-/* Who did it. What the cluster did by itself, and what came through an integration, is the service's, as PagerDuty says it. */
+/* Who did it. What the cluster did by itself, and what came through an integration, is the service's, as PagerDuty says
+ * it. */
 json_t *reference_actor(struct http_request *request, const struct machine_store *view, const Tocsin__Actor *actor,
                         uint64_t service_id);
 

@@ -104,8 +104,8 @@ static json_t *collect(struct http_request *request, const struct machine_store 
 {
     const struct resource *resource = state->resource;
     json_t *objects = json_array(), *answer = json_object();
-    struct walk walk = state->of_parent != NULL ? walk_under(view, resource->table, state->parent)
-                                                : walk_all(view, resource->table);
+    struct walk walk =
+        state->of_parent != NULL ? walk_under(view, resource->table, state->parent) : walk_all(view, resource->table);
 
     while (!page_done(&state->page) && walk_next(&walk)) {
         take_row(request, view, state, walk.value, objects);
@@ -148,8 +148,8 @@ static void on_read_list_under(struct http_request *request, const struct machin
     api_json(request, 200, collect(request, view, state));
 }
 
-void resource_list_under(struct http_request *request, const struct resource *resource, const struct resource *of_parent,
-                         uint64_t parent)
+void resource_list_under(struct http_request *request, const struct resource *resource,
+                         const struct resource *of_parent, uint64_t parent)
 {
     struct resource_call *state = begin(request, resource);
 

@@ -14,11 +14,12 @@
 #include "node/api/api.h"
 
 struct resource {
-    const char *name;   /* of the wrapper of one: "user" */
-    const char *plural; /* of the wrapper of many */
+    const char *name;         /* of the wrapper of one: "user" */
+    const char *plural;       /* of the wrapper of many */
     enum machine_table table; /* keyed by id, or by parent and id */
     const ProtobufCMessageDescriptor *descriptor;
-    /* Whether a record belongs to the list that the query asks for; NULL: each does. Called once for each row: cheap. */
+    /* Whether a record belongs to the list that the query asks for; NULL: each does. Called once for each row: cheap.
+     */
     bool (*matches)(struct http_request *request, const void *record);
     json_t *(*render)(struct http_request *request, const struct machine_store *view, const void *record);
     /* Adds to all objects of an answer what would be dear one by one; NULL: nothing. */
@@ -30,8 +31,8 @@ void resource_get(struct http_request *request, const struct resource *resource,
 /* All rows, paged. */
 void resource_list(struct http_request *request, const struct resource *resource);
 /* All rows under a parent, on one page as PagerDuty gives them; 404 without the parent. */
-void resource_list_under(struct http_request *request, const struct resource *resource, const struct resource *of_parent,
-                         uint64_t parent);
+void resource_list_under(struct http_request *request, const struct resource *resource,
+                         const struct resource *of_parent, uint64_t parent);
 /* Submits call->command and answers with the object as it then stands. */
 void resource_save(struct http_request *request, const struct resource *resource, uint64_t parent, unsigned status);
 /* Submits call->command and answers 204. */

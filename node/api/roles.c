@@ -25,7 +25,8 @@ bool role_require(struct http_request *request, enum permission permission)
     if (role_has(api_call_of(request)->principal.role, permission)) {
         return true;
     }
-    api_error(request, 403, 2010, "Access Denied", json_pack("[s]", "The role of this token does not allow this action"));
+    api_error(request, 403, 2010, "Access Denied",
+              json_pack("[s]", "The role of this token does not allow this action"));
     return false;
 }
 

@@ -10,8 +10,8 @@
 
 /* ---------------------------------------------------------------- rendering */
 
-/* Open incidents are counted for each service without their status: as long as there is one, the service is "critical", never
- * PagerDuty's milder "warning" (every open incident acknowledged). */
+/* Open incidents are counted for each service without their status: as long as there is one, the service is "critical",
+ * never PagerDuty's milder "warning" (every open incident acknowledged). */
 static const char *status_of(const Tocsin__Service *service)
 {
     if (service->disabled) {
@@ -41,7 +41,8 @@ static json_t *render_policy(struct http_request *request, const struct machine_
                                                  ? escalation_policy_get(view, id, request_memory(request))
                                                  : NULL;
 
-    return policy != NULL ? render_escalation_policy(request, view, policy) : reference_escalation_policy(request, view, id);
+    return policy != NULL ? render_escalation_policy(request, view, policy)
+                          : reference_escalation_policy(request, view, id);
 }
 
 static json_t *json_timeout(uint32_t seconds)

@@ -10,7 +10,8 @@ const char *story_text(const char *format, ...) __attribute__((format(printf, 1,
 /* Posts; expects 201 and an object under `wrapper`; its id, valid until the fixture is freed. */
 const char *story_create(struct api_fixture *api, const char *target, const char *wrapper, const char *body);
 
-/* Expects PagerDuty's error with this status and code, `errors` an array of texts of which the first contains `text`. */
+/* Expects PagerDuty's error with this status and code, `errors` an array of texts of which the first contains `text`.
+ */
 void story_refused(const struct api_answer *answer, unsigned status, int code, const char *text);
 /* ... of which the only one is `text`: clients compare it letter by letter. */
 void story_refused_exactly(const struct api_answer *answer, unsigned status, int code, const char *text);

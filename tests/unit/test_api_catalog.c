@@ -56,11 +56,13 @@ static void a_service_is_created_read_changed_and_deleted(void **state)
     struct api_fixture *api = company->api;
     const struct api_answer *created = api_post(
         api, "/services",
-        story_text("{\"service\":{\"type\":\"service\",\"name\":\"Shop\",\"description\":\"sells\",\"acknowledgement_timeout\":600,"
-                   "\"auto_resolve_timeout\":14400,\"response_play\":null,\"alert_creation\":\"create_alerts_and_incidents\","
-                   "\"incident_urgency_rule\":{\"type\":\"constant\",\"urgency\":\"severity_based\"},"
-                   "\"escalation_policy\":{\"id\":\"%s\",\"type\":\"escalation_policy\"}}}",
-                   company->policy));
+        story_text(
+            "{\"service\":{\"type\":\"service\",\"name\":\"Shop\",\"description\":\"sells\",\"acknowledgement_"
+            "timeout\":600,"
+            "\"auto_resolve_timeout\":14400,\"response_play\":null,\"alert_creation\":\"create_alerts_and_incidents\","
+            "\"incident_urgency_rule\":{\"type\":\"constant\",\"urgency\":\"severity_based\"},"
+            "\"escalation_policy\":{\"id\":\"%s\",\"type\":\"escalation_policy\"}}}",
+            company->policy));
     assert_int_equal(created->status, 201);
     const char *id = api_answer_text(created, "service", "id", NULL);
     const char *target = story_text("/services/%s", id);
@@ -107,8 +109,9 @@ static void what_is_not_said_of_a_service_has_defaults(void **state)
 
     const char *quiet = story_create(
         company->api, "/services", "service",
-        story_text("{\"service\":{\"name\":\"Quiet\",\"acknowledgement_timeout\":null,\"escalation_policy\":{\"id\":\"%s\"}}}",
-                   company->policy));
+        story_text(
+            "{\"service\":{\"name\":\"Quiet\",\"acknowledgement_timeout\":null,\"escalation_policy\":{\"id\":\"%s\"}}}",
+            company->policy));
     read = api_get(company->api, story_text("/services/%s?include[]=escalation_policies", quiet));
     assert_true(json_is_null(api_answer_at(read, "service", "acknowledgement_timeout", NULL)));
     assert_true(json_is_array(api_answer_at(read, "service", "escalation_policy", "escalation_rules", NULL)));
@@ -127,9 +130,12 @@ static void bad_services_are_refused_and_change_nothing(void **state)
         {"\"name\":\"S\",\"acknowledgement_timeout\":-1", "'acknowledgement_timeout' must be from 0"},
         {"\"name\":\"S\",\"auto_resolve_timeout\":4294967296", "'auto_resolve_timeout' must be from 0"},
         {"\"name\":\"S\",\"incident_urgency_rule\":7", "'incident_urgency_rule' must be an object"},
-        {"\"name\":\"S\",\"incident_urgency_rule\":{\"type\":\"use_support_hours\"}", "Support hours are not supported"},
-        {"\"name\":\"S\",\"incident_urgency_rule\":{\"type\":\"constant\"}", "'incident_urgency_rule.urgency' can't be blank"},
-        {"\"name\":\"S\",\"incident_urgency_rule\":{\"type\":\"constant\",\"urgency\":\"dire\"}", "must be one of: high, low"},
+        {"\"name\":\"S\",\"incident_urgency_rule\":{\"type\":\"use_support_hours\"}",
+         "Support hours are not supported"},
+        {"\"name\":\"S\",\"incident_urgency_rule\":{\"type\":\"constant\"}",
+         "'incident_urgency_rule.urgency' can't be blank"},
+        {"\"name\":\"S\",\"incident_urgency_rule\":{\"type\":\"constant\",\"urgency\":\"dire\"}",
+         "must be one of: high, low"},
         {"\"name\":\"S\",\"status\":\"asleep\"", "'status' must be one of"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -139,19 +145,20 @@ static void bad_services_are_refused_and_change_nothing(void **state)
                       400, 2001, bad[i].error);
     }
     story_refused(api_post(api, "/services", "{\"service\":{\"name\":\"S\"}}"), 400, 2001, "nobody would be told");
-    story_refused(api_post(api, "/services", "{\"service\":{\"name\":\"S\",\"escalation_policy\":{\"id\":\"PZZZZZZ\"}}}"), 400,
-                  2001, "does not exist");
-    story_refused(api_post(api, "/services", "{\"service\":{\"name\":\"S\",\"escalation_policy\":\"P000001\"}}"), 400, 2001,
-                  "reference");
+    story_refused(
+        api_post(api, "/services", "{\"service\":{\"name\":\"S\",\"escalation_policy\":{\"id\":\"PZZZZZZ\"}}}"), 400,
+        2001, "does not exist");
+    story_refused(api_post(api, "/services", "{\"service\":{\"name\":\"S\",\"escalation_policy\":\"P000001\"}}"), 400,
+                  2001, "reference");
     assert_int_equal(json_array_size(api_answer_at(api_get(api, "/services"), "services", NULL)), 0);
 
     const char *shop = story_service(api, "Shop", company->policy);
-    story_refused_exactly(
-        api_post(api, "/services",
-                 story_text("{\"service\":{\"name\":\"Shop\",\"escalation_policy\":{\"id\":\"%s\"}}}", company->policy)),
-        400, 2001, "Name has already been taken");
-    story_refused(api_put(api, story_text("/services/%s", shop), "{\"service\":{\"escalation_policy\":null}}"), 400, 2001,
-                  "nobody would be told");
+    story_refused_exactly(api_post(api, "/services",
+                                   story_text("{\"service\":{\"name\":\"Shop\",\"escalation_policy\":{\"id\":\"%s\"}}}",
+                                              company->policy)),
+                          400, 2001, "Name has already been taken");
+    story_refused(api_put(api, story_text("/services/%s", shop), "{\"service\":{\"escalation_policy\":null}}"), 400,
+                  2001, "nobody would be told");
 }
 
 static void services_are_found_by_name(void **state)
@@ -184,8 +191,9 @@ static void an_integration_gets_a_key_and_events_come_in_by_it(void **state)
     const char *shop = story_service(api, "Shop", company->policy);
     const char *target = story_text("/services/%s/integrations", shop);
     const struct api_answer *created =
-        api_post(api, target, "{\"integration\":{\"type\":\"events_api_v2_inbound_integration\",\"name\":\"Prometheus\","
-                              "\"integration_key\":\"mine\"}}");
+        api_post(api, target,
+                 "{\"integration\":{\"type\":\"events_api_v2_inbound_integration\",\"name\":\"Prometheus\","
+                 "\"integration_key\":\"mine\"}}");
     assert_int_equal(created->status, 201);
     const char *id = api_answer_text(created, "integration", "id", NULL);
     const char *key = api_answer_text(created, "integration", "integration_key", NULL);
@@ -206,19 +214,20 @@ static void an_integration_gets_a_key_and_events_come_in_by_it(void **state)
     service = api_get(api, story_text("/services/%s?include[]=integrations", shop));
     assert_string_equal(api_answer_text(service, "service", "integrations", "0", "integration_key", NULL), key);
 
-    const struct api_answer *changed =
-        api_put(api, one, "{\"integration\":{\"name\":\"Alertmanager\",\"vendor\":{\"id\":\"PAM4FGS\",\"type\":\"vendor\"}}}");
+    const struct api_answer *changed = api_put(
+        api, one, "{\"integration\":{\"name\":\"Alertmanager\",\"vendor\":{\"id\":\"PAM4FGS\",\"type\":\"vendor\"}}}");
     assert_int_equal(changed->status, 200);
     assert_string_equal(api_answer_text(changed, "integration", "name", NULL), "Alertmanager");
     assert_string_equal(api_answer_text(changed, "integration", "integration_key", NULL), key);
     assert_string_equal(api_answer_text(changed, "integration", "vendor", "id", NULL), "PAM4FGS");
 
-    assert_int_equal(api_post(api, "/v2/enqueue",
-                              story_text("{\"routing_key\":\"%s\",\"event_action\":\"trigger\",\"payload\":{\"summary\":\"down\","
-                                         "\"source\":\"web1\",\"severity\":\"critical\"}}",
-                                         key))
-                         ->status,
-                     202);
+    assert_int_equal(
+        api_post(api, "/v2/enqueue",
+                 story_text("{\"routing_key\":\"%s\",\"event_action\":\"trigger\",\"payload\":{\"summary\":\"down\","
+                            "\"source\":\"web1\",\"severity\":\"critical\"}}",
+                            key))
+            ->status,
+        202);
     service = api_get(api, story_text("/services/%s", shop));
     assert_string_equal(api_answer_text(service, "service", "status", NULL), "critical");
     assert_string_equal(api_answer_text(service, "service", "last_incident_timestamp", NULL), "2026-09-21T14:13:20Z");
@@ -270,23 +279,24 @@ static void an_escalation_policy_is_created_read_changed_and_deleted(void **stat
     json_t *second = api_answer_at(read, "escalation_policy", "escalation_rules", "1", NULL);
     assert_int_equal(json_integer_value(json_object_get(second, "escalation_delay_in_minutes")), 20);
     assert_int_equal(json_array_size(json_object_get(second, "targets")), 2);
-    assert_string_equal(api_answer_text(read, "escalation_policy", "escalation_rules", "0", "targets", "0", "summary", NULL),
-                        "Alice");
+    assert_string_equal(
+        api_answer_text(read, "escalation_policy", "escalation_rules", "0", "targets", "0", "summary", NULL), "Alice");
     assert_null(json_object_get(second, "escalation_rule_assignment_strategy"));
     read = api_get(api, story_text("%s?include[]=escalation_rule_assignment_strategies&include[]=targets", target));
     assert_string_equal(api_answer_text(read, "escalation_policy", "escalation_rules", "1",
                                         "escalation_rule_assignment_strategy", "type", NULL),
                         "assign_to_everyone");
-    assert_string_equal(api_answer_text(read, "escalation_policy", "escalation_rules", "0", "targets", "0", "email", NULL),
-                        "alice@example.org");
+    assert_string_equal(
+        api_answer_text(read, "escalation_policy", "escalation_rules", "0", "targets", "0", "email", NULL),
+        "alice@example.org");
 
     /* a level that is sent back with its id keeps it */
     const char *kept = api_answer_text(created, "escalation_policy", "escalation_rules", "1", "id", NULL);
-    const struct api_answer *changed =
-        api_put(api, target,
-                story_text("{\"escalation_policy\":{\"escalation_rules\":[{\"id\":\"%s\",\"escalation_delay_in_minutes\":15,"
-                           "\"targets\":[{\"id\":\"%s\",\"type\":\"user_reference\"}]}]}}",
-                           kept, company->bob));
+    const struct api_answer *changed = api_put(
+        api, target,
+        story_text("{\"escalation_policy\":{\"escalation_rules\":[{\"id\":\"%s\",\"escalation_delay_in_minutes\":15,"
+                   "\"targets\":[{\"id\":\"%s\",\"type\":\"user_reference\"}]}]}}",
+                   kept, company->bob));
     assert_int_equal(changed->status, 200);
     assert_int_equal(json_array_size(api_answer_at(changed, "escalation_policy", "escalation_rules", NULL)), 1);
     assert_string_equal(api_answer_text(changed, "escalation_policy", "escalation_rules", "0", "id", NULL), kept);
@@ -342,7 +352,8 @@ static void bad_escalation_policies_are_refused(void **state)
         {"\"name\":\"P\",\"escalation_rules\":[]", "at least one level"},
         {"\"name\":\"P\",\"escalation_rules\":{}", "'escalation_rules' must be an array"},
         {"\"name\":\"P\",\"escalation_rules\":[4]", "'escalation_rules[0]' must be an object"},
-        {"\"name\":\"P\",\"escalation_rules\":[{\"escalation_delay_in_minutes\":5,\"targets\":[]}]", "must have a target"},
+        {"\"name\":\"P\",\"escalation_rules\":[{\"escalation_delay_in_minutes\":5,\"targets\":[]}]",
+         "must have a target"},
         {"\"name\":\"P\",\"escalation_rules\":[{\"escalation_delay_in_minutes\":0,\"targets\":[]}]",
          "'escalation_rules[0].escalation_delay_in_minutes' must be from 1"},
         {"\"name\":\"P\",\"escalation_rules\":[{\"targets\":[{\"id\":\"P000001\",\"type\":\"schedule_reference\"}]}]",
@@ -350,25 +361,28 @@ static void bad_escalation_policies_are_refused(void **state)
         {"\"name\":\"P\",\"escalation_rules\":[{\"targets\":[{\"type\":\"user\"}]}]",
          "'escalation_rules[0].targets[0].id' must be the id of a user"},
         {"\"name\":\"P\",\"escalation_rules\":[{\"targets\":[{\"id\":\"PZZZZZZ\",\"type\":\"user\"}]}]", "not a user"},
-        {"\"name\":\"P\",\"escalation_rules\":[{\"targets\":[7]}]", "'escalation_rules[0].targets[0]' must be an object"},
+        {"\"name\":\"P\",\"escalation_rules\":[{\"targets\":[7]}]",
+         "'escalation_rules[0].targets[0]' must be an object"},
         {"\"name\":\"P\",\"num_loops\":10", "'num_loops' must be from 0 to 9"},
         {"\"name\":\"P\",\"num_loops\":1.5", "'num_loops' must be an integer"},
         {"\"name\":\"P\",\"on_call_handoff_notifications\":\"sometimes\"", "must be one of: if_has_services, always"},
-        {"\"name\":\"P\",\"escalation_rules\":[{\"targets\":[],\"escalation_rule_assignment_strategy\":{\"type\":\"round_robin\"}}]",
+        {"\"name\":\"P\",\"escalation_rules\":[{\"targets\":[],\"escalation_rule_assignment_strategy\":{\"type\":"
+         "\"round_robin\"}}]",
          "must be one of: assign_to_everyone"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        story_refused(api_post(api, "/escalation_policies", story_text("{\"escalation_policy\":{%s}}", bad[i].fields)), 400,
-                      2001, bad[i].error);
+        story_refused(api_post(api, "/escalation_policies", story_text("{\"escalation_policy\":{%s}}", bad[i].fields)),
+                      400, 2001, bad[i].error);
     }
     const char *target = story_text("/escalation_policies/%s", company->policy);
-    story_refused(api_put(api, target, "{\"escalation_policy\":{\"escalation_rules\":null}}"), 400, 2001, "at least one level");
-    assert_int_equal(json_array_size(api_answer_at(api_get(api, target), "escalation_policy", "escalation_rules", NULL)), 1);
-    story_refused_exactly(
-        api_put(api,
-                story_text("/escalation_policies/%s", story_policy(api, "Secondary", company->bob)),
-                "{\"escalation_policy\":{\"name\":\"Primary\"}}"),
-        400, 2001, "Name has already been taken");
+    story_refused(api_put(api, target, "{\"escalation_policy\":{\"escalation_rules\":null}}"), 400, 2001,
+                  "at least one level");
+    assert_int_equal(
+        json_array_size(api_answer_at(api_get(api, target), "escalation_policy", "escalation_rules", NULL)), 1);
+    story_refused_exactly(api_put(api,
+                                  story_text("/escalation_policies/%s", story_policy(api, "Secondary", company->bob)),
+                                  "{\"escalation_policy\":{\"name\":\"Primary\"}}"),
+                          400, 2001, "Name has already been taken");
 }
 
 static void responders_do_not_configure(void **state)
@@ -382,7 +396,8 @@ static void responders_do_not_configure(void **state)
     api->token = "responder12345678901";
     story_refused(api_put(api, story_text("/services/%s", shop), "{\"service\":{\"name\":\"X\"}}"), 403, 2010, "role");
     story_refused(api_delete(api, story_text("/services/%s", shop)), 403, 2010, "role");
-    story_refused(api_post(api, story_text("/services/%s/integrations", shop), "{\"integration\":{}}"), 403, 2010, "role");
+    story_refused(api_post(api, story_text("/services/%s/integrations", shop), "{\"integration\":{}}"), 403, 2010,
+                  "role");
     story_refused(api_delete(api, story_text("/escalation_policies/%s", company->policy)), 403, 2010, "role");
     api->token = "manager1234567890123";
     assert_int_equal(api_put(api, story_text("/services/%s", shop), "{\"service\":{\"name\":\"X\"}}")->status, 200);

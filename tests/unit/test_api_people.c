@@ -25,10 +25,11 @@ static int teardown(void **state)
 static void a_user_is_created_read_changed_and_deleted(void **state)
 {
     struct api_fixture *api = *state;
-    const struct api_answer *created = api_post(
-        api, "/users",
-        "{\"user\":{\"type\":\"user\",\"name\":\"Alice\",\"email\":\"alice@example.org\",\"time_zone\":\"Europe/Zurich\","
-        "\"color\":\"green\",\"role\":\"limited_user\",\"job_title\":\"SRE\",\"description\":\"on call\",\"shoe_size\":38}}");
+    const struct api_answer *created = api_post(api, "/users",
+                                                "{\"user\":{\"type\":\"user\",\"name\":\"Alice\",\"email\":\"alice@"
+                                                "example.org\",\"time_zone\":\"Europe/Zurich\","
+                                                "\"color\":\"green\",\"role\":\"limited_user\",\"job_title\":\"SRE\","
+                                                "\"description\":\"on call\",\"shoe_size\":38}}");
 
     assert_int_equal(created->status, 201);
     const char *id = api_answer_text(created, "user", "id", NULL);
@@ -46,8 +47,7 @@ static void a_user_is_created_read_changed_and_deleted(void **state)
     assert_true(json_is_false(api_answer_at(read, "user", "invitation_sent", NULL)));
 
     /* omitted stays, null clears */
-    const struct api_answer *changed =
-        api_put(api, target, "{\"user\":{\"name\":\"Alice A.\",\"job_title\":null}}");
+    const struct api_answer *changed = api_put(api, target, "{\"user\":{\"name\":\"Alice A.\",\"job_title\":null}}");
     assert_int_equal(changed->status, 200);
     assert_string_equal(api_answer_text(changed, "user", "name", NULL), "Alice A.");
     assert_string_equal(api_answer_text(changed, "user", "email", NULL), "alice@example.org");
@@ -84,13 +84,12 @@ static void an_email_address_belongs_to_one_user(void **state)
 
     story_user(api, "Alice", "alice@example.org");
     bob = story_user(api, "Bob", "bob@example.org");
-    story_refused_exactly(api_post(api, "/users", "{\"user\":{\"name\":\"A\",\"email\":\"ALICE@example.org\"}}"), 400, 2001,
-                          "Email has already been taken");
-    story_refused_exactly(
-        api_put(api, story_text("/users/%s", bob), "{\"user\":{\"email\":\"alice@example.org\"}}"), 400, 2001,
-        "Email has already been taken");
-    assert_int_equal(
-        api_put(api, story_text("/users/%s", bob), "{\"user\":{\"email\":\"bob@example.org\"}}")->status, 200);
+    story_refused_exactly(api_post(api, "/users", "{\"user\":{\"name\":\"A\",\"email\":\"ALICE@example.org\"}}"), 400,
+                          2001, "Email has already been taken");
+    story_refused_exactly(api_put(api, story_text("/users/%s", bob), "{\"user\":{\"email\":\"alice@example.org\"}}"),
+                          400, 2001, "Email has already been taken");
+    assert_int_equal(api_put(api, story_text("/users/%s", bob), "{\"user\":{\"email\":\"bob@example.org\"}}")->status,
+                     200);
 }
 
 static void bad_users_are_refused_and_change_nothing(void **state)
@@ -107,7 +106,8 @@ static void bad_users_are_refused_and_change_nothing(void **state)
         {"{\"user\":{\"name\":7,\"email\":\"a@example.org\"}}", "'name' must be a string"},
         {"{\"user\":{\"name\":\"A\"}}", "Email can't be blank"},
         {"{\"user\":{\"name\":\"A\",\"email\":\"nowhere\"}}", "name@domain"},
-        {"{\"user\":{\"name\":\"A\",\"email\":\"a@example.org\",\"role\":\"emperor\"}}", "'role' must be one of: owner, admin"},
+        {"{\"user\":{\"name\":\"A\",\"email\":\"a@example.org\",\"role\":\"emperor\"}}",
+         "'role' must be one of: owner, admin"},
         {"{\"user\":{\"name\":\"A\",\"email\":\"a@example.org\",\"role\":1}}", "'role' must be a string"},
         {"{\"user\":{\"name\":\"A\\nB\",\"email\":\"a@example.org\"}}", "one line"},
     };
@@ -117,13 +117,13 @@ static void bad_users_are_refused_and_change_nothing(void **state)
     char long_name[102];
     memset(long_name, 'x', 101);
     long_name[101] = '\0';
-    story_refused(api_post(api, "/users", story_text("{\"user\":{\"name\":\"%s\",\"email\":\"a@b.c\"}}", long_name)), 400,
-                  2001, "too long");
+    story_refused(api_post(api, "/users", story_text("{\"user\":{\"name\":\"%s\",\"email\":\"a@b.c\"}}", long_name)),
+                  400, 2001, "too long");
     assert_int_equal(json_array_size(api_answer_at(api_get(api, "/users"), "users", NULL)), 0);
     story_refused(api_get(api, "/users/nonsense"), 404, 2100, "");
-    story_refused(api_put(api, story_text("/users/%s", story_user(api, "A", "a@example.org")),
-                          "{\"user\":{\"name\":null}}"),
-                  400, 2001, "Name can't be blank");
+    story_refused(
+        api_put(api, story_text("/users/%s", story_user(api, "A", "a@example.org")), "{\"user\":{\"name\":null}}"), 400,
+        2001, "Name can't be blank");
 }
 
 static void users_are_listed_in_pages(void **state)
@@ -192,7 +192,8 @@ static void people_change_what_is_theirs_and_nothing_else(void **state)
                            "{\"contact_method\":{\"type\":\"email_contact_method\",\"address\":\"eve@example.org\"}}"),
                   403, 2010, "role");
     story_refused(api_delete(api, own), 403, 2010, "role");
-    story_refused(api_post(api, "/users", "{\"user\":{\"name\":\"E\",\"email\":\"e@example.org\"}}"), 403, 2010, "role");
+    story_refused(api_post(api, "/users", "{\"user\":{\"name\":\"E\",\"email\":\"e@example.org\"}}"), 403, 2010,
+                  "role");
     assert_string_equal(api_answer_text(api_get(api, own), "user", "role", NULL), "limited_user");
 }
 
@@ -206,8 +207,9 @@ static void each_type_of_contact_method_has_its_fields(void **state)
 
     story_contact_method(api, alice, "email_contact_method", "alice@example.org");
     story_contact_method(api, alice, "sms_contact_method", "5551234567");
-    story_create(api, target, "contact_method",
-                 "{\"contact_method\":{\"type\":\"phone_contact_method\",\"address\":\"791234567\",\"country_code\":41}}");
+    story_create(
+        api, target, "contact_method",
+        "{\"contact_method\":{\"type\":\"phone_contact_method\",\"address\":\"791234567\",\"country_code\":41}}");
     story_contact_method(api, alice, "push_notification_contact_method", "alice-phone");
     story_contact_method(api, alice, "webhook_contact_method", "https://hooks.example.org/alice");
 
@@ -219,11 +221,13 @@ static void each_type_of_contact_method_has_its_fields(void **state)
     assert_int_equal(json_integer_value(api_answer_at(list, "contact_methods", "1", "country_code", NULL)), 1);
     assert_int_equal(json_integer_value(api_answer_at(list, "contact_methods", "2", "country_code", NULL)), 41);
     assert_string_equal(api_answer_text(list, "contact_methods", "2", "label", NULL), "Default");
-    assert_string_equal(api_answer_text(list, "contact_methods", "3", "type", NULL), "push_notification_contact_method");
+    assert_string_equal(api_answer_text(list, "contact_methods", "3", "type", NULL),
+                        "push_notification_contact_method");
     assert_string_equal(api_answer_text(list, "contact_methods", "4", "type", NULL), "webhook_contact_method");
 
     const struct api_answer *user = api_get(api, story_text("/users/%s", alice));
-    assert_string_equal(api_answer_text(user, "user", "contact_methods", "1", "type", NULL), "sms_contact_method_reference");
+    assert_string_equal(api_answer_text(user, "user", "contact_methods", "1", "type", NULL),
+                        "sms_contact_method_reference");
     assert_null(api_answer_at(user, "user", "contact_methods", "1", "address", NULL));
     user = api_get(api, story_text("/users/%s?include[]=contact_methods", alice));
     assert_string_equal(api_answer_text(user, "user", "contact_methods", "1", "address", NULL), "5551234567");
@@ -260,20 +264,23 @@ static void bad_contact_methods_are_refused(void **state)
         {"\"type\":\"email_contact_method\"", "Address can't be blank"},
         {"\"type\":\"email_contact_method\",\"address\":\"nowhere\"", "e-mail"},
         {"\"type\":\"sms_contact_method\",\"address\":\"call me\"", "digits"},
-        {"\"type\":\"sms_contact_method\",\"address\":\"5551234\",\"country_code\":2000", "'country_code' must be from 1"},
+        {"\"type\":\"sms_contact_method\",\"address\":\"5551234\",\"country_code\":2000",
+         "'country_code' must be from 1"},
         {"\"type\":\"sms_contact_method\",\"address\":\"5551234\",\"country_code\":\"41\"", "must be an integer"},
         {"\"type\":\"sms_contact_method\",\"address\":5551234", "'address' must be a string"},
         {"\"type\":\"webhook_contact_method\",\"address\":\"ftp://example.org\"", "http"},
         {"\"type\":\"email_contact_method\",\"address\":\"a@b.c\",\"send_short_email\":\"yes\"", "true or false"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        story_refused(api_post(api, target, story_text("{\"contact_method\":{%s}}", bad[i].fields)), 400, 2001, bad[i].error);
+        story_refused(api_post(api, target, story_text("{\"contact_method\":{%s}}", bad[i].fields)), 400, 2001,
+                      bad[i].error);
     }
     assert_int_equal(json_array_size(api_answer_at(api_get(api, target), "contact_methods", NULL)), 0);
 
     story_contact_method(api, alice, "sms_contact_method", "5551234");
-    story_refused(api_post(api, target, "{\"contact_method\":{\"type\":\"sms_contact_method\",\"address\":\"5551234\"}}"), 400,
-                  2001, "User Contact method must be unique");
+    story_refused(
+        api_post(api, target, "{\"contact_method\":{\"type\":\"sms_contact_method\",\"address\":\"5551234\"}}"), 400,
+        2001, "User Contact method must be unique");
     story_refused(api_get(api, "/users/PZZZZZZ/contact_methods"), 404, 2100, "");
     story_refused(api_post(api, "/users/PZZZZZZ/contact_methods",
                            "{\"contact_method\":{\"type\":\"sms_contact_method\",\"address\":\"5551234\"}}"),
@@ -312,8 +319,7 @@ static void notification_rules_say_when_and_how(void **state)
     const struct api_answer *all = api_get(api, story_text("%s?urgency=all&include[]=contact_methods", target));
     assert_string_equal(api_answer_text(all, "notification_rules", "1", "contact_method", "address", NULL), "5551234");
 
-    const struct api_answer *changed =
-        api_put(api, one, "{\"notification_rule\":{\"start_delay_in_minutes\":3}}");
+    const struct api_answer *changed = api_put(api, one, "{\"notification_rule\":{\"start_delay_in_minutes\":3}}");
     assert_int_equal(changed->status, 200);
     assert_int_equal(story_number(changed, "notification_rule", "start_delay_in_minutes"), 3);
     assert_string_equal(api_answer_text(changed, "notification_rule", "urgency", NULL), "high");
@@ -336,7 +342,8 @@ static void bad_notification_rules_are_refused(void **state)
     story_refused(api_post(api, target, rule_body(20000, sms, "high")), 400, 2001, "start_delay_in_minutes");
     story_refused(api_post(api, target, rule_body(0, "elephant", "high")), 400, 2001, "contact_method");
     story_refused(api_post(api, target, rule_body(0, of_bob, "high")), 400, 2001, "not one of the user's");
-    story_refused(api_post(api, target, rule_body(0, sms, "severity_based")), 400, 2001, "'urgency' must be one of: high, low");
+    story_refused(api_post(api, target, rule_body(0, sms, "severity_based")), 400, 2001,
+                  "'urgency' must be one of: high, low");
     story_refused(api_post(api, target, "{\"notification_rule\":{}}"), 400, 2001, "can't be blank");
     assert_int_equal(json_array_size(api_answer_at(api_get(api, target), "notification_rules", NULL)), 0);
 }
