@@ -1,0 +1,504 @@
+/*
+ * The command line: what a person on call or an operator asks a cluster for, over its HTTP API.
+ *
+ *     tocsin [--url URL] [--token TOKEN] VERB ...
+ *
+ * Exits with 0 when it was done, 1 when the cluster refused it, 2 when it was asked for wrongly, 3 when no answer came.
+ */
+#include <curl/curl.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "node/version.h"
+
+#define URL_STANDARD "http://127.0.0.1:7100"
+#define TIMEOUT_S 30L
+#define ANSWER_SIZE_BYTES_MAX (16u << 20)
+#define PATH_SIZE_BYTES_MAX 1024
+#define URL_SIZE_BYTES_MAX 512
+#define TOKEN_SIZE_BYTES_MAX 257
+
+enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_NO_ANSWER = 3 };
+
+struct client {
+    const char *url, *token;
+    CURL *curl;
+};
+
+struct answer {
+    long status;
+    char *text;
+    size_t size_bytes;
+    json_t *json; /* NULL when the answer is not JSON */
+};
+
+struct verb {
+    const char *name, *arguments;
+    int count; /* of arguments */
+    int (*run)(struct client *client, char *const *arguments);
+    const char *help;
+};
+
+/* ---------------------------------------------------------------- requests */
+
+static size_t on_data(char *data, size_t one, size_t size_bytes, void *context)
+{
+    struct answer *answer = context;
+
+    (void)one;
+    if (size_bytes > ANSWER_SIZE_BYTES_MAX - answer->size_bytes) {
+        return 0; /* curl then ends with an error */
+    }
+    char *text = realloc(answer->text, answer->size_bytes + size_bytes + 1);
+    if (text == NULL) {
+        return 0;
+    }
+    memcpy(text + answer->size_bytes, data, size_bytes);
+    answer->size_bytes += size_bytes;
+    text[answer->size_bytes] = '\0';
+    answer->text = text;
+    return size_bytes;
+}
+
+static struct curl_slist *add_header(struct curl_slist *headers, const char *header)
+{
+    struct curl_slist *longer = curl_slist_append(headers, header);
+    if (longer == NULL) {
+        abort();
+    }
+    return longer;
+}
+
+static struct curl_slist *make_headers(const struct client *client, bool has_body)
+{
+    struct curl_slist *headers = add_header(NULL, "Accept: application/json");
+    char authorization[512];
+
+    if (has_body) {
+        headers = add_header(headers, "Content-Type: application/json");
+    }
+    if (client->token != NULL) {
+        snprintf(authorization, sizeof authorization, "Authorization: Token token=%s", client->token);
+        headers = add_header(headers, authorization);
+    }
+    return headers;
+}
+
+/* The reason that the cluster gives, in whichever family's shape. */
+static void print_refusal(const struct answer *answer)
+{
+    json_t *error = json_object_get(answer->json, "error"), *text;
+    const char *message = json_string_value(json_object_get(error != NULL ? error : answer->json, "message"));
+    size_t i;
+
+    fprintf(stderr, "tocsin: %s (HTTP %ld)\n", message != NULL ? message : "the cluster refused", answer->status);
+    json_array_foreach(json_object_get(error != NULL ? error : answer->json, "errors"), i, text)
+    {
+        if (json_is_string(text)) {
+            fprintf(stderr, "  %s\n", json_string_value(text));
+        }
+    }
+}
+
+static void release(struct answer *answer)
+{
+    json_decref(answer->json);
+    free(answer->text);
+}
+
+/* Asks and waits. EXIT_DONE with the answer, to be released; otherwise the reason has been printed. `body` is taken over; NULL: none. */
+static int ask(struct client *client, const char *method, const char *path, json_t *body, struct answer *answer)
+{
+    char url[PATH_SIZE_BYTES_MAX + URL_SIZE_BYTES_MAX], problem[CURL_ERROR_SIZE] = "";
+    char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
+    struct curl_slist *headers = make_headers(client, text != NULL);
+    int result = EXIT_DONE;
+
+    *answer = (struct answer){0};
+    snprintf(url, sizeof url, "%s%s", client->url, path);
+    curl_easy_reset(client->curl);
+    curl_easy_setopt(client->curl, CURLOPT_URL, url);
+    curl_easy_setopt(client->curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(client->curl, CURLOPT_CUSTOMREQUEST, method);
+    curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(client->curl, CURLOPT_TIMEOUT, TIMEOUT_S);
+    curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, on_data);
+    curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, answer);
+    curl_easy_setopt(client->curl, CURLOPT_ERRORBUFFER, problem);
+    if (text != NULL) {
+        curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, text);
+    }
+    CURLcode code = curl_easy_perform(client->curl);
+    if (code != CURLE_OK) {
+        fprintf(stderr, "tocsin: no answer from %s: %s\n", client->url,
+                problem[0] != '\0' ? problem : curl_easy_strerror(code));
+        result = EXIT_NO_ANSWER;
+    } else {
+        curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &answer->status);
+        answer->json = answer->text != NULL ? json_loads(answer->text, 0, NULL) : NULL;
+        if (answer->status < 200 || answer->status > 299) {
+            print_refusal(answer);
+            result = EXIT_REFUSED;
+        } else if (!json_is_object(answer->json)) {
+            fprintf(stderr, "tocsin: %s does not speak Tocsin's API\n", client->url);
+            result = EXIT_NO_ANSWER;
+        }
+    }
+    curl_slist_free_all(headers);
+    free(text);
+    json_decref(body);
+    if (result != EXIT_DONE) {
+        release(answer);
+    }
+    return result;
+}
+
+/* "/incidents/<id><rest>" with the id as one part of the path. */
+static bool incident_path(struct client *client, const char *id, const char *rest, char *path, size_t size)
+{
+    char *escaped = curl_easy_escape(client->curl, id, 0);
+    bool fits = escaped != NULL && id[0] != '\0' &&
+                (size_t)snprintf(path, size, "/incidents/%s%s", escaped, rest) < size;
+
+    curl_free(escaped);
+    if (!fits) {
+        fprintf(stderr, "tocsin: \"%s\" is not the id of an incident\n", id);
+    }
+    return fits;
+}
+
+/* ---------------------------------------------------------------- what people read */
+
+/* Text from a cluster must not command the terminal. */
+static void print_text(const char *text)
+{
+    for (; *text != '\0'; text++) {
+        putchar((unsigned char)*text < 0x20 || *text == 0x7f ? ' ' : *text);
+    }
+}
+
+static const char *text_at(json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    return text != NULL ? text : "-";
+}
+
+static void print_number_at(json_t *object, const char *name)
+{
+    json_t *value = json_object_get(object, name);
+
+    if (json_is_integer(value)) {
+        printf("%lld", (long long)json_integer_value(value));
+    } else {
+        putchar('-');
+    }
+}
+
+static void print_people(json_t *list, const char *who)
+{
+    json_t *element;
+    size_t i;
+
+    json_array_foreach(list, i, element)
+    {
+        fputs(i > 0 ? ", " : "", stdout);
+        print_text(text_at(json_object_get(element, who), "summary"));
+    }
+    if (json_array_size(list) == 0) {
+        fputs("nobody", stdout);
+    }
+}
+
+static void print_incident(json_t *incident)
+{
+    printf("%s  %-12s %-4s  ", text_at(incident, "id"), text_at(incident, "status"), text_at(incident, "urgency"));
+    printf("%s  ", text_at(incident, "created_at"));
+    print_text(text_at(incident, "summary"));
+    fputs("  -> ", stdout);
+    print_people(json_object_get(incident, "assignments"), "assignee");
+    putchar('\n');
+}
+
+static int print_list_of(struct client *client, const char *path, const char *name, void (*print)(json_t *))
+{
+    struct answer answer;
+    int result = ask(client, "GET", path, NULL, &answer);
+    json_t *element;
+    size_t i;
+
+    if (result != EXIT_DONE) {
+        return result;
+    }
+    json_array_foreach(json_object_get(answer.json, name), i, element)
+    {
+        print(element);
+    }
+    if (json_array_size(json_object_get(answer.json, name)) == 0) {
+        printf("no %s\n", name);
+    } else if (json_is_true(json_object_get(answer.json, "more"))) {
+        puts("... and more");
+    }
+    release(&answer);
+    return EXIT_DONE;
+}
+
+static void print_log_entry(json_t *entry)
+{
+    printf("  %s  ", text_at(entry, "created_at"));
+    print_text(text_at(entry, "summary"));
+    putchar('\n');
+}
+
+static void print_member(json_t *member)
+{
+    printf("  node ");
+    print_number_at(member, "id");
+    printf("  %-21s  %s\n", text_at(member, "address"), text_at(member, "role"));
+}
+
+/* ---------------------------------------------------------------- verbs */
+
+static int run_cluster(struct client *client, char *const *arguments)
+{
+    struct answer answer;
+    int result = ask(client, "GET", "/cluster", NULL, &answer);
+    json_t *member;
+    size_t i;
+
+    (void)arguments;
+    if (result != EXIT_DONE) {
+        return result;
+    }
+    printf("node ");
+    print_number_at(answer.json, "id");
+    printf(" is %s", text_at(answer.json, "role"));
+    if (json_is_integer(json_object_get(answer.json, "leader"))) {
+        printf("; the leader is node ");
+        print_number_at(answer.json, "leader");
+        putchar('\n');
+    } else {
+        puts("; THERE IS NO LEADER");
+    }
+    printf("term ");
+    print_number_at(answer.json, "term");
+    printf(", committed ");
+    print_number_at(answer.json, "commit_index");
+    printf(", applied ");
+    print_number_at(answer.json, "applied_index");
+    putchar('\n');
+    json_array_foreach(json_object_get(answer.json, "members"), i, member)
+    {
+        print_member(member);
+    }
+    release(&answer);
+    return EXIT_DONE;
+}
+
+static int run_incidents(struct client *client, char *const *arguments)
+{
+    (void)arguments;
+    return print_list_of(client, "/incidents?statuses[]=triggered&statuses[]=acknowledged&date_range=all&limit=100",
+                         "incidents", print_incident);
+}
+
+static int run_show(struct client *client, char *const *arguments)
+{
+    char path[PATH_SIZE_BYTES_MAX];
+    struct answer answer;
+
+    if (!incident_path(client, arguments[0], "", path, sizeof path)) {
+        return EXIT_USAGE;
+    }
+    int result = ask(client, "GET", path, NULL, &answer);
+    if (result != EXIT_DONE) {
+        return result;
+    }
+    json_t *incident = json_object_get(answer.json, "incident");
+    print_incident(incident);
+    fputs("  service: ", stdout);
+    print_text(text_at(json_object_get(incident, "service"), "summary"));
+    putchar('\n');
+    release(&answer);
+    return incident_path(client, arguments[0], "/log_entries?limit=100", path, sizeof path)
+               ? print_list_of(client, path, "log_entries", print_log_entry)
+               : EXIT_USAGE;
+}
+
+static int put_status(struct client *client, const char *id, const char *status)
+{
+    char path[PATH_SIZE_BYTES_MAX];
+    struct answer answer;
+
+    if (!incident_path(client, id, "", path, sizeof path)) {
+        return EXIT_USAGE;
+    }
+    json_t *body = json_pack("{s:{s:s, s:s}}", "incident", "type", "incident_reference", "status", status);
+    int result = ask(client, "PUT", path, body, &answer);
+    if (result == EXIT_DONE) {
+        print_incident(json_object_get(answer.json, "incident"));
+        release(&answer);
+    }
+    return result;
+}
+
+static int run_ack(struct client *client, char *const *arguments)
+{
+    return put_status(client, arguments[0], "acknowledged");
+}
+
+static int run_resolve(struct client *client, char *const *arguments)
+{
+    return put_status(client, arguments[0], "resolved");
+}
+
+static int run_note(struct client *client, char *const *arguments)
+{
+    char path[PATH_SIZE_BYTES_MAX];
+    struct answer answer;
+    json_t *body = json_pack("{s:{s:s}}", "note", "content", arguments[1]);
+
+    if (body == NULL) {
+        fputs("tocsin: the note is not UTF-8\n", stderr);
+        return EXIT_USAGE;
+    }
+    if (!incident_path(client, arguments[0], "/notes", path, sizeof path)) {
+        json_decref(body);
+        return EXIT_USAGE;
+    }
+    int result = ask(client, "POST", path, body, &answer);
+    if (result == EXIT_DONE) {
+        puts("noted");
+        release(&answer);
+    }
+    return result;
+}
+
+static int run_trigger(struct client *client, char *const *arguments)
+{
+    struct answer answer;
+    char host[256] = "";
+
+    if (gethostname(host, sizeof host - 1) != 0 || host[0] == '\0') {
+        snprintf(host, sizeof host, "tocsin");
+    }
+    json_t *body = json_pack("{s:s, s:s, s:{s:s, s:s, s:s}}", "routing_key", arguments[0], "event_action", "trigger",
+                             "payload", "summary", arguments[1], "source", host, "severity", "critical");
+    if (body == NULL) {
+        fputs("tocsin: the key or the summary is not UTF-8\n", stderr);
+        return EXIT_USAGE;
+    }
+    int result = ask(client, "POST", "/v2/enqueue", body, &answer);
+    if (result == EXIT_DONE) {
+        fputs("triggered; dedup key ", stdout);
+        print_text(text_at(answer.json, "dedup_key"));
+        putchar('\n');
+        release(&answer);
+    }
+    return result;
+}
+
+static int run_version(struct client *client, char *const *arguments)
+{
+    (void)client;
+    (void)arguments;
+    puts("tocsin " TOCSIN_VERSION);
+    return EXIT_DONE;
+}
+
+static int run_help(struct client *client, char *const *arguments);
+
+static const struct verb verbs[] = {
+    {"cluster", "", 0, run_cluster, "how the cluster stands"},
+    {"incidents", "", 0, run_incidents, "what is open, and who has it"},
+    {"show", "ID", 1, run_show, "one incident and its timeline"},
+    {"ack", "ID", 1, run_ack, "acknowledge: the phones fall silent"},
+    {"resolve", "ID", 1, run_resolve, "the incident is over"},
+    {"note", "ID TEXT", 2, run_note, "write a note on the timeline"},
+    {"trigger", "KEY SUMMARY", 2, run_trigger, "page, by the key of an integration"},
+    {"version", "", 0, run_version, "this program's version"},
+    {"help", "", 0, run_help, "this"},
+};
+
+static void print_help(FILE *to)
+{
+    fputs("Usage: tocsin [--url URL] [--token TOKEN] VERB ...\n\n", to);
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
+        fprintf(to, "  %-10s%-13s%s\n", verbs[i].name, verbs[i].arguments, verbs[i].help);
+    }
+    fputs("\n  --url URL      any node (TOCSIN_URL, or " URL_STANDARD ")\n"
+          "  --token TOKEN  of the API (TOCSIN_TOKEN, which others on this machine cannot see)\n\n"
+          "Exits with 0 when it was done, 1 when the cluster refused it, 2 when it was asked for wrongly, 3 when no answer "
+          "came.\n",
+          to);
+}
+
+static int run_help(struct client *client, char *const *arguments)
+{
+    (void)client;
+    (void)arguments;
+    print_help(stdout);
+    return EXIT_DONE;
+}
+
+/* ---------------------------------------------------------------- start */
+
+static int run(struct client *client, int count, char *const *words)
+{
+    for (size_t i = 0; count > 0 && i < sizeof verbs / sizeof *verbs; i++) {
+        if (strcmp(verbs[i].name, words[0]) != 0) {
+            continue;
+        }
+        if (count - 1 != verbs[i].count) {
+            fprintf(stderr, "Usage: tocsin %s %s\n", verbs[i].name, verbs[i].arguments);
+            return EXIT_USAGE;
+        }
+        return verbs[i].run(client, words + 1);
+    }
+    print_help(stderr);
+    return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    enum { OPTION_URL = 1, OPTION_TOKEN, OPTION_HELP, OPTION_VERSION };
+    static const struct option options[] = {{"url", required_argument, NULL, OPTION_URL},
+                                            {"token", required_argument, NULL, OPTION_TOKEN},
+                                            {"help", no_argument, NULL, OPTION_HELP},
+                                            {"version", no_argument, NULL, OPTION_VERSION},
+                                            {0}};
+    struct client client = {.url = getenv("TOCSIN_URL"), .token = getenv("TOCSIN_TOKEN")};
+
+    if (client.url == NULL || client.url[0] == '\0') {
+        client.url = URL_STANDARD;
+    }
+    for (int option; (option = getopt_long(argc, argv, "+", options, NULL)) != -1;) {
+        switch (option) {
+        case OPTION_URL: client.url = optarg; break;
+        case OPTION_TOKEN: client.token = optarg; break;
+        case OPTION_HELP: return run_help(&client, NULL);
+        case OPTION_VERSION: return run_version(&client, NULL);
+        default: return EXIT_USAGE; /* getopt has said why */
+        }
+    }
+    if (strlen(client.url) >= URL_SIZE_BYTES_MAX || (client.token != NULL && strlen(client.token) >= TOKEN_SIZE_BYTES_MAX)) {
+        fputs("tocsin: the URL or the token is too long\n", stderr);
+        return EXIT_USAGE;
+    }
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || (client.curl = curl_easy_init()) == NULL) {
+        fputs("tocsin: cannot start libcurl\n", stderr);
+        return EXIT_NO_ANSWER;
+    }
+    int result = run(&client, argc - optind, argv + optind);
+    curl_easy_cleanup(client.curl);
+    curl_global_cleanup();
+    if (fflush(stdout) != 0) {
+        fputs("tocsin: cannot write what was asked for\n", stderr);
+        return EXIT_NO_ANSWER;
+    }
+    return result;
+}
