@@ -597,7 +597,11 @@ static void a_new_leader_takes_over_and_the_old_one_is_not_heard(void **state)
     RUN_UNTIL(nodes[2].begun == 2);
     /* then the old leader, which tries once more, changes nothing */
     snapshot_transfer_stop_sending(nodes[1].transfer);
+    RUN_UNTIL(!nodes[1].file_open);
+    unsigned begins = frames_sent[FRAME_SNAPSHOT_BEGIN];
+    assert_int_equal(nodes[2].readies, 0);
     snapshot_transfer_start(nodes[1].transfer, 2, TERM, NEEDED_INDEX);
+    RUN_UNTIL(frames_sent[FRAME_SNAPSHOT_BEGIN] == begins + 1);
     RUN_UNTIL(nodes[2].readies == 1);
     assert_int_equal(nodes[2].ready_peer, 3);
     assert_int_equal(nodes[2].ready_term, TERM + 1);
