@@ -203,6 +203,28 @@ static void an_exhausted_escalation_starts_over_when_its_acknowledgement_times_o
     assert_false(incident->exhausted);
 }
 
+static void escalating_an_exhausted_incident_by_hand_gives_the_policy_all_its_passes_again(void **state)
+{
+    struct machine_fixture *f = *state;
+    uint64_t alice = person(f, "Alice", "15550001");
+    uint64_t bob = person(f, "Bob", "15550002");
+    struct fixture_level levels[] = {{5, {alice}}, {5, {bob}}};
+    service(f, 1, 2, levels, HIGH, 0);
+    uint64_t id = fixture_trigger(f, KEY, "disk");
+    for (unsigned i = 0; i < 4; i++) {
+        fixture_deliver_all(f);
+        fixture_run(f, 5 * MINUTE);
+    }
+    assert_true(fixture_incident(f, id)->exhausted);
+    Tocsin__IncidentChange change = fixture_change_of(id);
+    change.escalation_level = 2;
+    fixture_change(f, change);
+    expect_told(f, "Bob", SMS);
+    assert_false(fixture_incident(f, id)->exhausted);
+    fixture_run(f, 5 * MINUTE);
+    expect_told(f, "Alice", SMS);
+}
+
 static void people_assigned_by_hand_are_followed_by_the_guardians(void **state)
 {
     struct machine_fixture *f = *state;
@@ -386,6 +408,7 @@ int main(void)
         STORY(low_urgency_stays_where_it_is_and_records_why),
         STORY(an_acknowledgement_that_times_out_starts_the_rules_anew),
         STORY(an_exhausted_escalation_starts_over_when_its_acknowledgement_times_out),
+        STORY(escalating_an_exhausted_incident_by_hand_gives_the_policy_all_its_passes_again),
         STORY(people_assigned_by_hand_are_followed_by_the_guardians),
         STORY(rules_are_followed_in_their_time_until_somebody_acknowledges),
         STORY(without_rules_the_defaults_apply),

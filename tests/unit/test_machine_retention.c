@@ -132,13 +132,13 @@ static void many_incidents_go_over_several_steps_and_paging_comes_first(void **s
     }
     most_rows_deleted_by_one_pulse(f, DEFAULT_RETENTION_DAYS - 1);
     assert_int_equal(fixture_rows(f, TABLE_INCIDENT), 200);
-    /* A page waits for its next attempt at the instant at which retention is due. */
+    /* A page waits for its next attempt until a second after retention is due. */
     uint64_t retention_due_ms = machine_next_deadline_ms(&f->store);
     fixture_advance(f, retention_due_ms - 1000 - f->now_ms);
     fixture_trigger(f, KEY, "new");
-    fixture_receipt(f, fixture_take_send(f), TOCSIN__OUTCOME__OUTCOME_RETRY, 1000);
+    fixture_receipt(f, fixture_take_send(f), TOCSIN__OUTCOME__OUTCOME_RETRY, 2000);
     fixture_advance(f, DAY);
-    fixture_pulse(f, 1); /* room for one deadline only, though retention is as old */
+    fixture_pulse(f, 1); /* room for one deadline only, and retention is older */
     assert_int_equal(fixture_deliver_all(f), 1);
     assert_int_equal(fixture_rows(f, TABLE_INCIDENT), 201);
     assert_true(most_rows_deleted_by_one_pulse(f, 2) <= LIMIT_RETENTION_ROWS + 3);
