@@ -30,7 +30,7 @@ static const struct {
     const char *sentence;
 } http_classes[] = {
     {200, 299, TOCSIN__OUTCOME__OUTCOME_SENT, "taken"},
-    {300, 399, TOCSIN__OUTCOME__OUTCOME_MISCONFIGURED, "redirected, which is not followed: configure the final address"},
+    {300, 399, TOCSIN__OUTCOME__OUTCOME_MISCONFIGURED, "redirected: configure the final address"},
     {401, 401, TOCSIN__OUTCOME__OUTCOME_MISCONFIGURED, "credentials refused"},
     {403, 403, TOCSIN__OUTCOME__OUTCOME_MISCONFIGURED, "not permitted"},
     {407, 407, TOCSIN__OUTCOME__OUTCOME_MISCONFIGURED, "the proxy wants credentials"},
@@ -48,7 +48,8 @@ bool judge_unanswered(const struct answer *answer, struct verdict *verdict)
     verdict->provider_id[0] = '\0';
     if (answer->kind == ANSWER_RESPONSE)
         return false;
-    verdict->outcome = answer->kind == ANSWER_NOT_SENT ? TOCSIN__OUTCOME__OUTCOME_RETRY : TOCSIN__OUTCOME__OUTCOME_UNKNOWN;
+    verdict->outcome =
+        answer->kind == ANSWER_NOT_SENT ? TOCSIN__OUTCOME__OUTCOME_RETRY : TOCSIN__OUTCOME__OUTCOME_UNKNOWN;
     const char *error = answer->error && *answer->error ? answer->error : "no reason given";
     char clean[200];
     clean_copy(clean, sizeof clean, error, strlen(error));

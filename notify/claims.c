@@ -88,7 +88,8 @@ void claims_expire(struct claims *claims, uint64_t now_ms)
         }
         claims->asked[i] = claims->asked[--claims->asked_count];
         if (asked.what.asks < CLAIM_ASKS_MAX)
-            (void)claims_want(claims, asked.what.id, asked.what.channel, asked.what.asks); /* no room: the outbox has it */
+            (void)claims_want(claims, asked.what.id, asked.what.channel,
+                              asked.what.asks); /* no room: the outbox has it */
     }
 }
 

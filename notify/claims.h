@@ -5,8 +5,8 @@
  *                  ^                                │
  *                  └── not granted within a second ─┘   at most CLAIM_ASKS_MAX times, then forgotten
  *
- * A claim that is refused (somebody acknowledged meanwhile) has no answer: it just never comes. What is forgotten here is still in
- * the outbox, whose own deadline brings it back if it is owed.
+ * A claim that is refused (somebody acknowledged meanwhile) has no answer: it just never comes. What is forgotten
+ * here is still in the outbox, whose own deadline brings it back if it is owed.
  */
 #ifndef NOTIFY_CLAIMS_H
 #define NOTIFY_CLAIMS_H

@@ -146,7 +146,8 @@ size_t base_url_size(const char *base_url)
     return size;
 }
 
-/* How many bytes the character at `text` has; 0 when it is not valid UTF-8 (RFC 3629: no overlong forms, no surrogates). */
+/* How many bytes the character at `text` has; 0 when it is not valid UTF-8 (RFC 3629: no overlong forms, no
+ * surrogates). */
 static size_t character_size(const unsigned char *text, size_t left)
 {
     static const struct {

@@ -1,5 +1,6 @@
 /*
- * Putting requests together: a growing text, the escapings of the wire formats, and texts from outside made fit to keep.
+ * Putting requests together: a growing text, the escapings of the wire formats, and texts from outside made fit to
+ * keep.
  *
  * All of it ends the process when memory runs out.
  */
@@ -42,12 +43,12 @@ bool setting_present(const char *setting);
 /* "https://api.example/" and "https://api.example" are one base: its length without slashes at the end. */
 size_t base_url_size(const char *base_url);
 
-/* Copies what may be shown and stored: valid UTF-8, control characters as spaces, invalid bytes as '?', cut at a character so that
- * it fits `size` bytes with NUL. Returns the length written. */
+/* Copies what may be shown and stored: valid UTF-8, control characters as spaces, invalid bytes as '?', cut at a
+ * character so that it fits `size` bytes with NUL. Returns the length written. */
 size_t clean_copy(char *out, size_t size, const char *text, size_t text_size_bytes);
 
-/* A phone number in E.164 from an address as people type it; a number without '+' is national to `country_code` (0 as 1, as
- * PagerDuty does). False when it is no phone number. */
+/* A phone number in E.164 from an address as people type it; a number without '+' is national to `country_code` (0
+ * as 1, as PagerDuty does). False when it is no phone number. */
 #define PHONE_NUMBER_SIZE 17
 bool phone_number(char out[PHONE_NUMBER_SIZE], const char *address, uint32_t country_code);
 

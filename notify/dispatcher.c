@@ -5,8 +5,9 @@
  *                           │ claim too old        └ no answer at all by the deadline: given up, receipt "unknown"
  *                           └──> claims (claims.h) ── when a slot is free: ports.claim ──> dispatcher_take
  *
- * Every way into this file ends in pump(), which expires what is too old, starts what it may and claims what it has room for.
- * start() is the only place that calls ports.transfer, and looks at claim, term and clock in the line before.
+ * Every way into this file ends in pump(), which expires what is too old, starts what it may and claims what it has
+ * room for. start() is the only place that calls ports.transfer, and looks at claim, term and clock in the line
+ * before.
  */
 #include "notify/dispatcher.h"
 
@@ -21,8 +22,8 @@
 
 /* A provider that hangs must leave room for the others, even when two channels (texts and calls) share it. */
 #define DISPATCHER_TRANSFERS_PER_CHANNEL_MAX 24
-/* Claimed notifications kept whole; beyond it only their ids are, to be claimed anew. A claim is good for 3 s, and that many are
- * not sent in 3 s anyway. */
+/* Claimed notifications kept whole; beyond it only their ids are, to be claimed anew. A claim is good for 3 s, and
+ * that many are not sent in 3 s anyway. */
 #define DISPATCHER_QUEUE_MAX 1024
 /* How many wanted claims one pump looks at for those whose channel has room. */
 #define CLAIMS_LOOKED_AT_MAX 1024u
@@ -140,7 +141,8 @@ static size_t *channel_count(struct dispatcher *dispatcher, Tocsin__Channel chan
 
 static bool channel_has_room(struct dispatcher *dispatcher, Tocsin__Channel channel)
 {
-    return (unsigned)channel >= CHANNELS_COUNT || *channel_count(dispatcher, channel) < DISPATCHER_TRANSFERS_PER_CHANNEL_MAX;
+    return (unsigned)channel >= CHANNELS_COUNT ||
+           *channel_count(dispatcher, channel) < DISPATCHER_TRANSFERS_PER_CHANNEL_MAX;
 }
 
 static void forget_waiting(struct dispatcher *dispatcher)
@@ -188,7 +190,8 @@ static uint32_t provider_wait_ms(int64_t retry_after_s)
 /* A provider, or who pretends to be one, may send back what it was sent. */
 static void withhold_secrets(const struct notify_settings *settings, char *text, size_t size)
 {
-    const char *secrets[] = {settings->twilio.auth_token, settings->ntfy.token, settings->smtp.password, settings->webhook.secret};
+    const char *secrets[] = {settings->twilio.auth_token, settings->ntfy.token, settings->smtp.password,
+                             settings->webhook.secret};
     for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++)
         if (setting_present(secrets[i]) && strstr(text, secrets[i]))
             (void)snprintf(text, size, "withheld: it contained a secret");
@@ -218,10 +221,12 @@ static void offer_receipt(struct dispatcher *dispatcher, struct ended *ended, ui
     dispatcher->ports.receipt(dispatcher->ports.context, &receipt);
 }
 
-static void end_attempt(struct dispatcher *dispatcher, const struct job *job, const char *provider, const struct verdict *verdict)
+static void end_attempt(struct dispatcher *dispatcher, const struct job *job, const char *provider,
+                        const struct verdict *verdict)
 {
     struct ended *ended = &dispatcher->ended[dispatcher->ended_count++ % ENDED_MAX];
-    *ended = (struct ended){.notification_id = job->notification->id, .ended_ms = now_ms(dispatcher), .verdict = *verdict};
+    *ended =
+        (struct ended){.notification_id = job->notification->id, .ended_ms = now_ms(dispatcher), .verdict = *verdict};
     (void)snprintf(ended->provider, sizeof ended->provider, "%s", provider);
     withhold_secrets(dispatcher->settings, ended->verdict.detail, sizeof ended->verdict.detail);
     withhold_secrets(dispatcher->settings, ended->verdict.provider_id, sizeof ended->verdict.provider_id);
@@ -232,7 +237,8 @@ static void end_attempt(struct dispatcher *dispatcher, const struct job *job, co
     offer_receipt(dispatcher, ended, job->notification->attempt);
 }
 
-/* An attempt that ended after this claim had been proposed: the claim knows nothing of it, and is not one for another attempt. */
+/* An attempt that ended after this claim had been proposed: the claim knows nothing of it, and is not one for
+ * another attempt. */
 static struct ended *ended_since_claim(struct dispatcher *dispatcher, const Tocsin__Notification *notification)
 {
     size_t kept = dispatcher->ended_count < ENDED_MAX ? (size_t)dispatcher->ended_count : ENDED_MAX;
@@ -259,13 +265,14 @@ static void refuse(struct dispatcher *dispatcher, const struct job *job, const c
 static bool claim_is_valid(const struct dispatcher *dispatcher, const struct job *job)
 {
     uint64_t now = now_ms(dispatcher), claimed_ms = job->notification->claim_boottime_ms;
-    return job->term != 0 && dispatcher->ports.leading_term(dispatcher->ports.context) == job->term && now >= claimed_ms &&
-           now - claimed_ms <= CLAIM_VALID_MS;
+    return job->term != 0 && dispatcher->ports.leading_term(dispatcher->ports.context) == job->term &&
+           now >= claimed_ms && now - claimed_ms <= CLAIM_VALID_MS;
 }
 
 static void claim_anew(struct dispatcher *dispatcher, struct job *job)
 {
-    (void)claims_want(&dispatcher->claims, job->notification->id, job->notification->channel, 0); /* no room: the outbox has it */
+    (void)claims_want(&dispatcher->claims, job->notification->id, job->notification->channel,
+                      0); /* no room: the outbox has it */
     job_free(job);
 }
 
@@ -345,13 +352,15 @@ static void claim_wanted(struct dispatcher *dispatcher)
     if (room > LIMIT_CLAIM_NOTIFICATIONS)
         room = LIMIT_CLAIM_NOTIFICATIONS;
     uint64_t now = now_ms(dispatcher);
-    size_t looks = dispatcher->claims.wanted_count < CLAIMS_LOOKED_AT_MAX ? dispatcher->claims.wanted_count : CLAIMS_LOOKED_AT_MAX;
+    size_t looks =
+        dispatcher->claims.wanted_count < CLAIMS_LOOKED_AT_MAX ? dispatcher->claims.wanted_count : CLAIMS_LOOKED_AT_MAX;
     struct claim_wanted wanted;
     for (; looks && count < room && claims_next(&dispatcher->claims, &wanted); looks--) {
         if (is_at_hand(dispatcher, wanted.id))
             continue;
         if (!channel_has_room(dispatcher, wanted.channel)) {
-            (void)claims_want(&dispatcher->claims, wanted.id, wanted.channel, wanted.asks); /* its place was just left */
+            (void)claims_want(&dispatcher->claims, wanted.id, wanted.channel,
+                              wanted.asks); /* its place was just left */
             continue;
         }
         claims_ask(&dispatcher->claims, &wanted, now);
@@ -366,7 +375,8 @@ static void claim_wanted(struct dispatcher *dispatcher)
 /* A transfer that does not even report its own end (the machine slept, say) is given up: its outcome is not known. */
 static void give_up_overdue(struct dispatcher *dispatcher)
 {
-    static const struct answer none = {.kind = ANSWER_NO_ANSWER, .retry_after_s = -1, .body = "", .error = "the deadline passed"};
+    static const struct answer none = {
+        .kind = ANSWER_NO_ANSWER, .retry_after_s = -1, .body = "", .error = "the deadline passed"};
     for (size_t i = 0; i < dispatcher->under_way_count;) {
         const struct job *job = dispatcher->under_way[i];
         if (now_ms(dispatcher) < job->started_ms + ATTEMPT_DEADLINE_MS) {
@@ -427,7 +437,8 @@ void dispatcher_take(struct dispatcher *dispatcher, const Tocsin__Notification *
         return;
     }
     if (under_way) {
-        /* Claimed twice, because the first grant was slow: one request is enough, and its receipt answers the later claim. */
+        /* Claimed twice, because the first grant was slow: one request is enough, and its receipt answers the
+         * later claim. */
         under_way->notification->attempt = notification->attempt;
         return;
     }
@@ -438,7 +449,8 @@ void dispatcher_take(struct dispatcher *dispatcher, const Tocsin__Notification *
         newer->notification = older;
         job_free(newer);
     } else if (dispatcher->queue_count == DISPATCHER_QUEUE_MAX) {
-        (void)claims_want(&dispatcher->claims, notification->id, notification->channel, 0); /* no room: the outbox has it */
+        (void)claims_want(&dispatcher->claims, notification->id, notification->channel,
+                          0); /* no room: the outbox has it */
     } else {
         queue_append(dispatcher, job_new(notification, term));
     }

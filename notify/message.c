@@ -4,7 +4,8 @@
  *     [#12 TRIGGERED high] Disk full on db1 - service Payments, level 2. Acknowledge through the API: incident P00001A.
  *     ^ who is it about    ^ why wake up      ^ whose it is              ^ how to answer
  *
- * The number and the id stand in every message, because a message may arrive twice: people must see that it is the same one.
+ * The number and the id stand in every message, because a message may arrive twice: people must see that it is the
+ * same one.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -104,13 +105,15 @@ void message_long(const Tocsin__Notification *notification, char *out, size_t si
     parts_of(notification, &parts);
     char id[16];
     incident_id_text(notification->incident_id, id);
-    const char *facts = notification->guardian ? "The escalation ended without anyone: you are told as a guardian of this cluster.\n"
-                                               : why_sentence(notification->why);
+    const char *facts = notification->guardian
+                            ? "The escalation ended without anyone: you are told as a guardian of this cluster.\n"
+                            : why_sentence(notification->why);
     struct composer text = {0};
     compose_text(&text, parts.head);
     char title[LIMIT_SUMMARY_SIZE_BYTES + 1];
     size_t title_room = size > LONG_FACTS_SIZE ? size - LONG_FACTS_SIZE : 1;
-    clean_copy(title, title_room < sizeof title ? title_room : sizeof title, notification->title, strlen(notification->title));
+    clean_copy(title, title_room < sizeof title ? title_room : sizeof title, notification->title,
+               strlen(notification->title));
     compose_text(&text, title);
     compose_format(&text, "\n\nService: %s\n", parts.service);
     if (notification->level && !notification->guardian)

@@ -1,9 +1,9 @@
 /*
  * One request with its curl handle; see the header.
  *
- * Was the request sent? A page that may have arrived must not be called unsent, so that is decided by bytes, not by curl's error
- * code: HTTP by whether any byte of the request left; SMTP by whether all of the message did, since a server takes it only with the
- * final dot.
+ * Was the request sent? A page that may have arrived must not be called unsent, so that is decided by bytes, not by
+ * curl's error code: HTTP by whether any byte of the request left; SMTP by whether all of the message did, since a
+ * server takes it only with the final dot.
  */
 #include "notify/request.h"
 
@@ -58,8 +58,8 @@ static size_t on_mail_line(char *bytes, size_t size, size_t count, void *context
     return all;
 }
 
-/* curl silently sends a request a second time when a connection that it used again is closed without an answer. That would be a
- * repeat that nobody knows of (promise P2): one request per attempt. */
+/* curl silently sends a request a second time when a connection that it used again is closed without an answer.
+ * That would be a repeat that nobody knows of (promise P2): one request per attempt. */
 static int on_request(void *context, char *peer_ip, char *local_ip, int peer_port, int local_port)
 {
     (void)peer_ip, (void)local_ip, (void)peer_port, (void)local_port;
@@ -68,7 +68,8 @@ static int on_request(void *context, char *peer_ip, char *local_ip, int peer_por
 }
 
 /* curl asks about once a second, also where it blocks: for a mail's last answer, and for the one to QUIT. */
-static int on_progress(void *context, curl_off_t download_all, curl_off_t download, curl_off_t upload_all, curl_off_t upload)
+static int on_progress(void *context, curl_off_t download_all, curl_off_t download, curl_off_t upload_all,
+                       curl_off_t upload)
 {
     (void)download_all, (void)download, (void)upload_all, (void)upload;
     struct request *request = context;
@@ -127,7 +128,8 @@ static CURLcode set_common(struct request *request, const struct outgoing *outgo
 {
     SET(CURLOPT_ERRORBUFFER, request->error);
     SET(CURLOPT_NOSIGNAL, 1L);
-    SET(CURLOPT_QUICK_EXIT, 1L); /* or giving up a name that does not resolve blocks the loop until the resolver gives up too */
+    SET(CURLOPT_QUICK_EXIT,
+        1L); /* or giving up a name that does not resolve blocks the loop until the resolver gives up too */
     SET(CURLOPT_PROTOCOLS_STR, "http,https,smtp,smtps");
     SET(CURLOPT_FOLLOWLOCATION, 0L);
     SET(CURLOPT_SSL_VERIFYPEER, 1L);
@@ -151,7 +153,8 @@ static CURLcode set_http(struct request *request, const struct outgoing *outgoin
     for (size_t i = 0; i < outgoing->headers_count; i++)
         request->headers = list_append(request->headers, outgoing->headers[i]);
     request->headers = list_append(request->headers, "Expect:"); /* one round trip less */
-    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);        /* one request per connection: one reset is one unknown outcome */
+    SET(CURLOPT_HTTP_VERSION,
+        (long)CURL_HTTP_VERSION_1_1); /* one request per connection: one reset is one unknown outcome */
     SET(CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
     SET(CURLOPT_USERAGENT, "tocsin");
     SET(CURLOPT_HTTPHEADER, request->headers);
@@ -210,7 +213,8 @@ void request_answer(struct request *request, CURLcode result, struct answer *ans
                               .body = request->answer,
                               .body_size_bytes = request->answer_size_bytes,
                               .error = request->error[0] ? request->error : curl_easy_strerror(result)};
-    /* An SMTP status before the end counts only as a refusal; an HTTP one counts even when the body did not come whole. */
+    /* An SMTP status before the end counts only as a refusal; an HTTP one counts even when the body did not come
+     * whole. */
     bool answered = result == CURLE_OK || (request->mail ? status >= 400 : status >= 200);
     if (answered && status > 0) {
         answer->kind = ANSWER_RESPONSE;
@@ -246,7 +250,8 @@ CURLcode request_perform_mail(struct request *request)
     curl_socket_t connection = CURL_SOCKET_BAD;
     must(curl_easy_getinfo(request->easy, CURLINFO_ACTIVESOCKET, &connection) == CURLE_OK);
     if (connection != CURL_SOCKET_BAD)
-        (void)shutdown(connection, SHUT_RDWR); /* it may be gone already; either way closing does not wait for an answer to QUIT */
+        (void)shutdown(connection,
+                       SHUT_RDWR); /* it may be gone already; either way closing does not wait for an answer to QUIT */
     return result;
 }
 

@@ -1,13 +1,15 @@
 /*
- * Outgoing requests: HTTP on curl's multi interface, its sockets and its one timer driven by a libuv loop; mail in threads.
+ * Outgoing requests: HTTP on curl's multi interface, its sockets and its one timer driven by a libuv loop; mail in
+ * threads.
  *
  *     transfers_start ─┬─ HTTP ─> multi ── sockets, timer ──> uv_poll, uv_timer ──┬─> answered(id)
  *                      └─ SMTP ─> a thread of its own ── uv_async ────────────────┘
  *
- * Mail has threads because curl's SMTP blocks even in the multi interface: for the last answer to a message, and for the one to
- * QUIT. A mail server that takes its time would stop the loop, and with it the consensus that runs there.
+ * Mail has threads because curl's SMTP blocks even in the multi interface: for the last answer to a message, and for
+ * the one to QUIT. A mail server that takes its time would stop the loop, and with it the consensus that runs there.
  *
- * Connections to HTTP providers belong to the multi handle and are used again; easy handles are only settings, and pooled.
+ * Connections to HTTP providers belong to the multi handle and are used again; easy handles are only settings, and
+ * pooled.
  *
  * On close everything under way is dropped without an answer; `closed` waits for the threads, about a second at most.
  */
@@ -153,7 +155,8 @@ static void on_refusals(uv_timer_t *timer)
     while (!transfers->closing && transfers->refused) {
         struct transfer *transfer = transfers->refused;
         transfers->refused = transfer->next;
-        struct answer answer = {.kind = ANSWER_NOT_SENT, .retry_after_s = -1, .body = "", .error = transfer->request.error};
+        struct answer answer = {
+            .kind = ANSWER_NOT_SENT, .retry_after_s = -1, .body = "", .error = transfer->request.error};
         transfers->answered(transfers->context, transfer->id, &answer);
         transfer_release(transfer);
     }
@@ -258,7 +261,8 @@ static void mail_thread(void *argument)
     transfer->next = transfers->mails_done;
     transfers->mails_done = transfer;
     must(uv_async_send(&transfers->mails_async) == 0);
-    uv_mutex_unlock(&transfers->mails_lock); /* held until here, so that the loop does not close the handle in between */
+    uv_mutex_unlock(
+        &transfers->mails_lock); /* held until here, so that the loop does not close the handle in between */
 }
 
 static bool mail_start(struct transfers *transfers, struct transfer *transfer)
@@ -296,7 +300,8 @@ static void on_mails_done(uv_async_t *async)
 
 /* ---- the public face */
 
-struct transfers *transfers_open(uv_loop_t *loop, void (*answered)(void *context, uint64_t transfer_id, const struct answer *),
+struct transfers *transfers_open(uv_loop_t *loop,
+                                 void (*answered)(void *context, uint64_t transfer_id, const struct answer *),
                                  void *context)
 {
     must(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
@@ -306,7 +311,8 @@ struct transfers *transfers_open(uv_loop_t *loop, void (*answered)(void *context
     transfers->answered = answered;
     transfers->context = context;
     must(uv_timer_init(loop, &transfers->timer) == 0 && uv_timer_init(loop, &transfers->refusals_timer) == 0 &&
-         uv_async_init(loop, &transfers->mails_async, on_mails_done) == 0 && uv_mutex_init(&transfers->mails_lock) == 0);
+         uv_async_init(loop, &transfers->mails_async, on_mails_done) == 0 &&
+         uv_mutex_init(&transfers->mails_lock) == 0);
     transfers->timer.data = transfers->refusals_timer.data = transfers->mails_async.data = transfers;
     transfers->handles = 3;
     transfers->multi = curl_multi_init();

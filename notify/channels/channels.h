@@ -13,8 +13,8 @@ extern const struct channel channel_voice;
 extern const struct channel channel_push;
 extern const struct channel channel_webhook;
 
-/* Judges an answer that is no response, for any protocol, and returns true; for a response it clears the verdict's optional
- * parts and returns false. */
+/* Judges an answer that is no response, for any protocol, and returns true; for a response it clears the verdict's
+ * optional parts and returns false. */
 bool judge_unanswered(const struct answer *answer, struct verdict *verdict);
 /* Adds the provider's own words to the detail, bounded and cleaned. */
 void judge_add_words(struct verdict *verdict, const char *words);

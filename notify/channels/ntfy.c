@@ -1,8 +1,8 @@
 /*
  * Push messages through ntfy: JSON to the server's root (https://docs.ntfy.sh/publish/#publish-as-json).
  *
- * The address is a topic on the configured server, or a whole URL "https://host/topic" of another one. The configured token goes
- * to the configured server only.
+ * The address is a topic on the configured server, or a whole URL "https://host/topic" of another one. The configured
+ * token goes to the configured server only.
  */
 #include <stdio.h>
 #include <string.h>
@@ -10,15 +10,16 @@
 #include "notify/channels/channels.h"
 #include "notify/compose.h"
 
-#define TOPIC_SIZE_BYTES_MAX 64     /* ntfy's */
-#define MESSAGE_SIZE 4000           /* beyond 4096 bytes ntfy turns the message into an attachment */
+#define TOPIC_SIZE_BYTES_MAX 64 /* ntfy's */
+#define MESSAGE_SIZE 4000       /* beyond 4096 bytes ntfy turns the message into an attachment */
 #define TITLE_SIZE 250
 #define PRIORITY_URGENT 5
 #define PRIORITY_DEFAULT 3
 
 static const char *missing(const struct notify_settings *settings)
 {
-    return setting_present(settings->ntfy.base_url) ? NULL : "ntfy is not configured on this node: base_url is missing.";
+    return setting_present(settings->ntfy.base_url) ? NULL
+                                                    : "ntfy is not configured on this node: base_url is missing.";
 }
 
 static bool topic_is_valid(const char *topic)
@@ -42,8 +43,8 @@ static json_t *message_json(const Tocsin__Notification *notification, const char
                      urgent ? PRIORITY_URGENT : PRIORITY_DEFAULT, "tags", urgent ? "rotating_light" : "bell");
 }
 
-static bool compose(const struct notify_settings *settings, const Tocsin__Notification *notification, struct outgoing *outgoing,
-                    char *error, size_t error_size)
+static bool compose(const struct notify_settings *settings, const Tocsin__Notification *notification,
+                    struct outgoing *outgoing, char *error, size_t error_size)
 {
     const char *base = settings->ntfy.base_url, *topic = notification->address;
     size_t base_size = base_url_size(base);
@@ -51,7 +52,8 @@ static bool compose(const struct notify_settings *settings, const Tocsin__Notifi
     if (is_url(notification->address)) {
         const char *slash = strrchr(notification->address, '/');
         topic = slash + 1;
-        own_server = (size_t)(slash - notification->address) == base_size && strncmp(notification->address, base, base_size) == 0;
+        own_server = (size_t)(slash - notification->address) == base_size &&
+                     strncmp(notification->address, base, base_size) == 0;
         base = notification->address;
         base_size = (size_t)(slash - notification->address);
     }

@@ -1,8 +1,10 @@
 /*
- * E-mail: one message to one person (RFC 5321, 5322, 2045, 2047, 3834). libcurl speaks the protocol and stuffs the dots.
+ * E-mail: one message to one person (RFC 5321, 5322, 2045, 2047, 3834). libcurl speaks the protocol and stuffs the
+ * dots.
  *
- * Message-ID is made of the notification's id, so that a repeat is the same message to mail readers, and References of the
- * incident's, so that an incident is one thread. Nothing from outside can add a header: line breaks never reach one.
+ * Message-ID is made of the notification's id, so that a repeat is the same message to mail readers, and References
+ * of the incident's, so that an incident is one thread. Nothing from outside can add a header: line breaks never
+ * reach one.
  */
 #include <assert.h>
 #include <nettle/base64.h>
@@ -16,11 +18,13 @@
 #define ADDRESS_SIZE_BYTES_MAX 254 /* RFC 5321 4.5.3.1.3 */
 #define SUBJECT_SIZE 300
 #define TEXT_SIZE 8000
-#define ENCODED_WORD_SOURCE_BYTES 36 /* 48 in base64, 12 around them, "Subject: " before: below RFC 2047's 76 a line */
+#define ENCODED_WORD_SOURCE_BYTES 36 /* 48 in base64, 12 around them, "Subject: " before: below RFC 2047's 76 a line \
+                                      */
 #define QUOTED_PRINTABLE_LINE_MAX 73
 #define GREYLISTING_WAIT_S 60 /* refused for now means: not sooner than in a minute */
 
-/* The bare address of `text`, which is "a@b" or "Name <a@b>". False when it is none that is safe in a header and in MAIL or RCPT. */
+/* The bare address of `text`, which is "a@b" or "Name <a@b>". False when it is none that is safe in a header and
+ * in MAIL or RCPT. */
 static bool bare_address(const char *text, char out[ADDRESS_SIZE_BYTES_MAX + 1])
 {
     const char *open = strrchr(text, '<'), *start = open ? open + 1 : text;
@@ -104,13 +108,14 @@ static void compose_from(struct composer *out, const char *from, const char *add
 static void compose_date(struct composer *out, uint64_t time_ms)
 {
     static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     time_t seconds = (time_t)(time_ms / 1000);
     struct tm utc;
     if (!gmtime_r(&seconds, &utc))
         return;
-    compose_format(out, "Date: %s, %d %s %d %02d:%02d:%02d +0000\r\n", days[utc.tm_wday], utc.tm_mday, months[utc.tm_mon],
-                   utc.tm_year + 1900, utc.tm_hour, utc.tm_min, utc.tm_sec);
+    compose_format(out, "Date: %s, %d %s %d %02d:%02d:%02d +0000\r\n", days[utc.tm_wday], utc.tm_mday,
+                   months[utc.tm_mon], utc.tm_year + 1900, utc.tm_hour, utc.tm_min, utc.tm_sec);
 }
 
 /* RFC 2045 6.7: lines of at most 76 characters, any byte survives any relay. */
@@ -138,8 +143,8 @@ static void compose_quoted_printable(struct composer *out, const char *text)
     }
 }
 
-static bool compose(const struct notify_settings *settings, const Tocsin__Notification *notification, struct outgoing *outgoing,
-                    char *error, size_t error_size)
+static bool compose(const struct notify_settings *settings, const Tocsin__Notification *notification,
+                    struct outgoing *outgoing, char *error, size_t error_size)
 {
     char from[ADDRESS_SIZE_BYTES_MAX + 1], to[ADDRESS_SIZE_BYTES_MAX + 1];
     bool from_is_address = bare_address(settings->smtp.from, from);
@@ -157,8 +162,10 @@ static bool compose(const struct notify_settings *settings, const Tocsin__Notifi
     compose_format(&mail, "To: <%s>\r\n", to);
     compose_header(&mail, "Subject", subject);
     compose_date(&mail, notification->created_at_ms);
-    compose_format(&mail, "Message-ID: <tocsin.notification.%llu@%s>\r\n", (unsigned long long)notification->id, domain);
-    compose_format(&mail, "References: <tocsin.incident.%llu@%s>\r\n", (unsigned long long)notification->incident_id, domain);
+    compose_format(&mail, "Message-ID: <tocsin.notification.%llu@%s>\r\n", (unsigned long long)notification->id,
+                   domain);
+    compose_format(&mail, "References: <tocsin.incident.%llu@%s>\r\n", (unsigned long long)notification->incident_id,
+                   domain);
     compose_text(&mail, "Auto-Submitted: auto-generated\r\n"
                         "MIME-Version: 1.0\r\n"
                         "Content-Type: text/plain; charset=utf-8\r\n"

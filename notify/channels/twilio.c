@@ -35,7 +35,8 @@ bool twilio_begin(const Tocsin__Notification *notification, struct composer *for
     return true;
 }
 
-void twilio_finish(const struct notify_settings *settings, const char *resource, struct composer *form, struct outgoing *outgoing)
+void twilio_finish(const struct notify_settings *settings, const char *resource, struct composer *form,
+                   struct outgoing *outgoing)
 {
     struct composer url = {0};
     compose_bytes(&url, settings->twilio.base_url, base_url_size(settings->twilio.base_url));
@@ -48,8 +49,8 @@ void twilio_finish(const struct notify_settings *settings, const char *resource,
     outgoing_header(outgoing, "Accept", "application/json");
 }
 
-/* Codes under HTTP 400 that are about our side, not the addressee: https://www.twilio.com/docs/api/errors. Twilio advises against
- * keying on exact numbers, so an unknown one keeps the class of its HTTP status. */
+/* Codes under HTTP 400 that are about our side, not the addressee: https://www.twilio.com/docs/api/errors. Twilio
+ * advises against keying on exact numbers, so an unknown one keeps the class of its HTTP status. */
 static bool code_is_ours(json_int_t code)
 {
     static const json_int_t ours[] = {

@@ -13,7 +13,8 @@ const char *twilio_missing(const struct notify_settings *settings);
 /* Begins the form of a request with To. False with a sentence when the address is no phone number. */
 bool twilio_begin(const Tocsin__Notification *notification, struct composer *form, char *error, size_t error_size);
 /* Makes `form` a request to this resource of the account, for example "Messages.json". */
-void twilio_finish(const struct notify_settings *settings, const char *resource, struct composer *form, struct outgoing *outgoing);
+void twilio_finish(const struct notify_settings *settings, const char *resource, struct composer *form,
+                   struct outgoing *outgoing);
 
 void twilio_judge(const struct answer *answer, struct verdict *verdict);
 

@@ -23,8 +23,8 @@ static void compose_twiml(struct composer *twiml, const char *text)
     compose_text(twiml, "</Say></Response>");
 }
 
-static bool compose(const struct notify_settings *settings, const Tocsin__Notification *notification, struct outgoing *outgoing,
-                    char *error, size_t error_size)
+static bool compose(const struct notify_settings *settings, const Tocsin__Notification *notification,
+                    struct outgoing *outgoing, char *error, size_t error_size)
 {
     struct composer form = {0};
     if (!twilio_begin(notification, &form, error, error_size))

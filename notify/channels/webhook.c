@@ -50,13 +50,13 @@ static json_t *event_json(const struct notify_settings *settings, const Tocsin__
     message_short(notification, text, sizeof text);
     const char *urgency = notification->urgency == TOCSIN__URGENCY__URGENCY_LOW ? "low" : "high";
     json_t *incident = json_pack("{s:s, s:s, s:I, s:s, s:s, s:{s:s}}", "id", incident_id, "type", "incident", "number",
-                                 (json_int_t)notification->incident_number, "title", notification->title, "urgency", urgency,
-                                 "service", "summary", notification->service_name);
+                                 (json_int_t)notification->incident_number, "title", notification->title, "urgency",
+                                 urgency, "service", "summary", notification->service_name);
     json_t *event = json_pack("{s:{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:i, s:s, s:o}}", "event", "id", id, "event_type",
-                              notification->guardian ? "incident.escalation_exhausted" : "incident.notified", "resource_type",
-                              "incident", "occurred_at", at, "text", text, "possibly_repeated", (int)notification->possibly_repeated,
-                              "guardian", (int)notification->guardian, "level", (int)notification->level, "user",
-                              notification->user_name, "data", incident);
+                              notification->guardian ? "incident.escalation_exhausted" : "incident.notified",
+                              "resource_type", "incident", "occurred_at", at, "text", text, "possibly_repeated",
+                              (int)notification->possibly_repeated, "guardian", (int)notification->guardian, "level",
+                              (int)notification->level, "user", notification->user_name, "data", incident);
     if (event && setting_present(settings->cluster_name))
         (void)json_object_set_new(json_object_get(event, "event"), "cluster", json_string(settings->cluster_name));
     return event;
@@ -77,8 +77,8 @@ static void add_signature(const char *secret, struct outgoing *outgoing)
     compose_discard(&value);
 }
 
-static bool compose(const struct notify_settings *settings, const Tocsin__Notification *notification, struct outgoing *outgoing,
-                    char *error, size_t error_size)
+static bool compose(const struct notify_settings *settings, const Tocsin__Notification *notification,
+                    struct outgoing *outgoing, char *error, size_t error_size)
 {
     if (!address_is_valid(notification->address)) {
         (void)snprintf(error, error_size, "The address is no http or https URL.");

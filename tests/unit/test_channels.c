@@ -323,7 +323,8 @@ static void nothing_from_outside_adds_a_header_or_a_long_line(void **state)
 {
     (void)state;
     given_a_full_disk(TOCSIN__CHANNEL__CHANNEL_EMAIL, "alice@example.org");
-    (void)snprintf(disk.title, sizeof disk.title, "x\r\nBcc: eve@example.org\r\n\r\nüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüü");
+    (void)snprintf(disk.title, sizeof disk.title,
+                   "x\r\nBcc: eve@example.org\r\n\r\nüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüü");
     struct outgoing outgoing = composed();
     const char *end = strstr(outgoing.body, "\r\n\r\n");
     assert_non_null(end);
@@ -463,7 +464,8 @@ static void each_class_of_answer_has_its_outcome(void **state)
         memset(&verdict, 'x', sizeof verdict);
         channel_for(cases[i].channel)->judge(&answer, &verdict);
         if (verdict.outcome != cases[i].outcome)
-            fail_msg("channel %d, %u %s: %d", (int)cases[i].channel, cases[i].status, cases[i].body, (int)verdict.outcome);
+            fail_msg("channel %d, %u %s: %d", (int)cases[i].channel, cases[i].status, cases[i].body,
+                     (int)verdict.outcome);
         assert_string_equal(verdict.provider_id, cases[i].id);
         assert_non_null(memchr(verdict.detail, '\0', sizeof verdict.detail));
         if (!strstr(verdict.detail, cases[i].words))
@@ -476,7 +478,8 @@ static void what_was_not_sent_is_tried_again_and_what_may_have_arrived_is_unknow
     (void)state;
     for (const struct channel *const *channel = channels_all(); *channel; channel++) {
         struct verdict verdict;
-        struct answer answer = {.kind = ANSWER_NOT_SENT, .retry_after_s = -1, .body = "", .error = "Connection\nrefused"};
+        struct answer answer = {
+            .kind = ANSWER_NOT_SENT, .retry_after_s = -1, .body = "", .error = "Connection\nrefused"};
         (*channel)->judge(&answer, &verdict);
         assert_int_equal(verdict.outcome, RETRY);
         assert_string_equal(verdict.detail, "not sent: Connection refused");
@@ -507,7 +510,10 @@ static void hostile_answers_stay_within_bounds_and_are_clean_text(void **state)
     memset(body, 'A', ANSWER_BODY_SIZE_BYTES_MAX);
     memcpy(body, "{\"code\":1,\"message\":\"\\n\xc3\xa4", 25);
     memcpy(body + ANSWER_BODY_SIZE_BYTES_MAX - 2, "\"}", 2);
-    struct answer answer = {.kind = ANSWER_RESPONSE, .status = 400, .retry_after_s = -1, .body = body,
+    struct answer answer = {.kind = ANSWER_RESPONSE,
+                            .status = 400,
+                            .retry_after_s = -1,
+                            .body = body,
                             .body_size_bytes = ANSWER_BODY_SIZE_BYTES_MAX};
     for (const struct channel *const *channel = channels_all(); *channel; channel++) {
         struct verdict verdict;

@@ -1,5 +1,6 @@
 /*
- * Transfers against real sockets: a small server in a thread plays one script per connection, the loop runs in the test's thread.
+ * Transfers against real sockets: a small server in a thread plays one script per connection, the loop runs in the
+ * test's thread.
  *
  * A script is what the server does: say something, hear a line or a whole request, wait until the client goes, close.
  */
@@ -288,9 +289,8 @@ static void a_request_is_answered_with_status_and_body(void **state)
 static void retry_after_is_heard(void **state)
 {
     (void)state;
-    static const struct step script[] = {{HEAR_REQUEST, NULL},
-                                         {SAY, "HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"},
-                                         {CLOSE, NULL}};
+    static const struct step script[] = {
+        {HEAR_REQUEST, NULL}, {SAY, "HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"}, {CLOSE, NULL}};
     one(script, false, PLENTY_MS, &server, &seen);
     assert_int_equal(seen.answer.status, 429);
     assert_int_equal(seen.answer.retry_after_s, 7);
@@ -299,9 +299,10 @@ static void retry_after_is_heard(void **state)
 static void a_redirect_is_not_followed(void **state)
 {
     (void)state;
-    static const struct step script[] = {{HEAR_REQUEST, NULL},
-                                         {SAY, "HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n"},
-                                         {CLOSE, NULL}};
+    static const struct step script[] = {
+        {HEAR_REQUEST, NULL},
+        {SAY, "HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n"},
+        {CLOSE, NULL}};
     one(script, false, PLENTY_MS, &server, &seen);
     assert_int_equal(seen.answer.status, 302);
     assert_int_equal(atomic_load(&server.requests), 1);
@@ -393,7 +394,8 @@ static void what_cannot_connect_was_not_sent(void **state)
 static void a_tls_server_that_is_none_was_sent_nothing(void **state)
 {
     (void)state;
-    static const struct step script[] = {{SAY, "this is not TLS, and long enough to be sure of it\r\n"}, {WAIT_FOR_END, NULL}, {CLOSE, NULL}};
+    static const struct step script[] = {
+        {SAY, "this is not TLS, and long enough to be sure of it\r\n"}, {WAIT_FOR_END, NULL}, {CLOSE, NULL}};
     server_start(&server, script);
     struct client *client = client_new();
     struct outgoing outgoing = post_to(server.port, PLENTY_MS);
@@ -413,8 +415,8 @@ static void a_tls_server_that_is_none_was_sent_nothing(void **state)
 static void other_protocols_and_broken_addresses_are_refused_later_and_not_from_inside(void **state)
 {
     (void)state;
-    static const char *const urls[] = {"file:///etc/passwd", "ftp://127.0.0.1/x", "not a url", "http://127.0.0.1/\r\nX: y",
-                                       "gopher://127.0.0.1/x"};
+    static const char *const urls[] = {"file:///etc/passwd", "ftp://127.0.0.1/x", "not a url",
+                                       "http://127.0.0.1/\r\nX: y", "gopher://127.0.0.1/x"};
     struct client *client = client_new();
     size_t count = sizeof urls / sizeof *urls;
     for (size_t i = 0; i < count; i++) {
@@ -433,8 +435,11 @@ static void an_endless_answer_is_cut_and_still_counts(void **state)
     (void)state;
     static char endless[200000];
     memset(endless, 'x', sizeof endless - 1);
-    const struct step script[] = {{HEAR_REQUEST, NULL}, {SAY, "HTTP/1.1 201 Created\r\nContent-Length: 999999999\r\n\r\n"},
-                                  {SAY, endless}, {WAIT_FOR_END, NULL}, {CLOSE, NULL}};
+    const struct step script[] = {{HEAR_REQUEST, NULL},
+                                  {SAY, "HTTP/1.1 201 Created\r\nContent-Length: 999999999\r\n\r\n"},
+                                  {SAY, endless},
+                                  {WAIT_FOR_END, NULL},
+                                  {CLOSE, NULL}};
     one(script, false, PLENTY_MS, &server, &seen);
     assert_int_equal(seen.answer.kind, ANSWER_RESPONSE);
     assert_int_equal(seen.answer.status, 201);
@@ -482,7 +487,8 @@ static void closing_from_inside_an_answer_is_allowed(void **state)
 static void many_at_once_are_each_answered_once(void **state)
 {
     (void)state;
-    static const struct step script[] = {{HEAR_REQUEST, NULL}, {SAY, "HTTP/1.1 204 Ok\r\nConnection: close\r\n\r\n"}, {CLOSE, NULL}};
+    static const struct step script[] = {
+        {HEAR_REQUEST, NULL}, {SAY, "HTTP/1.1 204 Ok\r\nConnection: close\r\n\r\n"}, {CLOSE, NULL}};
     server_start(&server, script);
     struct client *client = client_new();
     for (uint64_t id = 0; id < 100; id++) {
@@ -502,14 +508,25 @@ static void many_at_once_are_each_answered_once(void **state)
 
 /* ---- SMTP */
 
-#define GREETING {SAY, "220 mail\r\n"}, {HEAR_LINE, NULL}, {SAY, "250 mail\r\n"}, {HEAR_LINE, NULL}
+#define GREETING \
+    {SAY, "220 mail\r\n"}, {HEAR_LINE, NULL}, {SAY, "250 mail\r\n"}, \
+    { \
+        HEAR_LINE, NULL \
+    }
 
 static void a_mail_is_taken_with_its_dots_stuffed(void **state)
 {
     (void)state;
-    static const struct step script[] = {GREETING, {SAY, "250 ok\r\n"}, {HEAR_LINE, NULL}, {SAY, "250 ok\r\n"}, {HEAR_LINE, NULL},
-                                         {SAY, "354 go\r\n"}, {HEAR_MAIL, NULL}, {SAY, "250 2.0.0 queued\r\n"},
-                                         {WAIT_FOR_END, NULL}, {CLOSE, NULL}};
+    static const struct step script[] = {GREETING,
+                                         {SAY, "250 ok\r\n"},
+                                         {HEAR_LINE, NULL},
+                                         {SAY, "250 ok\r\n"},
+                                         {HEAR_LINE, NULL},
+                                         {SAY, "354 go\r\n"},
+                                         {HEAR_MAIL, NULL},
+                                         {SAY, "250 2.0.0 queued\r\n"},
+                                         {WAIT_FOR_END, NULL},
+                                         {CLOSE, NULL}};
     one(script, true, PLENTY_MS, &server, &seen);
     assert_int_equal(seen.answer.kind, ANSWER_RESPONSE);
     assert_int_equal(seen.answer.status, 250);
@@ -521,10 +538,12 @@ static void a_mail_is_taken_with_its_dots_stuffed(void **state)
 static void a_refused_recipient_is_an_answer_with_the_servers_words(void **state)
 {
     (void)state;
-    static const struct step never[] = {GREETING, {SAY, "250 ok\r\n"}, {HEAR_LINE, NULL}, {SAY, "550 5.1.1 no such user\r\n"},
-                                        {HEAR_LINE, NULL}, {SAY, "221 bye\r\n"}, {WAIT_FOR_END, NULL}, {CLOSE, NULL}};
-    static const struct step later[] = {GREETING, {SAY, "250 ok\r\n"}, {HEAR_LINE, NULL}, {SAY, "450 4.7.1 greylisted\r\n"},
-                                        {WAIT_FOR_END, NULL}, {CLOSE, NULL}};
+    static const struct step never[] = {
+        GREETING,          {SAY, "250 ok\r\n"},  {HEAR_LINE, NULL},    {SAY, "550 5.1.1 no such user\r\n"},
+        {HEAR_LINE, NULL}, {SAY, "221 bye\r\n"}, {WAIT_FOR_END, NULL}, {CLOSE, NULL}};
+    static const struct step later[] = {
+        GREETING,     {SAY, "250 ok\r\n"}, {HEAR_LINE, NULL}, {SAY, "450 4.7.1 greylisted\r\n"}, {WAIT_FOR_END, NULL},
+        {CLOSE, NULL}};
     one(never, true, PLENTY_MS, &server, &seen);
     assert_int_equal(seen.answer.kind, ANSWER_RESPONSE);
     assert_int_equal(seen.answer.status, 550);
@@ -537,7 +556,8 @@ static void a_refused_recipient_is_an_answer_with_the_servers_words(void **state
 static void a_mail_that_was_not_wholly_sent_was_not_sent(void **state)
 {
     (void)state;
-    static const struct step script[] = {GREETING, {SAY, "250 ok\r\n"}, {HEAR_LINE, NULL}, {WAIT_FOR_END, NULL}, {CLOSE, NULL}};
+    static const struct step script[] = {
+        GREETING, {SAY, "250 ok\r\n"}, {HEAR_LINE, NULL}, {WAIT_FOR_END, NULL}, {CLOSE, NULL}};
     one(script, true, 150, &server, &seen);
     assert_int_equal(seen.answer.kind, ANSWER_NOT_SENT);
 }
@@ -545,8 +565,8 @@ static void a_mail_that_was_not_wholly_sent_was_not_sent(void **state)
 static void a_mail_whose_last_answer_is_missing_leaves_the_outcome_open(void **state)
 {
     (void)state;
-    static const struct step script[] = {GREETING, {SAY, "250 ok\r\n"}, {HEAR_LINE, NULL}, {SAY, "250 ok\r\n"}, {HEAR_LINE, NULL},
-                                         {SAY, "354 go\r\n"}, {HEAR_MAIL, NULL}, {CLOSE, NULL}};
+    static const struct step script[] = {GREETING,          {SAY, "250 ok\r\n"}, {HEAR_LINE, NULL}, {SAY, "250 ok\r\n"},
+                                         {HEAR_LINE, NULL}, {SAY, "354 go\r\n"}, {HEAR_MAIL, NULL}, {CLOSE, NULL}};
     one(script, true, PLENTY_MS, &server, &seen);
     assert_int_equal(seen.answer.kind, ANSWER_NO_ANSWER);
 }
@@ -560,8 +580,10 @@ static void on_tick(uv_timer_t *timer)
 static void a_slow_mail_server_does_not_stop_the_loop(void **state)
 {
     (void)state;
-    static const struct step script[] = {GREETING, {SAY, "250 ok\r\n"}, {HEAR_LINE, NULL}, {SAY, "250 ok\r\n"}, {HEAR_LINE, NULL},
-                                         {SAY, "354 go\r\n"}, {HEAR_MAIL, NULL}, {WAIT_FOR_END, NULL}, {CLOSE, NULL}};
+    static const struct step script[] = {
+        GREETING,          {SAY, "250 ok\r\n"}, {HEAR_LINE, NULL}, {SAY, "250 ok\r\n"},
+        {HEAR_LINE, NULL}, {SAY, "354 go\r\n"}, {HEAR_MAIL, NULL}, {WAIT_FOR_END, NULL},
+        {CLOSE, NULL}};
     server_start(&server, script);
     struct client *client = client_new();
     uv_timer_t timer;
