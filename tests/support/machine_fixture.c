@@ -148,7 +148,8 @@ void fixture_apply_entry(struct machine_fixture *fixture, size_t count, Protobuf
     struct span data = {.data = packed, .size_bytes = size_bytes};
     machine_output_reset(&fixture->output);
     machine_output_reset(&fixture->twin_output);
-    assert_int_equal(machine_apply(fixture->machine, &fixture->store, fixture->term, data, &fixture->output), MACHINE_OK);
+    assert_int_equal(machine_apply(fixture->machine, &fixture->store, fixture->term, data, &fixture->output),
+                     MACHINE_OK);
     assert_int_equal(machine_apply(fixture->twin, &fixture->twin_store, fixture->term, data, &fixture->twin_output),
                      MACHINE_OK);
     outputs_agree(&fixture->output, &fixture->twin_output);
@@ -673,7 +674,8 @@ void fixture_check_promises(struct machine_fixture *fixture)
         Tocsin__Incident *incident = must(record_unpack(&tocsin__incident__descriptor, walk.value, NULL));
         bool open = incident->status != TOCSIN__INCIDENT_STATUS__INCIDENT_RESOLVED;
         assert_int_equal(row_exists(store, TABLE_INCIDENT_OPEN, key_1(incident->id)), open);
-        assert_int_equal(row_exists(store, TABLE_INCIDENT_CLOSED, key_2(incident->resolved_at_ms, incident->id)), !open);
+        assert_int_equal(row_exists(store, TABLE_INCIDENT_CLOSED, key_2(incident->resolved_at_ms, incident->id)),
+                         !open);
         if (open) {
             check_open_incident(store, incident);
         } else {

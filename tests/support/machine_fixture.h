@@ -1,9 +1,10 @@
 /*
- * A machine with its store in memory, driven by commands at a time that the test moves: the ground of the machine's tests.
+ * A machine with its store in memory, driven by commands at a time that the test moves: the ground of the machine's
+ * tests.
  *
- * Every entry is applied twice, by two machines to two stores, and both must say the same and end equal (promise P4). After every
- * entry each open incident is looked at: it has a deadline to come, a notification in the outbox or a recorded reason why neither
- * is there (promise P1), and its counters agree with the rows.
+ * Every entry is applied twice, by two machines to two stores, and both must say the same and end equal (promise P4).
+ * After every entry each open incident is looked at: it has a deadline to come, a notification in the outbox or a
+ * recorded reason why neither is there (promise P1), and its counters agree with the rows.
  */
 #ifndef TESTS_SUPPORT_MACHINE_FIXTURE_H
 #define TESTS_SUPPORT_MACHINE_FIXTURE_H
@@ -70,8 +71,8 @@ struct fixture_level {
 };
 uint64_t fixture_policy(struct machine_fixture *, uint32_t num_loops, size_t levels_count,
                         const struct fixture_level *levels);
-uint64_t fixture_service(struct machine_fixture *, uint64_t policy_id, Tocsin__Urgency, uint32_t acknowledgement_timeout_s,
-                         uint32_t auto_resolve_timeout_s);
+uint64_t fixture_service(struct machine_fixture *, uint64_t policy_id, Tocsin__Urgency,
+                         uint32_t acknowledgement_timeout_s, uint32_t auto_resolve_timeout_s);
 /* `key` has 32 characters. */
 uint64_t fixture_integration(struct machine_fixture *, uint64_t service_id, const char *key);
 void fixture_guardian(struct machine_fixture *, const char *name, Tocsin__Channel, const char *address);
