@@ -132,8 +132,8 @@ void driver_fail(struct driver *driver, const char *reason);
 enum driver_error {
     DRIVER_OK = 0,
     DRIVER_NOT_LEADER,
-    DRIVER_BUSY,      /* a membership change or transfer is under way, or the leader is not ready for one (guards 4, 5, 8) */
-    DRIVER_REFUSED,   /* a change that the guards never allow: fewer than three voters, the leader itself */
+    DRIVER_BUSY,    /* a change or transfer is under way, or the leader is not ready for one (guards 4, 5, 8) */
+    DRIVER_REFUSED, /* a change that guard 8 never allows, an entry that is too large */
     DRIVER_STOPPED
 };
 
@@ -144,7 +144,8 @@ enum driver_error driver_submit(struct driver *driver, struct entry *entry, uint
 /* Proposes another configuration: one server per change. */
 enum driver_error driver_change(struct driver *driver, const struct raft_configuration *configuration);
 enum driver_error driver_catch_up(struct driver *driver, uint64_t id);
-enum driver_error driver_transfer(struct driver *driver, uint64_t id); /* 0: the driver chooses the most advanced voter */
+/* 0: the driver chooses the most advanced voter. */
+enum driver_error driver_transfer(struct driver *driver, uint64_t id);
 
 /* The state is durable up to `position`: the log below it, less `trailing` entries, may go. */
 void driver_compact(struct driver *driver, const struct driver_position *position, uint64_t trailing);
@@ -153,6 +154,7 @@ struct driver_status {
     enum driver_role role;
     bool ready; /* leader whose own barrier of this term is committed */
     bool failed;
+    bool installing; /* a snapshot: from install_snapshot until its end; what is staged must not be overwritten */
     uint64_t term, leader_id; /* leader 0: none known */
     uint64_t commit_index, last_index, durable_index, handed_over_index; /* the last: given to apply */
     uint64_t barrier_index;   /* of this term while leading */

@@ -130,7 +130,8 @@ static void receive_append(struct driver *driver, uint64_t peer, struct raft_app
 
 static void receive_other(struct driver *driver, uint64_t peer, struct raft_message message)
 {
-    if (guard_stale_result(driver->options.guards_off, &driver->raft, peer, &message)) {
+    bool for_another = message.type == RAFT_REQUEST_VOTE && message.request_vote.candidate_id != peer;
+    if (for_another || guard_stale_result(driver->options.guards_off, &driver->raft, peer, &message)) {
         return;
     }
     if (message.type == RAFT_APPEND_ENTRIES_RESULT && driver->raft.state == RAFT_LEADER) {

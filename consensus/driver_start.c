@@ -271,6 +271,7 @@ struct driver *driver_new(const struct driver_options *options, const struct dri
         driver_begin(driver);
     }
     driver->inside = false;
+    driver->commit_unreported = false; /* the caller asks for the status when it has a driver to ask */
     if (driver->failed) {
         (void)snprintf(error, error_size, "%s", driver->reason);
         driver_free(driver);

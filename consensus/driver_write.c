@@ -105,9 +105,13 @@ void driver_write_entries(struct driver *driver, const struct raft_update *updat
         append_barrier(driver, update->entries.index);
         return;
     }
-    assert(source != NULL && batch >= source->raft_entries);
+    assert(source != NULL);
     size_t offset = (size_t)(batch - source->raft_entries);
-    assert(offset + update->entries.n <= source->count);
+    if (batch < source->raft_entries || offset >= source->count || update->entries.n > source->count - offset) {
+        (void)driver_stop(driver, "the core writes %u entries from %llu on, which nobody gave it", update->entries.n,
+                          update->entries.index);
+        return;
+    }
     append(driver, update->entries.index, source->entries + offset, update->entries.n);
 }
 

@@ -111,15 +111,18 @@ static struct harness_write *queue_write(struct harness_node *node, enum write_k
     write->kind = kind;
     write->ticket = ticket;
     write->count = count;
-    uint64_t before_ms = harness->now_ms;
-    for (struct harness_write *earlier = node->writes; earlier != NULL; earlier = earlier->next) {
-        before_ms = earlier->done_ms > before_ms ? earlier->done_ms : before_ms;
+    /* What comes while a group is being synced makes up the next group. */
+    struct harness_write *last = node->writes;
+    while (last != NULL && last->next != NULL) {
+        last = last->next;
     }
-    bool slow = node->slow_until_ms > harness->now_ms;
-    if (!harness->manual) {
-        write->done_ms = slow ? 50 + harness_random(harness, 400) : harness_random(harness, 8);
+    if (last != NULL && last->done_ms != node->writes->done_ms) {
+        write->done_ms = last->done_ms;
+    } else if (!harness->manual) {
+        bool slow = node->slow_until_ms > harness->now_ms;
+        write->done_ms = last != NULL ? last->done_ms : harness->now_ms;
+        write->done_ms += slow ? 50 + harness_random(harness, 400) : 1 + harness_random(harness, 8);
     }
-    write->done_ms += before_ms;
     *node->writes_tail = write;
     node->writes_tail = &write->next;
     return write;

@@ -99,7 +99,8 @@ struct harness {
     uint64_t payload;
 
     /* Manual mode: sees each raft message as it is sent, may shorten it, and drops it by returning false. */
-    bool (*on_send)(void *context, uint64_t from, uint64_t to, struct raft_message *message);
+    bool (*on_send)(void *context, uint64_t from, uint64_t to, struct raft_message *message,
+                    struct entry *const *entries);
     void *on_send_context;
 
     struct harness_counts counts;

@@ -130,7 +130,8 @@ void harness_network_send(struct harness_node *node, uint64_t peer, const struct
     struct raft_message edited = *message;
     check_durable(node, message);
     if (peer > harness->nodes_count ||
-        (harness->on_send != NULL && !harness->on_send(harness->on_send_context, node->id, peer, &edited))) {
+        (harness->on_send != NULL &&
+         !harness->on_send(harness->on_send_context, node->id, peer, &edited, entries))) {
         return;
     }
     if (harness->cut[node->id][peer] || (!harness->manual && harness_chance(harness, harness->loss_permille))) {
