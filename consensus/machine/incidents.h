@@ -51,8 +51,8 @@ void incident_set_status(struct apply *, Tocsin__Incident *, Tocsin__IncidentSta
  * NULL, with the reply refused, when LIMIT_OPEN_INCIDENTS is reached. The escalation is still to be started. */
 Tocsin__Incident *incident_open(struct apply *, Tocsin__Service *service, const char *title, Tocsin__Urgency,
                                 const char *incident_key, Tocsin__Reply *);
-/* Somebody has it: no more pages, no more escalation, and the acknowledgement's own deadline starts. The incident must be open.
- * True when this changed something. */
+/* Somebody has it: no more pages, no more escalation, and the acknowledgement's own deadline starts. The incident
+ * must be open. True when this changed something. */
 bool incident_acknowledge(struct apply *, Tocsin__Incident *, Tocsin__Why, const Tocsin__Actor *by);
 /* It is over: deadlines, outbox, alerts and indexes are cleared. The incident must be open. */
 void incident_resolve(struct apply *, Tocsin__Incident *, Tocsin__Why, const Tocsin__Actor *by);
@@ -70,8 +70,8 @@ void alert_resolve(struct apply *, Tocsin__Incident *, Tocsin__Alert *);
 void escalation_begin(struct apply *, Tocsin__Incident *, uint32_t level, Tocsin__Why, const Tocsin__Actor *by);
 /* To a level by hand; the pass goes on. The level is one of the policy's. */
 void escalation_to_level(struct apply *, Tocsin__Incident *, uint32_t level, const Tocsin__Actor *by);
-/* To people by hand, who must exist: level 0. They are told, and the guardians when they do not answer; without `tell`, which is
- * for somebody who takes it, the caller acknowledges at once. */
+/* To people by hand, who must exist: level 0. They are told, and the guardians when they do not answer; without
+ * `tell`, which is for somebody who takes it, the caller acknowledges at once. */
 void escalation_to_people(struct apply *, Tocsin__Incident *, const uint64_t *user_ids, size_t count, bool tell,
                           const Tocsin__Actor *by);
 /* Tells the same people anew, from the beginning of their rules. */
@@ -86,8 +86,8 @@ void escalation_guardians_due(struct apply *, Tocsin__Incident *);
 
 /* ---- telling.c */
 
-/* Tells every assignee by his or her rules, as of now: notifications for now, deadlines for later. True when at least one of them
- * can be told. */
+/* Tells every assignee by his or her rules, as of now: notifications for now, deadlines for later. True when at
+ * least one of them can be told. */
 bool telling_assignees(struct apply *, Tocsin__Incident *);
 /* DEADLINE_NOTIFICATION_RULE: a rule's delay is over. */
 void telling_rule_due(struct apply *, Tocsin__Incident *, const Tocsin__Deadline *);
@@ -105,8 +105,8 @@ Tocsin__Notification *outbox_new(struct apply *, const Tocsin__Incident *, Tocsi
 /* Owes it, and claims it for the proposer of the entry. */
 void outbox_add(struct apply *, Tocsin__Incident *, Tocsin__Notification *);
 Tocsin__Notification *outbox_get(struct apply *, uint64_t notification_id);
-/* Cancels what is owed or waiting, of one user or (0) of all. What is claimed stays until its receipt, but is not claimed again
- * once the incident or its generation has moved on. */
+/* Cancels what is owed or waiting, of one user or (0) of all. What is claimed stays until its receipt, but is not
+ * claimed again once the incident or its generation has moved on. */
 void outbox_withdraw(struct apply *, Tocsin__Incident *, uint64_t user_id, Tocsin__Why);
 /* DEADLINE_NOTIFICATION_RETRY, of a row that is filed for `due_ms`. */
 void outbox_retry_due(struct apply *, uint64_t notification_id, uint64_t due_ms);
