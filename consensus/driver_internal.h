@@ -73,8 +73,10 @@ struct driver {
 
     struct driver_outgoing *outbox, **outbox_tail;
     size_t outbox_count;
-    struct entry **scratch; /* for one message's entries */
+    struct entry **scratch; /* for one message's entries: going out ... */
     size_t scratch_capacity;
+    struct raft_entry *received; /* ... and coming in, as the core wants them */
+    size_t received_capacity;
 
     bool installing;
     struct raft_snapshot_metadata snapshot; /* the one being installed */

@@ -11,6 +11,7 @@
 
 /* The core frees the payload of a snapshot's message; ours is in the staged file. */
 #define SNAPSHOT_CHUNK_SIZE_BYTES 8u
+#define RECEIVED_INITIAL 64u
 
 /* Of a peer that the configuration does not know (yet); the core wants a string. */
 static const char *address_of(const struct driver *driver, uint64_t peer)
@@ -40,6 +41,28 @@ static bool append_valid(const struct raft_append_entries *append, struct entry 
            (append->prev_log_index == 0) == (append->prev_log_term == 0) && entries_valid(append, entries);
 }
 
+/* The core frees the batch, and looks at nothing but the entries' own buffers. */
+static struct raft_entry *convert(struct driver *driver, struct entry *const *entries, unsigned count, void *batch)
+{
+    if (count > driver->received_capacity || driver->received == NULL) {
+        driver->received_capacity = count > RECEIVED_INITIAL ? count : RECEIVED_INITIAL;
+        free(driver->received);
+        driver->received = calloc(driver->received_capacity, sizeof driver->received[0]);
+        if (driver->received == NULL) {
+            abort();
+        }
+    }
+    for (unsigned i = 0; i < count; i++) {
+        driver->received[i] = (struct raft_entry){
+            .term = entries[i]->term,
+            .type = (enum raft_entry_type)entries[i]->type,
+            .buf = {entries[i]->data, entries[i]->size_bytes},
+            .batch = batch,
+        };
+    }
+    return driver->received;
+}
+
 /* Feeds one AppendEntries whose change, if any, comes first. */
 static void feed_append(struct driver *driver, uint64_t peer, const struct raft_append_entries *append,
                         struct entry *const *entries)
@@ -53,23 +76,11 @@ static void feed_append(struct driver *driver, uint64_t peer, const struct raft_
     if (driver->failed) {
         return;
     }
-    struct raft_entry *array = NULL;
-    void *batch = NULL;
-    if (append->n_entries > 0) {
-        array = driver_resize(NULL, append->n_entries, sizeof *array);
-        batch = raft_malloc(1); /* the core frees it and looks at nothing but the entries' own buffers */
-        if (batch == NULL) {
-            abort();
-        }
+    void *batch = append->n_entries > 0 ? raft_malloc(1) : NULL;
+    if (append->n_entries > 0 && batch == NULL) {
+        abort();
     }
-    for (unsigned i = 0; i < append->n_entries; i++) {
-        array[i] = (struct raft_entry){
-            .term = entries[i]->term,
-            .type = (enum raft_entry_type)entries[i]->type,
-            .buf = {entries[i]->data, entries[i]->size_bytes},
-            .batch = batch,
-        };
-    }
+    struct raft_entry *array = convert(driver, entries, append->n_entries, batch);
     struct raft_message message = {.type = RAFT_APPEND_ENTRIES, .server_id = peer};
     message.server_address = address_of(driver, peer);
     message.append_entries = *append;
@@ -82,7 +93,6 @@ static void feed_append(struct driver *driver, uint64_t peer, const struct raft_
     if ((update.flags & (RAFT_UPDATE_ENTRIES)) && update.entries.batch != &driver->raft.barrier) {
         raft_free(batch); /* accepted: ours again */
     }
-    free(array);
     driver_settle(driver);
 }
 

@@ -293,6 +293,7 @@ void driver_free(struct driver *driver)
     driver_log_close(&driver->log);
     raft_close(&driver->raft, NULL);
     free(driver->writes);
+    free(driver->received);
     free(driver);
 }
 
