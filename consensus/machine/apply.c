@@ -201,7 +201,8 @@ static void idempotency_store(struct apply *apply, const struct key *hash, const
     }
     record_put(store, TABLE_IDEMPOTENCY, *hash, &row.base);
     struct key by_time = idempotency_time_key(row.at_ms, hash);
-    store->put(store->context, TABLE_IDEMPOTENCY_BY_TIME, key_span(&by_time), (struct span){.data = "", .size_bytes = 0});
+    struct span empty = {.data = "", .size_bytes = 0};
+    store->put(store->context, TABLE_IDEMPOTENCY_BY_TIME, key_span(&by_time), empty);
 }
 
 static struct span command_run(struct apply *apply, const Tocsin__Command *command, Tocsin__Reply *reply)

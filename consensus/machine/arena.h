@@ -4,8 +4,8 @@
  *     blocks ──> current ──> empty ──> empty ──> full ──> full ──┐
  *                   └──────────────────────────────────────<─────┘
  *
- * Taking moves on along the ring, resetting empties every block and keeps it, so that a steady load soon allocates nothing.
- * Memory that runs out ends the process: half an entry cannot be applied.
+ * Taking moves on along the ring, resetting empties every block and keeps it, so that a steady load soon allocates
+ * nothing. Memory that runs out ends the process: half an entry cannot be applied.
  */
 #ifndef CONSENSUS_MACHINE_ARENA_H
 #define CONSENSUS_MACHINE_ARENA_H

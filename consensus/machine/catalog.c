@@ -399,8 +399,8 @@ void apply_escalation_policy_put(struct apply *apply, const Tocsin__EscalationPo
     }
 }
 
-/* The name of a service that escalates by this policy, NULL when there is none. Here and below there may be too many rows for the
- * arena, so each is freed at once. */
+/* The name of a service that escalates by this policy, NULL when there is none. Here and below there may be too many
+ * rows for the arena, so each is freed at once. */
 static const char *service_of_policy(struct apply *apply, uint64_t policy_id)
 {
     const char *name = NULL;

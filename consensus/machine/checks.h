@@ -1,6 +1,6 @@
 /*
- * Inside the machine: what the parts that keep objects (people.c, catalog.c, access.c) have in common. A check that fails has
- * refused the reply and returns false.
+ * Inside the machine: what the parts that keep objects (people.c, catalog.c, access.c) have in common. A check that
+ * fails has refused the reply and returns false.
  */
 #ifndef CONSENSUS_MACHINE_CHECKS_H
 #define CONSENSUS_MACHINE_CHECKS_H
@@ -13,8 +13,8 @@
 bool field_given(uint64_t fields, const ProtobufCMessageDescriptor *descriptor, const char *name);
 
 /*
- * Takes the fields named in `names` (ended by NULL) over from `given`, of the same kind: for a creation all, for a change those
- * in `fields`. Texts and parts are shared with `given`, not copied.
+ * Takes the fields named in `names` (ended by NULL) over from `given`, of the same kind: for a creation all, for a
+ * change those in `fields`. Texts and parts are shared with `given`, not copied.
  */
 void record_patch(ProtobufCMessage *record, const ProtobufCMessage *given, bool creation, uint64_t fields,
                   const char *const *names);
@@ -25,7 +25,8 @@ void record_patch(ProtobufCMessage *record, const ProtobufCMessage *given, bool 
 void refuse_unknown(struct apply *, Tocsin__Reply *, Tocsin__Reason, const char *what, uint64_t id);
 bool check_given(struct apply *, Tocsin__Reply *, const void *record);
 
-/* A text of one line, or of any number of lines, of `min` to `max` characters. `what` begins the sentence: "The name". */
+/* A text of one line, or of any number of lines, of `min` to `max` characters. `what` begins the sentence, as in
+ * "The name". */
 bool check_line(struct apply *, Tocsin__Reply *, const char *what, const char *text, size_t min, size_t max);
 bool check_lines(struct apply *, Tocsin__Reply *, const char *what, const char *text, size_t min, size_t max);
 

@@ -1,8 +1,8 @@
 /*
  * From the bytes of a log entry to commands.
  *
- * protobuf-c sets aside fields that it does not know and takes any number for an enumeration: both would let a node of an older
- * version apply something else than the others, so every message of the tree is looked through.
+ * protobuf-c sets aside fields that it does not know and takes any number for an enumeration: both would let a node
+ * of an older version apply something else than the others, so every message of the tree is looked through.
  */
 #include "consensus/machine/decode.h"
 

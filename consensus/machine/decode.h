@@ -10,8 +10,9 @@ struct decoded_entry {
 };
 
 /*
- * Unpacks the entry and every command in it. MACHINE_MALFORMED when one does not decode, MACHINE_UNKNOWN_FIELD when one holds a
- * field, a value of an enumeration or a body that this version does not know. Memory comes from `allocator`, an arena.
+ * Unpacks the entry and every command in it. MACHINE_MALFORMED when one does not decode, MACHINE_UNKNOWN_FIELD when
+ * one holds a field, a value of an enumeration or a body that this version does not know. Memory comes from
+ * `allocator`, an arena.
  */
 enum machine_error entry_decode(struct span data, ProtobufCAllocator *allocator, struct decoded_entry *decoded);
 

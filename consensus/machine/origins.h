@@ -1,9 +1,9 @@
 /*
  * Inside the machine: which commands of which node have been applied already.
  *
- * A node sends a command again when it does not know what became of it. Each node's row remembers its boot, its highest sequence
- * and one bit for each of the last LIMIT_ORIGIN_WINDOW sequences; while an entry is applied the rows of the nodes in it are held
- * here, read once and written back once.
+ * A node sends a command again when it does not know what became of it. Each node's row remembers its boot, its
+ * highest sequence and one bit for each of the last LIMIT_ORIGIN_WINDOW sequences; while an entry is applied the rows
+ * of the nodes in it are held here, read once and written back once.
  */
 #ifndef CONSENSUS_MACHINE_ORIGINS_H
 #define CONSENSUS_MACHINE_ORIGINS_H
@@ -27,8 +27,8 @@ struct origins {
 };
 
 /*
- * True when the command is new, which is then remembered; false when it was applied before, is older than what is remembered, or
- * comes from a boot before the latest one seen.
+ * True when the command is new, which is then remembered; false when it was applied before, is older than what is
+ * remembered, or comes from a boot before the latest one seen.
  */
 bool origins_admit(struct origins *origins, const Tocsin__Origin *origin);
 

@@ -87,8 +87,8 @@ static bool policy_has_target(const Tocsin__EscalationPolicy *policy, uint64_t u
     return false;
 }
 
-/* The name of a policy that would tell this user, NULL when there is none. The policies of a whole company are too much for the
- * arena, so each is freed at once. */
+/* The name of a policy that would tell this user, NULL when there is none. The policies of a whole company are too
+ * much for the arena, so each is freed at once. */
 static const char *policy_of_user(struct apply *apply, uint64_t user_id)
 {
     const char *name = NULL;

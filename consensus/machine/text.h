@@ -1,4 +1,5 @@
-/* What a text may be: counted in characters of UTF-8, decided here and not by the C library, whose answer depends on the locale. */
+/* What a text may be: counted in characters of UTF-8, decided here and not by the C library, whose answer depends on the
+ * locale. */
 #ifndef CONSENSUS_MACHINE_TEXT_H
 #define CONSENSUS_MACHINE_TEXT_H
 

@@ -254,6 +254,11 @@ static bool tables_equal(const struct table *a, const struct table *b)
     return true;
 }
 
+bool memory_store_table_equal(const struct memory_store *a, const struct memory_store *b, enum machine_table table)
+{
+    return tables_equal(&a->tables[table], &b->tables[table]);
+}
+
 bool memory_store_equal(const struct memory_store *a, const struct memory_store *b, enum machine_table *table)
 {
     for (unsigned t = 0; t < TABLE_COUNT; t++) {

@@ -1,8 +1,8 @@
 /*
  * The machine's store in memory, for tests: sorted arrays of rows.
  *
- * What a read hands out is a copy of its own that is overwritten and freed at the next write: a caller that keeps it longer than
- * the contract allows (and would read garbage from the real store) is caught.
+ * What a read hands out is a copy of its own that is overwritten and freed at the next write: a caller that keeps it
+ * longer than the contract allows (and would read garbage from the real store) is caught.
  */
 #ifndef TESTS_SUPPORT_MEMORY_STORE_H
 #define TESTS_SUPPORT_MEMORY_STORE_H
@@ -27,6 +27,8 @@ uint64_t memory_store_digest(const struct memory_store *store);
  * True when both hold the same rows. Otherwise *table is the first table that differs (when `table` is not NULL).
  */
 bool memory_store_equal(const struct memory_store *a, const struct memory_store *b, enum machine_table *table);
+
+bool memory_store_table_equal(const struct memory_store *a, const struct memory_store *b, enum machine_table table);
 
 /* A copy with a life of its own. */
 struct memory_store *memory_store_copy(const struct memory_store *store);
