@@ -298,7 +298,8 @@ static void tell_clock(struct engine *engine, uint64_t term) {
     uint8_t body[40];
     wire_put_u64(body, engine_wall_ms(NULL));
     wire_put_u64(body + 8, term); /* 0: not leading */
-    wire_put_u64(body + 16, term != 0 ? cluster_now_ms(engine) : 0);
+    /* Before the first stamp the clock is a guess by wall clocks: nothing to hold on to. */
+    wire_put_u64(body + 16, term != 0 && engine->clock.seen_live ? cluster_now_ms(engine) : 0);
     wire_put_u64(body + 24, engine->progress.applied_index);
     wire_put_u64(body + 32, MACHINE_VERSION);
     for (unsigned i = 0; i < engine->config->members_count; i++)
@@ -315,13 +316,20 @@ void engine_clock_frame(struct engine *engine, uint64_t peer, struct span body) 
     uint64_t boottime_ms = engine_boottime_ms(NULL);
     cluster_clock_peer(&engine->clock, peer, wall_ms, engine_wall_ms(NULL), boottime_ms);
     struct driver_status status = driver_status(engine->driver);
-    if (term != 0 && term == status.term && status.leader_id == peer && status.role == DRIVER_FOLLOWER)
+    if (term != 0 && cluster_ms != 0 && term == status.term && status.leader_id == peer && status.role == DRIVER_FOLLOWER)
         cluster_clock_saw(&engine->clock, cluster_ms, boottime_ms);
     unsigned at = 0;
     while (at < engine->reports_count && engine->reports[at].id != peer) at++;
     if (at == sizeof engine->reports / sizeof engine->reports[0]) return;
     if (at == engine->reports_count) engine->reports_count++;
     engine->reports[at] = (struct peer_report){peer, applied_index, machine_version, boottime_ms};
+}
+
+static void tell_refusals(struct engine *engine) {
+    uint64_t refusals = transport_refusals(engine->transport);
+    if (refusals == engine->refusals_told) return;
+    engine->refusals_told = refusals;
+    log_warning("a connection from a peer was refused: %s", transport_last_refusal(engine->transport));
 }
 
 void engine_duties_turn(struct engine *engine) {
@@ -335,6 +343,7 @@ void engine_duties_turn(struct engine *engine) {
     if (now_ms - engine->clock_sent_ms >= CLOCK_INTERVAL_MS) {
         engine->clock_sent_ms = now_ms;
         tell_clock(engine, term);
+        tell_refusals(engine);
     }
     if (now_ms - engine->compaction_checked_ms >= COMPACTION_INTERVAL_MS || engine->compaction_set) {
         engine->compaction_checked_ms = now_ms;

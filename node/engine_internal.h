@@ -58,6 +58,7 @@ struct engine {
     /* engine_storage.c */
     struct snapshot *outgoing; /* the snapshot that is being sent */
     struct snapshot *staged;   /* the one that arrived */
+    bool installing;           /* ... is on its way into the state's place */
     unsigned jobs;             /* under way on helper threads */
     struct state_position compaction; /* goes as soon as it is durable */
     bool compaction_set;
@@ -70,6 +71,7 @@ struct engine {
     uint64_t pulse_after_index, pulse_sent_ms; /* a pulse is on its way while pulse_sent_ms is not 0 */
     uint64_t duties_term;                      /* in which the duties of a new leader were taken up */
     uint64_t clock_sent_ms, compaction_checked_ms;
+    uint64_t refusals_told; /* of connections that the transport refused */
     struct peer_report reports[CONFIG_MEMBERS_MAX * 2];
     unsigned reports_count;
 

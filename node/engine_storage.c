@@ -186,6 +186,7 @@ static void port_install(void *context, uint64_t index, uint64_t term) {
     log_info("installing a snapshot up to entry %" PRIu64, index);
     state_writer_install(engine->state_writer, engine->staged);
     engine->staged = NULL; /* the writer's now */
+    engine->installing = true;
 }
 
 static void port_changed(void *context) {
@@ -270,6 +271,7 @@ void engine_storage_drain(struct engine *engine) {
     engine->progress = progress;
     if (progress.installed != engine->installed_seen) {
         engine->installed_seen = progress.installed;
+        engine->installing = false;
         engine->next_deadline_ms = 0; /* unknown: the leader looks */
         if (!engine->failed) driver_snapshot_installed(engine->driver);
     }
@@ -327,6 +329,7 @@ struct job {
     size_t size_bytes;
     uint8_t *data;
     struct snapshot *snapshot; /* prepared or verified; for JOB_READ a copy of the engine's, which may be replaced meanwhile */
+    bool refused; /* JOB_STAGE: the staged file is being installed and must not be overwritten */
     bool ok;
     struct storage_failure failure;
 };
@@ -343,6 +346,10 @@ static void job_run(uv_work_t *work) {
                   STORAGE_OK;
         break;
     case JOB_STAGE:
+        if (job->refused) {
+            snprintf(job->failure.message, sizeof job->failure.message, "the snapshot before it is still being installed");
+            break;
+        }
         job->ok = snapshot_stage_chunk(dir, job->offset, job->data, job->size_bytes, &job->failure) == STORAGE_OK;
         break;
     case JOB_VERIFY:
@@ -440,8 +447,9 @@ static void port_release(void *context) {
 }
 
 static void port_stage_chunk(void *context, uint64_t offset, struct span data) {
-    job_start(context, (struct job){.kind = JOB_STAGE, .offset = offset, .size_bytes = data.size_bytes,
-                                    .data = copy_of(data.data, data.size_bytes)});
+    struct engine *engine = context;
+    job_start(engine, (struct job){.kind = JOB_STAGE, .offset = offset, .size_bytes = data.size_bytes,
+                                   .data = copy_of(data.data, data.size_bytes), .refused = engine->installing});
 }
 
 static void port_verify(void *context) { job_start(context, (struct job){.kind = JOB_VERIFY}); }
