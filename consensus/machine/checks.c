@@ -134,8 +134,12 @@ uint64_t rows_under(struct apply *apply, enum machine_table table, uint64_t pare
 
 /* ---------------------------------------------------------------- contact methods */
 
+/* Digits under the country code, or with a leading + the whole number (E.164). */
 static bool address_is_phone_number(const char *address)
 {
+    if (*address == '+') {
+        address++;
+    }
     return text_within(address, PHONE_NUMBER_DIGITS_MIN, PHONE_NUMBER_DIGITS_MAX) && text_is_digits(address);
 }
 
@@ -147,8 +151,8 @@ static const struct address_rule {
     const char *refusal;
 } address_rules[] = {
     {TOCSIN__CHANNEL__CHANNEL_EMAIL, false, text_is_email, "The address must be an e-mail address."},
-    {TOCSIN__CHANNEL__CHANNEL_SMS, true, address_is_phone_number, "The address must be 4 to 20 digits."},
-    {TOCSIN__CHANNEL__CHANNEL_VOICE, true, address_is_phone_number, "The address must be 4 to 20 digits."},
+    {TOCSIN__CHANNEL__CHANNEL_SMS, true, address_is_phone_number, "The address must be 4 to 20 digits, or + and digits."},
+    {TOCSIN__CHANNEL__CHANNEL_VOICE, true, address_is_phone_number, "The address must be 4 to 20 digits, or + and digits."},
     {TOCSIN__CHANNEL__CHANNEL_PUSH, false, text_is_word, "The address must be a topic or its URL, without spaces."},
     {TOCSIN__CHANNEL__CHANNEL_WEBHOOK, false, text_is_http_url,
      "The address must be a URL that begins with http:// or https://."},

@@ -24,7 +24,8 @@ class Night:
         self.hurt = 0
         alice, bob = self.cluster.person("Alice", "5550101"), self.cluster.person("Bob", "5550102")
         policy = self.cluster.policy("night", [(LEVEL_MINUTES, [alice]), (LEVEL_MINUTES, [bob])])
-        _, self.key = self.cluster.service("Payments", policy)
+        # An acknowledgement holds for good here: the model knows no timeout of it.
+        _, self.key = self.cluster.service("Payments", policy, acknowledgement_timeout=None)
 
     def close(self):
         self.cluster.close()
