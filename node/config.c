@@ -412,7 +412,8 @@ static bool read_file(struct reading *reading)
     bool broken = ferror(reading->file) != 0;
     fclose(reading->file);
     reading->file = NULL;
-    if (code != 0 && !reading->failed) {
+    if (code != 0 && (!reading->failed || (unsigned)code < reading->line)) { /* it goes on after such a line: the first counts */
+        reading->failed = false;
         reading->line = code > 0 ? (unsigned)code : 0;
         fail(reading, "the line is neither [section] nor key = value");
     }
