@@ -1,7 +1,8 @@
 /*
  * One table of keys: it reads, gives defaults, frees, and prints the help.
  *
- * Sections with a name of their own ([member.1], [guardian.alice]) make an object each; their keys stand in the help's table too.
+ * Sections with a name of their own ([member.1], [guardian.alice]) make an object each; their keys stand in the help's
+ * table too.
  */
 #include "node/config.h"
 
@@ -61,8 +62,7 @@ static const struct key keys[] = {
      "how long a request waits for a leader before it is answered with 503"},
     {"node", "map_size_mib", TYPE_NUMBER64, AT(map_size_mib), "65536", 64, 16u << 20,
      "how far each database may grow (address space, not disk)"},
-    {"node", "log_keep_mib", TYPE_NUMBER64, AT(log_keep_mib), "64", 1, 65536,
-     "log kept for nodes that fall behind"},
+    {"node", "log_keep_mib", TYPE_NUMBER64, AT(log_keep_mib), "64", 1, 65536, "log kept for nodes that fall behind"},
     {"cluster", "name", TYPE_TEXT, AT(cluster_name), "tocsin", 0, 0, "shown in messages"},
     {"cluster", "election_timeout_ms", TYPE_NUMBER32, AT(election_timeout_ms), "800", 50, 60000,
      "silence of the leader after which another is elected"},
@@ -87,7 +87,8 @@ static const struct key keys[] = {
     {"smtp", "password_file", TYPE_SECRET, AT(notify.smtp.password), NULL, 0, 0, "file with the password"},
     {"smtp", "from", TYPE_TEXT, AT(notify.smtp.from), NULL, 0, 0, "sender's address"},
     {"smtp", "require_tls", TYPE_FLAG, AT(notify.smtp.require_tls), "yes", 0, 0, "refuse to send without encryption"},
-    {"webhook", "secret_file", TYPE_SECRET, AT(notify.webhook.secret), NULL, 0, 0, "file with the secret that signs bodies"},
+    {"webhook", "secret_file", TYPE_SECRET, AT(notify.webhook.secret), NULL, 0, 0,
+     "file with the secret that signs bodies"},
 };
 
 #define KEYS_COUNT (sizeof keys / sizeof *keys)
@@ -193,7 +194,8 @@ static char *read_secret(struct reading *reading, const char *path)
     while (size > 0 && size < sizeof text && (text[size - 1] == '\n' || text[size - 1] == '\r')) {
         size--;
     }
-    if (broken || size == 0 || size >= sizeof text || memchr(text, '\0', size) != NULL || memchr(text, '\n', size) != NULL) {
+    if (broken || size == 0 || size >= sizeof text || memchr(text, '\0', size) != NULL ||
+        memchr(text, '\n', size) != NULL) {
         fail(reading, "%s does not hold a secret: one line of at most %d bytes", path, SECRET_SIZE_BYTES_MAX);
         return NULL;
     }
@@ -337,7 +339,8 @@ static int set_guardian(struct reading *reading, const char *name, const char *k
     if (guardian->contacts_count == CONFIG_GUARDIAN_CONTACTS_MAX) {
         return fail(reading, "[guardian.%s] has more than %d contacts", name, CONFIG_GUARDIAN_CONTACTS_MAX);
     }
-    guardian->contacts[guardian->contacts_count++] = (struct config_contact){.channel = (int)channel, .address = copy(value)};
+    guardian->contacts[guardian->contacts_count++] =
+        (struct config_contact){.channel = (int)channel, .address = copy(value)};
     return 1;
 }
 
@@ -412,7 +415,8 @@ static bool read_file(struct reading *reading)
     bool broken = ferror(reading->file) != 0;
     fclose(reading->file);
     reading->file = NULL;
-    if (code != 0 && (!reading->failed || (unsigned)code < reading->line)) { /* it goes on after such a line: the first counts */
+    /* inih goes on after a line that it does not understand: of two mistakes the first is told. */
+    if (code != 0 && (!reading->failed || (unsigned)code < reading->line)) {
         reading->failed = false;
         reading->line = code > 0 ? (unsigned)code : 0;
         fail(reading, "the line is neither [section] nor key = value");
@@ -459,11 +463,12 @@ static void check_addresses(struct reading *reading)
         if (!has_port(addresses[i])) {
             fail(reading, "\"%s\" is not an address: write host:port, 1.2.3.4:port or [v6]:port", addresses[i]);
         } else if (!is_loopback(addresses[i]) && config->minute_ms < ONE_MINUTE_MS) {
-            fail(reading, "minute_ms below %u is for development on loopback only, and %s is not loopback", ONE_MINUTE_MS,
-                 addresses[i]);
+            fail(reading, "minute_ms below %u is for development on loopback only, and %s is not loopback",
+                 ONE_MINUTE_MS, addresses[i]);
         } else if (!is_loopback(addresses[i]) && !config->allow_plain_tcp) {
-            fail(reading, "%s is outside loopback and would be reached without TLS: set [node] allow_plain_tcp = yes where "
-                          "the network is trusted",
+            fail(reading,
+                 "%s is outside loopback and would be reached without TLS: set [node] allow_plain_tcp = yes where "
+                 "the network is trusted",
                  addresses[i]);
         }
     }
@@ -474,7 +479,8 @@ static void check_members(struct reading *reading)
     struct config *config = reading->config;
 
     if (config->members_count != 1 && config->members_count != 3 && config->members_count != 5) {
-        fail(reading, "there are %u sections [member.ID]: a cluster begins with 1, 3 or 5 members", config->members_count);
+        fail(reading, "there are %u sections [member.ID]: a cluster begins with 1, 3 or 5 members",
+             config->members_count);
         return;
     }
     for (unsigned i = 0; i < config->members_count && config->peer_listen == NULL; i++) {
@@ -483,7 +489,8 @@ static void check_members(struct reading *reading)
         }
     }
     if (config->peer_listen == NULL) {
-        fail(reading, "node %llu is not one of the members: it needs [node] peer_listen", (unsigned long long)config->id);
+        fail(reading, "node %llu is not one of the members: it needs [node] peer_listen",
+             (unsigned long long)config->id);
     }
 }
 
@@ -513,7 +520,8 @@ static void check_texts(struct reading *reading)
     if (!log_level_parse(config->log_level, &level)) {
         fail(reading, "log_level must be error, warning, info or debug");
     }
-    if (!utf8_count(config->cluster_name, strlen(config->cluster_name), &characters) || characters > NAME_CHARACTERS_MAX) {
+    if (!utf8_count(config->cluster_name, strlen(config->cluster_name), &characters) ||
+        characters > NAME_CHARACTERS_MAX) {
         fail(reading, "[cluster] name is too long (maximum is %u characters)", NAME_CHARACTERS_MAX);
     }
     if (config->public_url == NULL) {

@@ -58,8 +58,9 @@ struct config {
     bool allow_plain_tcp;         /* peers and HTTP outside loopback without TLS: refused unless set */
 };
 
-/* Reads and checks a file. NULL with one sentence naming file and line in `error`: unknown section or key, bad value, missing key, unreadable secret file,
- * addresses outside loopback without allow_plain_tcp, minute_ms below 60000 outside loopback, member count not 1, 3 or 5. */
+/* Reads and checks a file. NULL with one sentence naming file and line in `error`: unknown section or key, bad
+ * value, missing key, unreadable secret file, addresses outside loopback without allow_plain_tcp, minute_ms below
+ * 60000 outside loopback, member count not 1, 3 or 5. */
 struct config *config_load(const char *path, char *error, size_t error_size);
 void config_free(struct config *config);
 

@@ -75,7 +75,8 @@ static int hex_digit(char c)
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* Decodes percent signs (and in queries plus signs) into arena memory. NULL when malformed, not UTF-8, or with a NUL. */
+/* Decodes percent signs (and in queries plus signs) into arena memory. NULL when malformed, not UTF-8, or with a
+ * NUL. */
 static const char *decode(struct http_request *request, const char *text, size_t size_bytes, bool plus_is_space)
 {
     char *decoded = http_alloc(request, size_bytes + 1);
@@ -228,7 +229,8 @@ void http_response_header(struct http_request *request, const char *name, const 
     header->value = http_strdup(request, value);
 }
 
-void http_respond(struct http_request *request, unsigned status, const char *content_type, char *body, size_t size_bytes)
+void http_respond(struct http_request *request, unsigned status, const char *content_type, char *body,
+                  size_t size_bytes)
 {
     assert(request->status == 0 && status >= 200 && status < 600); /* one request, one answer */
     request->status = status;

@@ -5,8 +5,8 @@
  *                                     ├─> http_request ──> router (api/router.h) ──> handler ──> http_respond, once
  *     the simulator, tests           ─┘
  *
- * Handlers run on the loop when the whole, bounded body is there. They may answer at once or later (after a commit, or a read barrier); until
- * http_respond the request stays valid even when the client has gone.
+ * Handlers run on the loop when the whole, bounded body is there. They may answer at once or later (after a commit, or
+ * a read barrier); until http_respond the request stays valid even when the client has gone.
  */
 #ifndef NODE_HTTP_H
 #define NODE_HTTP_H
@@ -62,7 +62,8 @@ struct http_request {
     void *server_state;  /* the sink's */
 };
 
-/* A request outside any server, for tests and the simulator: target is path and query as on the request line. NULL when it breaks a bound or is malformed. */
+/* A request outside any server, for tests and the simulator: target is path and query as on the request line. NULL
+ * when it breaks a bound or is malformed. */
 struct http_request *http_request_new(const char *method, const char *target, struct span body, struct http_sink sink);
 
 /* For a sink whose client went before the request was handed on; everybody else answers. */
@@ -78,6 +79,7 @@ const char *http_query(const struct http_request *request, const char *name);
 void http_response_header(struct http_request *request, const char *name, const char *value);
 
 /* Answers, and frees the request. `body` is malloc'ed and taken over; NULL for none. */
-void http_respond(struct http_request *request, unsigned status, const char *content_type, char *body, size_t size_bytes);
+void http_respond(struct http_request *request, unsigned status, const char *content_type, char *body,
+                  size_t size_bytes);
 
 #endif

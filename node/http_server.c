@@ -8,11 +8,12 @@
  *     on_target ──> on_access ... body ... ──> hand over ──> answered inside ─────────────────────> queue
  *                                                   └──> suspend ──> (later) respond ──> resume ──> queue
  *
- * A suspended connection is not watched, so that a client that goes away is noticed only when it is answered: the request stays valid
- * until then. On close the requests that wait are detached: their answers are dropped when they come.
+ * A suspended connection is not watched, so that a client that goes away is noticed only when it is answered: the
+ * request stays valid until then. On close the requests that wait are detached: their answers are dropped when they
+ * come.
  *
- * libmicrohttpd ends connections on which nothing moves for IDLE_TIMEOUT_S. A client that sends or reads byte by byte never
- * gets there, so whatever is not with a handler must move on to its next stage within STAGE_TIMEOUT_MS.
+ * libmicrohttpd ends connections on which nothing moves for IDLE_TIMEOUT_S. A client that sends or reads byte by byte
+ * never gets there, so whatever is not with a handler must move on to its next stage within STAGE_TIMEOUT_MS.
  */
 #include "node/http_server.h"
 
@@ -33,7 +34,7 @@
 #define CONNECTIONS_MAX 4096u
 #define CONNECTIONS_PER_ADDRESS_MAX 2048u  /* one client never takes them all; not counted on loopback */
 #define DESCRIPTORS_RESERVED 256u          /* for peers, providers, databases */
-#define CONNECTION_MEMORY_SIZE_BYTES (24u << 10) /* a target at its limit and headers; zeroed for each request, so not more */
+#define CONNECTION_MEMORY_SIZE_BYTES (24u << 10) /* a target at its limit and headers; zeroed for each request */
 #define LISTEN_BACKLOG 1024
 #define IDLE_TIMEOUT_S 30u
 #define STAGE_TIMEOUT_MS 60000u

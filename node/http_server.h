@@ -1,6 +1,7 @@
 /*
- * The HTTP server: libmicrohttpd in external epoll mode on the libuv loop. Bounds: connections, per-address connections, idle and request time, header
- * size, target, body. Requests are handed to `handle` on the loop when whole.
+ * The HTTP server: libmicrohttpd in external epoll mode on the libuv loop. Bounds: connections, per-address
+ * connections, idle and request time, header size, target, body. Requests are handed to `handle` on the loop when
+ * whole.
  */
 #ifndef NODE_HTTP_SERVER_H
 #define NODE_HTTP_SERVER_H

@@ -1,6 +1,6 @@
 /*
- * What the node says about itself: one line on standard error for each message, with its time and level. Never secrets, and of what came from outside only
- * what was bounded before.
+ * What the node says about itself: one line on standard error for each message, with its time and level. Never secrets,
+ * and of what came from outside only what was bounded before.
  *
  *     2026-11-21T03:46:00.123Z warning node 2 is unreachable
  */
@@ -16,7 +16,8 @@ void log_level_set(enum log_level level);
 /* "error", "warning", "info" or "debug"; false for another name. */
 bool log_level_parse(const char *name, enum log_level *level);
 
-/* From any thread. A message is cut at a bound; control characters in it become spaces, so that one message is one line. */
+/* From any thread. A message is cut at a bound; control characters in it become spaces, so that one message is one
+ * line. */
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));

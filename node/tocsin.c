@@ -111,7 +111,8 @@ static void release(struct answer *answer)
     free(answer->text);
 }
 
-/* Asks and waits. EXIT_DONE with the answer, to be released; otherwise the reason has been printed. `body` is taken over; NULL: none. */
+/* Asks and waits. EXIT_DONE with the answer, to be released; otherwise the reason has been printed. `body` is taken
+ * over; NULL: none. */
 static int ask(struct client *client, const char *method, const char *path, json_t *body, struct answer *answer)
 {
     char url[PATH_SIZE_BYTES_MAX + URL_SIZE_BYTES_MAX], problem[CURL_ERROR_SIZE] = "";
@@ -432,8 +433,8 @@ static void print_help(FILE *to)
     }
     fputs("\n  --url URL      any node (TOCSIN_URL, or " URL_STANDARD ")\n"
           "  --token TOKEN  of the API (TOCSIN_TOKEN, which others on this machine cannot see)\n\n"
-          "Exits with 0 when it was done, 1 when the cluster refused it, 2 when it was asked for wrongly, 3 when no answer "
-          "came.\n",
+          "Exits with 0 when it was done, 1 when the cluster refused it, 2 when it was asked for wrongly, 3 when no "
+          "answer came.\n",
           to);
 }
 
@@ -485,7 +486,8 @@ int main(int argc, char **argv)
         default: return EXIT_USAGE; /* getopt has said why */
         }
     }
-    if (strlen(client.url) >= URL_SIZE_BYTES_MAX || (client.token != NULL && strlen(client.token) >= TOKEN_SIZE_BYTES_MAX)) {
+    if (strlen(client.url) >= URL_SIZE_BYTES_MAX ||
+        (client.token != NULL && strlen(client.token) >= TOKEN_SIZE_BYTES_MAX)) {
         fputs("tocsin: the URL or the token is too long\n", stderr);
         return EXIT_USAGE;
     }

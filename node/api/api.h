@@ -1,7 +1,8 @@
 /*
  * What HTTP handlers stand on: commands, current reads, JSON in and out, errors in the shape of their family.
  *
- *     handler ── api_submit(command) ──> leader ──> committed, applied ──> on_reply ──> (api_read ──> render) ──> http_respond
+ *     handler ── api_submit(command) ──> leader ──> committed, applied ──> on_reply ──┬─────────────────────> api_json
+ *                                                                                     └─> api_read ──> render ─┘
  *
  * The same code runs in the simulator: what differs comes through api_ports.
  */
@@ -19,7 +20,7 @@
 
 enum submit_outcome {
     SUBMIT_APPLIED,     /* the reply is there */
-    SUBMIT_UNAVAILABLE, /* no leader within the bound: certainly or possibly not applied; answered with 503 and Retry-After */
+    SUBMIT_UNAVAILABLE, /* no leader within the bound: certainly or possibly not applied */
     SUBMIT_OVERLOADED,  /* too much is waiting: not taken */
     SUBMIT_STOPPED      /* this node's storage failed: it takes nothing any more */
 };
@@ -30,14 +31,15 @@ typedef void (*api_on_read)(struct http_request *request, const struct machine_s
 
 struct api_ports {
     void *context;
-    /* Gives the command an origin, packs it, has it committed; the callback comes later, never from inside. `done` gets a reply only with
-     * SUBMIT_APPLIED. */
+    /* Gives the command an origin, packs it, has it committed; the callback comes later, never from inside. `done`
+     * gets a reply only with SUBMIT_APPLIED. */
     void (*submit)(void *context, Tocsin__Command *command,
-                   void (*done)(void *argument, enum submit_outcome outcome, const Tocsin__Reply *reply), void *argument);
-    /* Waits until the local state is current, then calls `done` inside a short read transaction; `stale` when there is no leader to ask.
-     * A NULL view: the node is stopped. May call back from inside. */
-    void (*read)(void *context, bool current, void (*done)(void *argument, const struct machine_store *view, bool stale),
-                 void *argument);
+                   void (*done)(void *argument, enum submit_outcome outcome, const Tocsin__Reply *reply),
+                   void *argument);
+    /* Waits until the local state is current, then calls `done` inside a short read transaction; `stale` when there
+     * is no leader to ask. A NULL view: the node is stopped. May call back from inside. */
+    void (*read)(void *context, bool current,
+                 void (*done)(void *argument, const struct machine_store *view, bool stale), void *argument);
     void (*random)(void *context, void *buffer, size_t size_bytes); /* for keys and tokens: cryptographic */
     uint64_t (*wall_ms)(void *context);
     /* The answers of /cluster, /healthz and /readyz as JSON; status by reference. */
@@ -78,7 +80,7 @@ struct api_call {
 
 struct api_call *api_call_of(struct http_request *request);
 
-/* ---- router.c: finds the route, authenticates, parses the body, calls the handler, answers in the family's shape otherwise */
+/* ---- router.c: route, token, body, then the handler; otherwise an answer in the family's shape */
 
 struct route {
     const char *method;
@@ -105,8 +107,8 @@ extern const struct route routes_incidents[];
 
 /* ---- for handlers */
 
-/* A command with this call's actor (and Idempotency-Key header), in the request's memory; so is its body, initialised: fill
- * command->user_put->... */
+/* A command with this call's actor (and Idempotency-Key header), in the request's memory; so is its body,
+ * initialised: fill command->user_put->... */
 Tocsin__Command *api_command(struct http_request *request, Tocsin__Command__BodyCase body_case);
 /* Sends call->command. 503 and refusals of the path are answered here; on_reply hears replies of any status. */
 void api_submit(struct http_request *request, api_on_reply on_reply);
@@ -115,7 +117,8 @@ void api_read(struct http_request *request, api_on_read on_read);
 
 void api_json(struct http_request *request, unsigned status, json_t *body); /* takes the reference */
 void api_no_content(struct http_request *request);
-/* An error in the shape of the route's family; `errors` is an array whose reference is taken, or NULL. Message formats are ours, never from outside. */
+/* An error in the shape of the route's family; `errors` is an array whose reference is taken, or NULL. Message
+ * formats are ours, never from outside. */
 void api_error(struct http_request *request, unsigned status, int code, const char *message, json_t *errors);
 /* The answer to a reply that is not OK, in PagerDuty REST's codes. */
 void api_refused(struct http_request *request, const Tocsin__Reply *reply);
@@ -132,8 +135,8 @@ json_t *json_time(uint64_t time_ms);
 /* Valid UTF-8, no NUL, at most so many characters. */
 bool text_fits(const char *text, size_t characters_max);
 
-/* Reading a JSON body field by field. Each adds a sentence to `errors` (PagerDuty's wording where known) and returns false when the value is there but
- * wrong; absent (or null where allowed) leaves *out alone and returns true. */
+/* Reading a JSON body field by field. Each adds a sentence to `errors` (PagerDuty's wording where known) and returns
+ * false when the value is there but wrong; absent (or null where allowed) leaves *out alone and returns true. */
 struct field_reader {
     struct http_request *request;
     json_t *object;
@@ -159,7 +162,8 @@ struct page {
     bool more;
 };
 bool page_parse(struct http_request *request, struct page *page);
-/* For each matching row: true when it belongs to the page. Sets more; after more is true and total is not wanted the walk may end (page_done). */
+/* For each matching row: true when it belongs to the page. Sets more; after more is true and total is not wanted the
+ * walk may end (page_done). */
 bool page_take(struct page *page);
 bool page_done(const struct page *page);
 /* Adds limit, offset, more, total to the answer. */

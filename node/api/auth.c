@@ -1,8 +1,9 @@
 /*
  * Who asks, and may they.
  *
- * The token is looked up first in the state as it is here: tokens rarely change, and a read costs no round trip then. Only what
- * is not found is looked for again in the newest state, so that a token works on every node as soon as its creation is answered.
+ * The token is looked up first in the state as it is here: tokens rarely change, and a read costs no round trip then.
+ * Only what is not found is looked for again in the newest state, so that a token works on every node as soon as its
+ * creation is answered.
  */
 #include <nettle/sha2.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /*
  * PagerDuty's Events API v2: trigger, acknowledge, resolve (contracts/pagerduty-events-v2.md).
  *
- * A page must not be lost for a detail: descriptive texts that are too long are cut, not refused, and what an acknowledge or a resolve
- * carries beside its key is not looked at (Alertmanager sends the whole payload with both). What is refused is told in full: all
- * errors at once, in the words that PagerDuty uses.
+ * A page must not be lost for a detail: descriptive texts that are too long are cut, not refused, and what an
+ * acknowledge or a resolve carries beside its key is not looked at (Alertmanager sends the whole payload with both).
+ * What is refused is told in full: all errors at once, in the words that PagerDuty uses.
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -132,7 +132,8 @@ static bool take(const char **at, const char *any_of)
     return true;
 }
 
-/* ISO 8601 as senders write it: "2015-07-17T08:42:58.315+0000" is PagerDuty's own sample. Fraction, zone and its colon are optional. */
+/* ISO 8601 as senders write it: "2015-07-17T08:42:58.315+0000" is PagerDuty's own sample. Fraction, zone and its
+ * colon are optional. */
 static bool is_timestamp(const char *text)
 {
     const char *at = text;
@@ -214,8 +215,9 @@ static void read_severity(struct field_reader *reader, Tocsin__Event *event)
     int value = 0;
 
     if (text != NULL && !find_word(severities, text, &value)) {
-        field_error(reader, "'payload.severity' is invalid (must be one of the following: 'critical', 'warning', 'error' "
-                            "or 'info')");
+        field_error(reader,
+                    "'payload.severity' is invalid (must be one of the following: 'critical', 'warning', 'error' "
+                    "or 'info')");
     }
     event->severity = (Tocsin__Severity)value;
 }
@@ -312,8 +314,8 @@ static void read_trigger(struct field_reader *reader, Tocsin__Event *event)
     json_decref(contexts);
 }
 
-/* A trigger without a key makes an alert of its own; the key is made here, before the command leaves, so that sending the command again
- * cannot make two. */
+/* A trigger without a key makes an alert of its own; the key is made here, before the command leaves, so that
+ * sending the command again cannot make two. */
 static void make_dedup_key(struct http_request *request, Tocsin__Event *event)
 {
     static const char digits[] = "0123456789abcdef";

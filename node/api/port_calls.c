@@ -6,8 +6,8 @@
 #include "consensus/machine/limits.h"
 #include "node/api/router.h"
 
-/* JSON written again is at most this many times as long as it came: 0.1 becomes 0.10000000000000001. A smaller body needs no
- * second look. */
+/* JSON written again is at most this many times as long as it came: 0.1 becomes 0.10000000000000001. A smaller body
+ * needs no second look. */
 #define JSON_GROWTH_MAX 10u
 
 Tocsin__Command *api_command(struct http_request *request, Tocsin__Command__BodyCase body_case)

@@ -6,7 +6,8 @@
 #include "node/api/api.h"
 #include "node/utf8.h"
 
-/* Base 32 without letters that people confuse with digits or each other (Crockford's), so that an id can be read aloud. */
+/* Base 32 without letters that people confuse with digits or each other (Crockford's), so that an id can be read
+ * aloud. */
 static const char id_digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 #define ID_DIGITS_MIN 6

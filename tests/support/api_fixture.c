@@ -109,12 +109,13 @@ static void port_submit(void *context, Tocsin__Command *command,
     }
     fixture->last_command = tocsin__command__unpack(NULL, size_bytes, packed);
     assert_non_null(fixture->last_command);
-    add_pending(fixture, (struct api_pending){
-                             .on_submitted = done,
-                             .argument = argument,
-                             .outcome = fixture->outcome,
-                             .reply = fixture->outcome == SUBMIT_APPLIED ? apply_packed(fixture, packed, size_bytes) : NULL,
-                         });
+    add_pending(fixture,
+                (struct api_pending){
+                    .on_submitted = done,
+                    .argument = argument,
+                    .outcome = fixture->outcome,
+                    .reply = fixture->outcome == SUBMIT_APPLIED ? apply_packed(fixture, packed, size_bytes) : NULL,
+                });
     free(packed);
 }
 

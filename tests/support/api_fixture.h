@@ -80,12 +80,14 @@ const struct api_answer *api_delete(struct api_fixture *fixture, const char *tar
 
 /* NULL when the answer has no such header. */
 const char *api_answer_header(const struct api_answer *answer, const char *name);
-/* The value at a path of names and indexes: api_answer_at(answer, "users", "0", "email", NULL). NULL when it is not there. */
+/* The value at a path of names and indexes: api_answer_at(answer, "users", "0", "email", NULL). NULL when it is not
+ * there. */
 json_t *api_answer_at(const struct api_answer *answer, ...) __attribute__((sentinel));
 /* The text at such a path; ends the test when there is none. */
 const char *api_answer_text(const struct api_answer *answer, ...) __attribute__((sentinel));
 
-/* Applies a command past the API, at now_ms; its origin is filled in. The reply is the caller's (tocsin__reply__free_unpacked). */
+/* Applies a command past the API, at now_ms; its origin is filled in. The reply is the caller's
+ * (tocsin__reply__free_unpacked). */
 Tocsin__Reply *api_fixture_apply(struct api_fixture *fixture, Tocsin__Command *command);
 /* A further token; user_id 0: at account level. */
 void api_fixture_add_token(struct api_fixture *fixture, const char *token, Tocsin__Role role, uint64_t user_id);

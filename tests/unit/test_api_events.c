@@ -95,7 +95,8 @@ static void given_a_trigger_then_202_and_an_incident_that_absorbs_the_next(void 
     const struct api_answer *answer = event(house, "\"event_action\":\"trigger\",\"dedup_key\":\"disk\"," PAYLOAD);
 
     assert_int_equal(answer->status, 202);
-    assert_string_equal(answer->text, "{\"status\":\"success\",\"message\":\"Event processed\",\"dedup_key\":\"disk\"}");
+    assert_string_equal(answer->text,
+                        "{\"status\":\"success\",\"message\":\"Event processed\",\"dedup_key\":\"disk\"}");
     assert_int_equal(event(house, "\"event_action\":\"trigger\",\"dedup_key\":\"disk\"," PAYLOAD)->status, 202);
     house->api->token = API_FIXTURE_TOKEN;
     const struct api_answer *list = api_get(house->api, "/incidents?date_range=all");
@@ -112,22 +113,29 @@ static void given_acknowledge_and_resolve_then_the_incident_follows(void **state
     assert_int_equal(answer->status, 202);
     assert_string_equal(api_answer_text(answer, "dedup_key", NULL), "disk");
     house->api->token = API_FIXTURE_TOKEN;
-    assert_string_equal(api_answer_text(api_get(house->api, "/incidents?date_range=all"), "incidents", "0", "status", NULL), "acknowledged");
+    assert_string_equal(
+        api_answer_text(api_get(house->api, "/incidents?date_range=all"), "incidents", "0", "status", NULL),
+        "acknowledged");
     /* Alertmanager sends the whole payload with a resolve, and what it left of v1. */
     answer = event(house, "\"event_action\":\"resolve\",\"dedup_key\":\"disk\",\"client\":\"Alertmanager\","
                           "\"service_key\":\"\",\"event_type\":\"\",\"incident_key\":\"\",\"details\":null,"
                           "\"payload\":{\"summary\":\"x\",\"source\":\"\",\"severity\":\"page\"}");
     assert_int_equal(answer->status, 202);
-    assert_string_equal(api_answer_text(api_get(house->api, "/incidents?date_range=all"), "incidents", "0", "status", NULL), "resolved");
-    assert_int_equal(event(house, "\"event_action\":\"acknowledge\",\"dedup_key\":\"no such\",\"payload\":null")->status, 202);
+    assert_string_equal(
+        api_answer_text(api_get(house->api, "/incidents?date_range=all"), "incidents", "0", "status", NULL),
+        "resolved");
+    assert_int_equal(
+        event(house, "\"event_action\":\"acknowledge\",\"dedup_key\":\"no such\",\"payload\":null")->status, 202);
 }
 
 static void given_no_dedup_key_then_each_trigger_gets_one_of_its_own(void **state)
 {
     struct house *house = *state;
     const char *first = api_answer_text(event(house, "\"event_action\":\"trigger\"," PAYLOAD), "dedup_key", NULL);
-    const char *second = api_answer_text(event(house, "\"event_action\":\"trigger\",\"dedup_key\":null," PAYLOAD), "dedup_key", NULL);
-    const char *third = api_answer_text(event(house, "\"event_action\":\"trigger\",\"dedup_key\":\"\"," PAYLOAD), "dedup_key", NULL);
+    const char *second =
+        api_answer_text(event(house, "\"event_action\":\"trigger\",\"dedup_key\":null," PAYLOAD), "dedup_key", NULL);
+    const char *third =
+        api_answer_text(event(house, "\"event_action\":\"trigger\",\"dedup_key\":\"\"," PAYLOAD), "dedup_key", NULL);
 
     assert_int_equal(strlen(first), 32);
     assert_int_equal(strspn(first, "0123456789abcdef"), 32);
@@ -140,13 +148,13 @@ static void given_every_field_then_the_command_carries_it(void **state)
 {
     struct house *house = *state;
     const struct api_answer *answer = event(
-        house,
-        "\"event_action\":\"trigger\",\"dedup_key\":\"k\",\"client\":\"mon\",\"client_url\":\"https://m/1\",\"unknown\":{\"x\":1},"
-        "\"links\":[{\"href\":\"https://l\",\"text\":\"log\"},{\"href\":\"https://2\"}],"
-        "\"images\":[{\"src\":\"https://i\",\"href\":\"https://h\",\"alt\":\"graph\",\"size\":3}],"
-        "\"payload\":{\"summary\":\"na\u00efve\",\"source\":\"db1\",\"severity\":\"warning\","
-        "\"timestamp\":\"2015-07-17T08:42:58.315+0000\",\"component\":\"c\",\"group\":\"g\",\"class\":\"k\","
-        "\"custom_details\":{\"load\":0.5,\"firing\":[ 1, 2 ],\"nested\":{\"a\":null}}}");
+        house, "\"event_action\":\"trigger\",\"dedup_key\":\"k\",\"client\":\"mon\",\"client_url\":\"https://m/"
+               "1\",\"unknown\":{\"x\":1},"
+               "\"links\":[{\"href\":\"https://l\",\"text\":\"log\"},{\"href\":\"https://2\"}],"
+               "\"images\":[{\"src\":\"https://i\",\"href\":\"https://h\",\"alt\":\"graph\",\"size\":3}],"
+               "\"payload\":{\"summary\":\"na\u00efve\",\"source\":\"db1\",\"severity\":\"warning\","
+               "\"timestamp\":\"2015-07-17T08:42:58.315+0000\",\"component\":\"c\",\"group\":\"g\",\"class\":\"k\","
+               "\"custom_details\":{\"load\":0.5,\"firing\":[ 1, 2 ],\"nested\":{\"a\":null}}}");
 
     assert_int_equal(answer->status, 202);
     const Tocsin__Event *event_sent = sent(house);
@@ -163,8 +171,9 @@ static void given_every_field_then_the_command_carries_it(void **state)
     static const char details[] = "{\"load\":0.5,\"firing\":[1,2],\"nested\":{\"a\":null}}";
     assert_int_equal(event_sent->details_json.len, sizeof details - 1);
     assert_memory_equal(event_sent->details_json.data, details, sizeof details - 1);
-    static const char contexts[] = "[{\"type\":\"link\",\"href\":\"https://l\",\"text\":\"log\"},{\"type\":\"link\",\"href\":\"https://2\"},"
-                                   "{\"type\":\"image\",\"src\":\"https://i\",\"href\":\"https://h\",\"alt\":\"graph\"}]";
+    static const char contexts[] =
+        "[{\"type\":\"link\",\"href\":\"https://l\",\"text\":\"log\"},{\"type\":\"link\",\"href\":\"https://2\"},"
+        "{\"type\":\"image\",\"src\":\"https://i\",\"href\":\"https://h\",\"alt\":\"graph\"}]";
     assert_int_equal(event_sent->contexts_json.len, sizeof contexts - 1);
     assert_memory_equal(event_sent->contexts_json.data, contexts, sizeof contexts - 1);
 }
@@ -179,8 +188,10 @@ static void given_a_long_summary_then_it_is_cut_and_the_page_is_not_lost(void **
     }
     char *fields = malloc(8000);
     assert_non_null(fields);
-    snprintf(fields, 8000, "{\"routing_key\":\"%s\",\"event_action\":\"trigger\",\"payload\":{\"summary\":\"%s\",\"source\":\"s\","
-                           "\"severity\":\"info\"}}", house->key, summary);
+    snprintf(fields, 8000,
+             "{\"routing_key\":\"%s\",\"event_action\":\"trigger\",\"payload\":{\"summary\":\"%s\",\"source\":\"s\","
+             "\"severity\":\"info\"}}",
+             house->key, summary);
     assert_int_equal(api_post(house->api, "/v2/enqueue", fields)->status, 202);
     assert_int_equal(strlen(sent(house)->summary), 3 * LIMIT_SUMMARY_CHARACTERS);
     free(fields);
@@ -195,7 +206,8 @@ static void given_a_bad_event_then_the_text_that_people_know(void **state)
         {"{}", "'event_action' is missing or blank"},
         {"{\"routing_key\":5}", "'routing_key' must be a string"},
         {"{\"routing_key\":\"abc\"}", "Length of 'routing_key' is incorrect (should be 32 characters)"},
-        {"{\"routing_key\":\"0123456789-123456789012345678901\"}", "'routing_key' cannot contain non-alphanumeric characters."},
+        {"{\"routing_key\":\"0123456789-123456789012345678901\"}",
+         "'routing_key' cannot contain non-alphanumeric characters."},
         {"{\"event_action\":\"page\"}",
          "'event_action' is invalid (must be one of the following: 'trigger', 'acknowledge' or 'resolve')"},
         {"{\"event_action\":\"\"}", "'event_action' is missing or blank"},
@@ -214,7 +226,8 @@ static void given_a_bad_event_then_the_text_that_people_know(void **state)
         {"{\"event_action\":\"trigger\",\"payload\":{\"severity\":\"Critical\"}}",
          "'payload.severity' is invalid (must be one of the following: 'critical', 'warning', 'error' or 'info')"},
         {"{\"event_action\":\"trigger\",\"payload\":{\"component\":{}}}", "'payload.component' must be a string"},
-        {"{\"event_action\":\"trigger\",\"payload\":{\"custom_details\":\"x\"}}", "'payload.custom_details' must be an object"},
+        {"{\"event_action\":\"trigger\",\"payload\":{\"custom_details\":\"x\"}}",
+         "'payload.custom_details' must be an object"},
         {"{\"event_action\":\"trigger\",\"client\":1}", "'client' must be a string"},
         {"{\"event_action\":\"trigger\",\"links\":{}}", "'links' must be an array"},
         {"{\"event_action\":\"trigger\",\"links\":[{\"text\":\"x\"}]}", "'links[0].href' is missing or blank"},
@@ -239,7 +252,8 @@ static void given_several_mistakes_then_all_are_told_at_once(void **state)
 {
     struct house *house = *state;
     const struct api_answer *answer =
-        api_post(house->api, "/v2/enqueue", "{\"routing_key\":\"abc\",\"event_action\":\"trigger\",\"payload\":{\"severity\":\"bad\"}}");
+        api_post(house->api, "/v2/enqueue",
+                 "{\"routing_key\":\"abc\",\"event_action\":\"trigger\",\"payload\":{\"severity\":\"bad\"}}");
 
     refused(house, answer, 400, "Length of 'routing_key' is incorrect (should be 32 characters)");
     assert_int_equal(json_array_size(api_answer_at(answer, "errors", NULL)), 4); /* and summary, source, severity */
@@ -248,20 +262,39 @@ static void given_several_mistakes_then_all_are_told_at_once(void **state)
 static void given_timestamps_then_what_senders_write_passes_and_the_rest_does_not(void **state)
 {
     static const char *const good[] = {
-        "2015-07-17T08:42:58.315+0000", "2015-07-17T08:42:58Z", "2015-07-17T08:42:58.123456789+02:00", "2015-07-17T08:42:58",
-        "2015-07-17 08:42:58", "2015-07-17T08:42Z", "2015-07-17", "2015-07-17T08:42:58-07", "2015-07-17 08:42:58 +0000", "",
+        "2015-07-17T08:42:58.315+0000",
+        "2015-07-17T08:42:58Z",
+        "2015-07-17T08:42:58.123456789+02:00",
+        "2015-07-17T08:42:58",
+        "2015-07-17 08:42:58",
+        "2015-07-17T08:42Z",
+        "2015-07-17",
+        "2015-07-17T08:42:58-07",
+        "2015-07-17 08:42:58 +0000",
+        "",
     };
     static const char *const bad[] = {
-        "yesterday", "1437122578", "2015-13-17T08:42:58Z", "2015-07-32T08:42:58Z", "2015-07-17T25:42:58Z", "2015-07-17T08:61:58Z",
-        "2015-07-17T08:42:58.Z", "2015-07-17T08:42:58+00:0", "2015-07-17T08:42:58ZZ", "2015-07-17T", "15-07-17T08:42:58Z",
+        "yesterday",
+        "1437122578",
+        "2015-13-17T08:42:58Z",
+        "2015-07-32T08:42:58Z",
+        "2015-07-17T25:42:58Z",
+        "2015-07-17T08:61:58Z",
+        "2015-07-17T08:42:58.Z",
+        "2015-07-17T08:42:58+00:0",
+        "2015-07-17T08:42:58ZZ",
+        "2015-07-17T",
+        "15-07-17T08:42:58Z",
         "2015-07-17T08:42:58+99:00",
     };
-    static const char format[] = "\"event_action\":\"trigger\",\"payload\":{\"summary\":\"a\",\"source\":\"b\",\"severity\":\"info\","
-                                 "\"timestamp\":\"%s\"}";
+    static const char format[] =
+        "\"event_action\":\"trigger\",\"payload\":{\"summary\":\"a\",\"source\":\"b\",\"severity\":\"info\","
+        "\"timestamp\":\"%s\"}";
     struct house *house = *state;
 
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        refused(house, event(house, story_text(format, bad[i])), 400, "'payload.timestamp' is invalid (must be an ISO 8601 time)");
+        refused(house, event(house, story_text(format, bad[i])), 400,
+                "'payload.timestamp' is invalid (must be an ISO 8601 time)");
     }
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         assert_int_equal(event(house, story_text(format, good[i]))->status, 202);
@@ -275,9 +308,23 @@ static void given_what_is_no_json_object_then_unrecognized(void **state)
         const char *body;
         size_t size_bytes;
     } bodies[] = {
-        {"", 0}, {"{", 0}, {"nonsense", 0}, {"[]", 0}, {"\"text\"", 0}, {"null", 0}, {"{}{}", 0}, {"{\"a\":1,\"a\":2}", 0},
-        {"{\"a\":\"\xff\"}", 0}, {"{\"a\":\"\\u0000\"}", 0}, {"{\"a\":\"\\ud800\"}", 0}, {"{\"a\":99999999999999999999}", 0},
-        {"{\"a\":1e999}", 0}, {"{\"a\":\"x\0y\"}", 11}, {"{}\0", 3}, {"\xef\xbb\xbf{}", 0}, {"{\"a\":\"unended\\", 0},
+        {"", 0},
+        {"{", 0},
+        {"nonsense", 0},
+        {"[]", 0},
+        {"\"text\"", 0},
+        {"null", 0},
+        {"{}{}", 0},
+        {"{\"a\":1,\"a\":2}", 0},
+        {"{\"a\":\"\xff\"}", 0},
+        {"{\"a\":\"\\u0000\"}", 0},
+        {"{\"a\":\"\\ud800\"}", 0},
+        {"{\"a\":99999999999999999999}", 0},
+        {"{\"a\":1e999}", 0},
+        {"{\"a\":\"x\0y\"}", 11},
+        {"{}\0", 3},
+        {"\xef\xbb\xbf{}", 0},
+        {"{\"a\":\"unended\\", 0},
     };
     struct house *house = *state;
 
@@ -299,8 +346,10 @@ static const struct api_answer *nested(struct house *house, unsigned levels)
         strcat(open, "[");
         strcat(close, "]");
     }
-    return event(house, story_text("\"event_action\":\"trigger\",\"payload\":{\"summary\":\"[[[\\\"{{\",\"source\":\"b\",\"severity\":\"info\","
-                                   "\"custom_details\":{\"a\":%s%s}}", open, close));
+    return event(house, story_text("\"event_action\":\"trigger\",\"payload\":{\"summary\":\"[[[\\\"{{\",\"source\":"
+                                   "\"b\",\"severity\":\"info\","
+                                   "\"custom_details\":{\"a\":%s%s}}",
+                                   open, close));
 }
 
 static void given_nesting_beyond_its_bound_then_unrecognized(void **state)
@@ -317,7 +366,9 @@ static const struct api_answer *sized(struct house *house, size_t size_bytes)
 {
     char *body = malloc(size_bytes + 1);
     assert_non_null(body);
-    int length = snprintf(body, size_bytes, "{\"routing_key\":\"%s\",\"event_action\":\"trigger\"," PAYLOAD ",\"padding\":\"", house->key);
+    int length =
+        snprintf(body, size_bytes, "{\"routing_key\":\"%s\",\"event_action\":\"trigger\"," PAYLOAD ",\"padding\":\"",
+                 house->key);
     memset(body + length, 'x', size_bytes - (size_t)length);
     memcpy(body + size_bytes - 2, "\"}", 3);
     const struct api_answer *answer = api_post(house->api, "/v2/enqueue", body);
@@ -343,8 +394,11 @@ static void given_json_that_grows_when_written_again_then_it_is_still_bounded(vo
     size_t size_bytes = 400u << 10;
     char *body = malloc(size_bytes + 1);
     assert_non_null(body);
-    int length = snprintf(body, size_bytes, "{\"routing_key\":\"%s\",\"event_action\":\"trigger\",\"payload\":{\"summary\":\"a\",\"source\":\"b\","
-                          "\"severity\":\"info\",\"custom_details\":{\"a\":[0.1", house->key);
+    int length =
+        snprintf(body, size_bytes,
+                 "{\"routing_key\":\"%s\",\"event_action\":\"trigger\",\"payload\":{\"summary\":\"a\",\"source\":\"b\","
+                 "\"severity\":\"info\",\"custom_details\":{\"a\":[0.1",
+                 house->key);
     size_t at = (size_t)length;
     while (at + 4 + 5 <= size_bytes) {
         memcpy(body + at, ",0.1", 4);
@@ -364,8 +418,9 @@ static void given_an_unknown_key_then_the_sender_hears_of_it(void **state)
         "{\"routing_key\":\"0123456789abcdef0123456789abcdef\",\"event_action\":\"trigger\"," PAYLOAD "}");
 
     assert_int_equal(answer->status, 400);
-    assert_string_equal(answer->text,
-                        "{\"status\":\"invalid event\",\"message\":\"Event object is invalid\",\"errors\":[\"Invalid routing key\"]}");
+    assert_string_equal(
+        answer->text,
+        "{\"status\":\"invalid event\",\"message\":\"Event object is invalid\",\"errors\":[\"Invalid routing key\"]}");
 }
 
 static void given_a_vendor_url_then_the_key_of_the_path_counts(void **state)
@@ -373,13 +428,14 @@ static void given_a_vendor_url_then_the_key_of_the_path_counts(void **state)
     struct house *house = *state;
     const char *target = story_text("/integration/%s/enqueue", house->key);
 
-    const struct api_answer *answer = api_post(house->api, target, "{\"event_action\":\"trigger\",\"dedup_key\":\"k\"," PAYLOAD "}");
+    const struct api_answer *answer =
+        api_post(house->api, target, "{\"event_action\":\"trigger\",\"dedup_key\":\"k\"," PAYLOAD "}");
     assert_int_equal(answer->status, 202);
     assert_string_equal(sent(house)->routing_key, house->key);
     house->api->submits = 0;
     unrecognized(house, api_post(house->api, target, "{\"Type\":\"Notification\"}"));
-    refused(house, api_post(house->api, "/integration/short/enqueue", "{\"event_action\":\"trigger\"," PAYLOAD "}"), 400,
-            "Length of 'routing_key' is incorrect (should be 32 characters)");
+    refused(house, api_post(house->api, "/integration/short/enqueue", "{\"event_action\":\"trigger\"," PAYLOAD "}"),
+            400, "Length of 'routing_key' is incorrect (should be 32 characters)");
 }
 
 static void given_a_wrong_method_then_405_in_the_shape_of_events(void **state)

@@ -1,4 +1,5 @@
-/* The way of a request to its handler: routes, tokens, roles, the From header, bodies, and what the cluster's trouble looks like outside. */
+/* The way of a request to its handler: routes, tokens, roles, the From header, bodies, and what the cluster's
+ * trouble looks like outside. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -62,9 +63,9 @@ static void given_another_method_then_405_and_the_methods_that_there_are(void **
 static void given_the_token_in_each_family_s_form_then_it_is_taken(void **state)
 {
     static const char *const forms[][2] = {
-        {"Authorization", "Token token=" API_FIXTURE_TOKEN},   {"Authorization", "token token=\"" API_FIXTURE_TOKEN "\""},
-        {"Authorization", "Bearer " API_FIXTURE_TOKEN},        {"Authorization", "bearer   " API_FIXTURE_TOKEN},
-        {"Authorization", "GenieKey " API_FIXTURE_TOKEN},      {"X-Api-Key", API_FIXTURE_TOKEN},
+        {"Authorization", "Token token=" API_FIXTURE_TOKEN}, {"Authorization", "token token=\"" API_FIXTURE_TOKEN "\""},
+        {"Authorization", "Bearer " API_FIXTURE_TOKEN},      {"Authorization", "bearer   " API_FIXTURE_TOKEN},
+        {"Authorization", "GenieKey " API_FIXTURE_TOKEN},    {"X-Api-Key", API_FIXTURE_TOKEN},
     };
 
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
@@ -218,7 +219,8 @@ static void given_from_where_it_does_not_count_then_it_is_ignored(void **state)
     api_fixture_add_token(api, "bobtoken", TOCSIN__ROLE__ROLE_NONE, bob);
     assert_int_equal(note(api, id, "bobtoken", "nobody@example.com")->status, 200);
     assert_string_equal(api->last_command->actor->name, "Bob"); /* a person's token says who asks */
-    struct api_question list = {.method = "GET", .target = "/incidents", .headers = {{"X-Api-Key", API_FIXTURE_TOKEN}, {"From", "nobody"}}};
+    struct api_question list = {
+        .method = "GET", .target = "/incidents", .headers = {{"X-Api-Key", API_FIXTURE_TOKEN}, {"From", "nobody"}}};
     assert_int_equal(api_fixture_ask(api, &list)->status, 200);
     struct api_question people = {.method = "POST", .target = "/users", .body = NEW_USER,
                                   .headers = {{"X-Api-Key", API_FIXTURE_TOKEN}, {"From", "nobody"}}};
@@ -238,7 +240,8 @@ static void given_a_bad_body_then_400_and_nothing_is_written(void **state)
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
         story_refused(api_post(api, "/users", bodies[i]), 400, 2001, "The body");
     }
-    struct api_question large = {.method = "POST", .target = "/users", .body_too_large = true, .headers = {{"X-Api-Key", API_FIXTURE_TOKEN}}};
+    struct api_question large = {
+        .method = "POST", .target = "/users", .body_too_large = true, .headers = {{"X-Api-Key", API_FIXTURE_TOKEN}}};
     const struct api_answer *answer = api_fixture_ask(api, &large);
     assert_int_equal(answer->status, 413);
     assert_string_equal(api_answer_text(answer, "error", "message", NULL), "Request Body Too Large");

@@ -37,8 +37,8 @@ static void given_ids_then_they_read_back_in_either_case(void **state)
 static void given_what_is_no_id_then_it_is_zero(void **state)
 {
     static const char *const texts[] = {
-        "",         "P",        "P00001",   "000001",  "Q000001",         "P00000I",       "P00000L",  "P00000O",
-        "P00000U",  "P00000-",  "P0000010", "P00000 ", "P00000000000001", "PG000000000000", "P000001 ", "P00000\xc3\xa9",
+        "",        "P",       "P00001",   "000001",  "Q000001",         "P00000I",        "P00000L",  "P00000O",
+        "P00000U", "P00000-", "P0000010", "P00000 ", "P00000000000001", "PG000000000000", "P000001 ", "P00000\xc3\xa9",
         "P000000",
     };
 
@@ -58,7 +58,8 @@ static void given_times_then_they_are_written_in_utc(void **state)
     static const struct {
         uint64_t time_ms;
         const char *text;
-    } rows[] = {{1444167042999, "2015-10-06T21:30:42Z"}, {1, "1970-01-01T00:00:00Z"}, {1709164800000, "2024-02-29T00:00:00Z"}};
+    } rows[] = {
+        {1444167042999, "2015-10-06T21:30:42Z"}, {1, "1970-01-01T00:00:00Z"}, {1709164800000, "2024-02-29T00:00:00Z"}};
 
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -102,7 +103,8 @@ static void hear(void *context, struct http_request *request)
 /* A request as handlers get it. */
 static struct http_request *request_for(const char *target, struct heard *heard)
 {
-    struct http_request *request = http_request_new("GET", target, (struct span){NULL, 0}, (struct http_sink){hear, heard});
+    struct http_request *request =
+        http_request_new("GET", target, (struct span){NULL, 0}, (struct http_sink){hear, heard});
 
     assert_non_null(request);
     struct router_call *call = http_alloc(request, sizeof *call);
@@ -162,9 +164,10 @@ static void given_bad_fields_then_all_are_told_at_once(void **state)
 {
     struct heard heard = {0};
     struct http_request *request = request_for("/", &heard);
-    json_t *body = json_loads("{\"name\":\"abcd\",\"text\":5,\"count\":6,\"real\":1.5,\"on\":1,\"o\":[],\"a\":{},\"long\":[1,2,3],"
-                              "\"user\":\"P000001\",\"other\":{\"id\":5},\"third\":{\"id\":\"nobody\"}}",
-                              0, NULL);
+    json_t *body =
+        json_loads("{\"name\":\"abcd\",\"text\":5,\"count\":6,\"real\":1.5,\"on\":1,\"o\":[],\"a\":{},\"long\":[1,2,3],"
+                   "\"user\":\"P000001\",\"other\":{\"id\":5},\"third\":{\"id\":\"nobody\"}}",
+                   0, NULL);
     struct field_reader reader = {.request = request, .object = body, .prefix = "thing."};
     static const char *const expected[] = {
         "'thing.name' is too long (maximum is 3 characters)",
@@ -270,8 +273,17 @@ static void given_pages_then_limit_offset_more_and_total_are_right(void **state)
 static void given_a_bad_page_then_it_is_refused(void **state)
 {
     static const char *const targets[] = {
-        "/x?limit=0", "/x?limit=-1", "/x?limit=ten", "/x?limit=", "/x?offset=-1", "/x?offset=1x", "/x?limit=99999999999999999999",
-        "/x?offset=9976", "/x?limit=100&offset=9901", "/x?offset=4294967295", "/x?offset=4294967296",
+        "/x?limit=0",
+        "/x?limit=-1",
+        "/x?limit=ten",
+        "/x?limit=",
+        "/x?offset=-1",
+        "/x?offset=1x",
+        "/x?limit=99999999999999999999",
+        "/x?offset=9976",
+        "/x?limit=100&offset=9901",
+        "/x?offset=4294967295",
+        "/x?offset=4294967296",
     };
 
     (void)state;

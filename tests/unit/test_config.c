@@ -114,20 +114,21 @@ static void given_everything_then_each_key_has_its_place(void **state)
     char text[2048];
 
     write_file(folder->secret, "s3cret\r\n", 8);
-    snprintf(text, sizeof text,
-             "; a comment\n"
-             "[node]\nid = 2\ndata_dir = /data ; another\nhttp_listen = 0.0.0.0:80\npublic_url = https://tocsin.example//\n"
-             "log_level = debug\nallow_plain_tcp = yes\nrequest_wait_ms = 1000\nmap_size_mib = 128\nlog_keep_mib = 2\n"
-             "[cluster]\nname = na\xc3\xafve\nelection_timeout_ms = 1200\nheartbeat_ms = 200\nretention_days = 30\n"
-             "payload_retention_days = 7\n"
-             "[member.1]\naddress = a.example:1\n[member.2]\naddress = [2001:db8::2]:2\n[member.3]\naddress = 10.0.0.3:3\n"
-             "[guardian.alice]\nsms = +15550100\nsms = +15550101\nemail = alice@example.com\n[guardian.bob]\nvoice = +1555\n"
-             "[twilio]\nbase_url = http://127.0.0.1:9\naccount_sid = AC1\nauth_token_file = %s\nfrom = +15550199\n"
-             "validity_s = 600\n"
-             "[ntfy]\nbase_url = http://127.0.0.1:8\ntoken_file = %s\n"
-             "[smtp]\nurl = smtp://mail:587\nusername = u\npassword_file = %s\nfrom = t@example.com\nrequire_tls = no\n"
-             "[webhook]\nsecret_file = %s\n",
-             folder->secret, folder->secret, folder->secret, folder->secret);
+    snprintf(
+        text, sizeof text,
+        "; a comment\n"
+        "[node]\nid = 2\ndata_dir = /data ; another\nhttp_listen = 0.0.0.0:80\npublic_url = https://tocsin.example//\n"
+        "log_level = debug\nallow_plain_tcp = yes\nrequest_wait_ms = 1000\nmap_size_mib = 128\nlog_keep_mib = 2\n"
+        "[cluster]\nname = na\xc3\xafve\nelection_timeout_ms = 1200\nheartbeat_ms = 200\nretention_days = 30\n"
+        "payload_retention_days = 7\n"
+        "[member.1]\naddress = a.example:1\n[member.2]\naddress = [2001:db8::2]:2\n[member.3]\naddress = 10.0.0.3:3\n"
+        "[guardian.alice]\nsms = +15550100\nsms = +15550101\nemail = alice@example.com\n[guardian.bob]\nvoice = +1555\n"
+        "[twilio]\nbase_url = http://127.0.0.1:9\naccount_sid = AC1\nauth_token_file = %s\nfrom = +15550199\n"
+        "validity_s = 600\n"
+        "[ntfy]\nbase_url = http://127.0.0.1:8\ntoken_file = %s\n"
+        "[smtp]\nurl = smtp://mail:587\nusername = u\npassword_file = %s\nfrom = t@example.com\nrequire_tls = no\n"
+        "[webhook]\nsecret_file = %s\n",
+        folder->secret, folder->secret, folder->secret, folder->secret);
     struct config *config = load(folder, text);
 
     assert_int_equal(config->id, 2);
@@ -168,7 +169,8 @@ static void given_a_node_that_joins_later_then_it_names_its_own_address(void **s
 
     assert_string_equal(config->peer_listen, "127.0.0.1:7209");
     config_free(config);
-    refused(*state, "[node]\nid = 9\ndata_dir = d\n[member.1]\naddress = 127.0.0.1:7201\n", ":", "not one of the members");
+    refused(*state, "[node]\nid = 9\ndata_dir = d\n[member.1]\naddress = 127.0.0.1:7201\n", ":",
+            "not one of the members");
 }
 
 static void given_a_short_minute_on_loopback_then_it_is_allowed(void **state)
@@ -235,16 +237,19 @@ static void given_parts_that_contradict_each_other_then_the_file_is_named(void *
         {"[node]\nid = 1\ndata_dir = d\nhttp_listen = 10.0.0.1:80\n[member.1]\naddress = localhost:1\n",
          "10.0.0.1:80 is outside loopback"},
         {"[node]\nid = 1\ndata_dir = d\n[member.1]\naddress = tocsin.example:1\n", "outside loopback"},
-        {"[node]\nid = 1\ndata_dir = d\nallow_plain_tcp = yes\n[cluster]\nminute_ms = 100\n[member.1]\naddress = 10.0.0.1:1\n",
+        {"[node]\nid = 1\ndata_dir = d\nallow_plain_tcp = yes\n[cluster]\nminute_ms = 100\n[member.1]\naddress = "
+         "10.0.0.1:1\n",
          "minute_ms below 60000"},
         {"[node]\nid = 1\ndata_dir = d\n[member.1]\naddress = localhost\n", "not an address"},
-        {"[node]\nid = 1\ndata_dir = d\nhttp_listen = localhost:99999\n[member.1]\naddress = localhost:1\n", "not an address"},
+        {"[node]\nid = 1\ndata_dir = d\nhttp_listen = localhost:99999\n[member.1]\naddress = localhost:1\n",
+         "not an address"},
         {MINIMUM "[cluster]\nheartbeat_ms = 500\n", "at most half of election_timeout_ms"},
         {MINIMUM "[twilio]\naccount_sid = AC1\n", "[twilio] needs account_sid, auth_token_file and from"},
         {MINIMUM "[smtp]\nurl = smtp://localhost\n", "[smtp] needs from"},
         {MINIMUM "[smtp]\nusername = me\n", "password_file"},
         {"[node]\nid = 1\ndata_dir = d\nlog_level = loud\n[member.1]\naddress = localhost:1\n", "log_level must be"},
-        {"[node]\nid = 1\ndata_dir = d\npublic_url = tocsin.example\n[member.1]\naddress = localhost:1\n", "public_url must begin"},
+        {"[node]\nid = 1\ndata_dir = d\npublic_url = tocsin.example\n[member.1]\naddress = localhost:1\n",
+         "public_url must begin"},
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -172,9 +172,22 @@ static void given_texts_then_characters_are_counted_and_bad_bytes_refused(void *
         const char *text;
         int characters; /* -1: refused */
     } rows[] = {
-        {"", 0}, {"abc", 3}, {"na\xc3\xafve", 5}, {"\xe2\x82\xac", 1}, {"\xf0\x9f\x93\x9f!", 2}, {"\xf4\x8f\xbf\xbf", 1},
-        {"\xc3", -1}, {"\x80", -1}, {"\xc1\x81", -1}, {"\xe0\x80\xaf", -1}, {"\xed\xbf\xbf", -1}, {"\xf0\x80\x80\x80", -1},
-        {"\xf4\x90\x80\x80", -1}, {"\xf5\x80\x80\x80", -1}, {"\xff", -1}, {"\xe2\x82", -1},
+        {"", 0},
+        {"abc", 3},
+        {"na\xc3\xafve", 5},
+        {"\xe2\x82\xac", 1},
+        {"\xf0\x9f\x93\x9f!", 2},
+        {"\xf4\x8f\xbf\xbf", 1},
+        {"\xc3", -1},
+        {"\x80", -1},
+        {"\xc1\x81", -1},
+        {"\xe0\x80\xaf", -1},
+        {"\xed\xbf\xbf", -1},
+        {"\xf0\x80\x80\x80", -1},
+        {"\xf4\x90\x80\x80", -1},
+        {"\xf5\x80\x80\x80", -1},
+        {"\xff", -1},
+        {"\xe2\x82", -1},
     };
     size_t characters;
 

@@ -1,4 +1,5 @@
-/* The HTTP server over real sockets of this machine, on free ports. Clients are written byte by byte, so that they can misbehave. */
+/* The HTTP server over real sockets of this machine, on free ports. Clients are written byte by byte, so that they
+ * can misbehave. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -305,7 +306,8 @@ static void post(struct house *house, int fd, size_t size_bytes, bool chunked)
     assert_non_null(body);
     memset(body, 'x', size_bytes);
     if (chunked) {
-        snprintf(head, sizeof head, "POST /p HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n%zx\r\n", size_bytes);
+        snprintf(head, sizeof head, "POST /p HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n%zx\r\n",
+                 size_bytes);
     } else {
         snprintf(head, sizeof head, "POST /p HTTP/1.1\r\nHost: t\r\nContent-Length: %zu\r\n\r\n", size_bytes);
     }
