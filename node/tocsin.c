@@ -99,7 +99,7 @@ static void print_refusal(const struct answer *answer)
     fprintf(stderr, "tocsin: %s (HTTP %ld)\n", message != NULL ? message : "the cluster refused", answer->status);
     json_array_foreach(json_object_get(error != NULL ? error : answer->json, "errors"), i, text)
     {
-        if (json_is_string(text)) {
+        if (json_is_string(text) && (message == NULL || strcmp(json_string_value(text), message) != 0)) {
             fprintf(stderr, "  %s\n", json_string_value(text));
         }
     }
