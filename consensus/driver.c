@@ -299,8 +299,12 @@ void driver_tick(struct driver *driver)
     }
     if (driver->loaded == NULL) {
         driver->last_tick_ms = driver->now_ms;
+        bool due = raft_timeout(&driver->raft) <= driver->now_ms;
         struct raft_event event = {.type = RAFT_TIMEOUT};
         (void)driver_step(driver, &event, NULL, NULL);
+        if (due) {
+            guard_forget_leader(driver->options.guards_off, &driver->raft);
+        }
         driver_settle(driver);
     }
     driver_leave(driver);

@@ -151,7 +151,15 @@ static void receive_other(struct driver *driver, uint64_t peer, struct raft_mess
     message.server_address = address_of(driver, peer);
     struct raft_event event = {.type = RAFT_RECEIVE};
     event.receive.message = &message;
+    int *role = guard_vote_role(driver->options.guards_off, &driver->raft, &message);
+    int true_role = role != NULL ? *role : RAFT_VOTER;
+    if (role != NULL) {
+        *role = RAFT_VOTER;
+    }
     (void)driver_step(driver, &event, NULL, NULL);
+    if (role != NULL) {
+        *role = true_role; /* a request for a vote does not replace the configuration */
+    }
     driver_settle(driver);
 }
 

@@ -167,8 +167,8 @@ void driver_send_message(struct driver *driver, uint64_t peer, const struct raft
     copy.server_id = peer;
     copy.server_address = NULL; /* the core's may be gone by the time that it is looked at */
     guard_prevote_term(driver->options.guards_off, &driver->raft, &copy);
-    if (peer == driver->options.id) {
-        return;
+    if (peer == driver->options.id || peer == 0) {
+        return; /* 0: an answer to a leader that is forgotten */
     }
     if (copy.type == RAFT_APPEND_ENTRIES) {
         fill_append(driver, peer, &copy);

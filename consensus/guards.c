@@ -227,6 +227,36 @@ enum driver_error guard_membership(uint32_t off, const struct raft *raft, const 
 }
 
 /*
+ * The other half: a voter that died before it heard of its promotion is not waited for, and comes back not knowing. So
+ * a learner that is asked for its vote gives it by the same rules as a voter, as Raft has it ("a server votes for
+ * candidates regardless of its configuration", dissertation 4.1). It counts only with a candidate in whose
+ * configuration it is a voter.
+ */
+int *guard_vote_role(uint32_t off, struct raft *raft, const struct raft_message *message)
+{
+    if (!guard_is_on(off, GUARD_MEMBERSHIP) || message->type != RAFT_REQUEST_VOTE) {
+        return NULL;
+    }
+    for (unsigned i = 0; i < raft->configuration.n; i++) {
+        struct raft_server *server = &raft->configuration.servers[i];
+        if (server->id == raft->id && server->role != RAFT_VOTER) {
+            return &server->role;
+        }
+    }
+    return NULL;
+}
+
+/* A learner never becomes a candidate, and only that makes the core forget a leader that fell silent: it would deny
+ * every vote. */
+void guard_forget_leader(uint32_t off, struct raft *raft)
+{
+    if (guard_is_on(off, GUARD_MEMBERSHIP) && raft->state == RAFT_FOLLOWER &&
+        !members_is_voter(&raft->configuration, raft->id)) {
+        raft->follower_state.current_leader.id = 0;
+    }
+}
+
+/*
  * 9. A late rejection at or below what a follower has acknowledged moves its progress backwards; the count of entries
  * in flight then wraps around and nothing is sent to it any more. A pre-vote's result carries a term that nobody has
  * reached: outside a candidacy the core takes it for a real one and steps down. (The rest of this guard is the

@@ -2,7 +2,8 @@
  * The defects of libraft 0.22.1's core, and what keeps each from being reached. README.md of this folder has the table;
  * tests/consensus/test_guards.c shows for each what happens without it.
  *
- * The guards look at public fields of struct raft and change nothing but the message that they are given. Bit 1 << G of
+ * The guards look at public fields of struct raft and change nothing but the message that they are given, but for guard
+ * 8, where a learner has to vote. Bit 1 << G of
  * `off` takes guard G out, for those tests only.
  */
 #ifndef CONSENSUS_GUARDS_H
@@ -68,6 +69,10 @@ void guard_prevote_term(uint32_t off, const struct raft *raft, struct raft_messa
 /* 8. What the change does, and whether it may be submitted now. `live` tells whether a member was heard lately. */
 enum driver_error guard_membership(uint32_t off, const struct raft *raft, const struct raft_configuration *next,
                                    bool (*live)(void *context, uint64_t id), void *context);
+/* ... The role of this node that must read RAFT_VOTER while the core looks at the message; NULL when none must. */
+int *guard_vote_role(uint32_t off, struct raft *raft, const struct raft_message *message);
+/* ... After an election timeout without a leader. */
+void guard_forget_leader(uint32_t off, struct raft *raft);
 
 /* 9. Whether the result must be dropped; one that stays is corrected where it lags. */
 bool guard_stale_result(uint32_t off, const struct raft *raft, uint64_t peer, struct raft_message *message);

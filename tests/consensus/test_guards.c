@@ -384,12 +384,39 @@ static void test_7_a_denied_prevote_tells_the_term(void **state)
 static bool survivors_elect(struct harness *harness)
 {
     for (unsigned round = 0; round < 30 && harness_leader(harness) == 0; round++) {
-        for (uint64_t id = 3; id <= 5; id++) {
-            harness_tick(harness, id);
-            harness_pump(harness, "3-4 4-5 3-5", 6);
+        for (uint64_t id = 1; id <= harness->nodes_count; id++) {
+            if (harness_node(harness, id)->up) {
+                harness_tick(harness, id);
+                harness_pump(harness, NULL, 6);
+            }
         }
     }
     return harness_leader(harness) != 0;
+}
+
+static bool elects_with_a_voter_that_does_not_know(uint32_t guards_off)
+{
+    /* Given a learner that is promoted, when it does not hear of it before the leader dies, ... */
+    struct harness *harness = led_cluster(4, 3, 1, guards_off);
+    assert_int_equal(driver_catch_up(harness_node(harness, 1)->driver, 4), DRIVER_OK);
+    submit(harness, 1, 1);
+    harness_pump(harness, NULL, 6);
+    assert_int_equal(harness_change(harness, 1, 4, RAFT_VOTER), DRIVER_OK);
+    harness_pump(harness, "1-2 1-3", 6);
+    harness_crash(harness, 1);
+    /* ... its vote is needed, three of four, and it has never seen itself as a voter: */
+    assert_false(members_is_voter(driver_configuration(harness_node(harness, 4)->driver), 4));
+    bool led = survivors_elect(harness);
+    assert_no_violation(harness);
+    harness_free(harness);
+    return led;
+}
+
+static void test_8_a_voter_that_does_not_know_it_yet_votes(void **state)
+{
+    (void)state;
+    assert_true(elects_with_a_voter_that_does_not_know(WITH_ALL));
+    assert_false(elects_with_a_voter_that_does_not_know(WITHOUT(GUARD_MEMBERSHIP)));
 }
 
 static bool elects_among_new_voters(uint32_t guards_off)
@@ -657,6 +684,7 @@ int main(void)
         cmocka_unit_test(test_6_a_sole_voter_never_leads_twice_in_a_term),
         cmocka_unit_test(test_7_a_denied_prevote_tells_the_term),
         cmocka_unit_test(test_8_a_change_waits_until_the_voters_know_of_the_last_one),
+        cmocka_unit_test(test_8_a_voter_that_does_not_know_it_yet_votes),
         cmocka_unit_test(test_8_what_is_never_allowed),
         cmocka_unit_test(test_8_a_dead_voter_can_be_replaced),
         cmocka_unit_test(test_9_a_late_rejection_does_not_stop_replication),
