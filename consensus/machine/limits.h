@@ -49,7 +49,7 @@
 /* Notifications claimed by one command. */
 #define LIMIT_CLAIM_NOTIFICATIONS 256u
 /* Rows that one retention step deletes. */
-#define LIMIT_RETENTION_ROWS 200u
+#define LIMIT_RETENTION_ROWS 1000u
 
 /* Commands of one node that may be under way; apply remembers this many per node to drop repeats. */
 #define LIMIT_ORIGIN_WINDOW 8192u

@@ -30,10 +30,11 @@ def wait_for(condition, what, seconds=PATIENCE_SECONDS):
 
 
 class Cluster:
-    def __init__(self, nodes=3, minute_ms=60000, directory=None):
+    def __init__(self, nodes=3, minute_ms=60000, directory=None, retention_days=0):
         self.temporary = tempfile.TemporaryDirectory(prefix="tocsin-test-") if directory is None else None
         self.directory = directory or self.temporary.name
-        self.verb("up", "--base-port", "0", "--nodes", str(nodes), "--minute-ms", str(minute_ms), "--build", BUILD)
+        self.verb("up", "--base-port", "0", "--nodes", str(nodes), "--minute-ms", str(minute_ms), "--retention-days",
+                  str(retention_days), "--build", BUILD)
         self.minute_seconds = minute_ms / 1000
 
     def verb(self, verb, *arguments):

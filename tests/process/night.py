@@ -8,12 +8,13 @@ from oracle import Owed, Story, judge
 
 MINUTE_MS = 1000
 PEOPLE = {"Alice": ("5550101", "alice-phone"), "Bob": ("5550102", "bob-phone"),
-          "guardians": ("5550190", "5550191", "grace@example.com", "gus@example.com")}
+          "Grace": ("5550190", "grace@example.com"), "Gus": ("5550191", "gus@example.com")}
 LEVEL_MINUTES = 5
+POLICY_MINUTES = 2 * LEVEL_MINUTES
 # Alice at once by push and text, by call after two and four minutes; then Bob the same; then the policy ends and the guardians hear of it.
 OWED = [Owed(minutes + level * LEVEL_MINUTES, person, channel) for level, person in enumerate(("Alice", "Bob"))
         for minutes, channel in ((0, "push"), (0, "sms"), (2, "voice"), (4, "voice"))]
-POLICY_MINUTES = 2 * LEVEL_MINUTES
+OWED += [Owed(POLICY_MINUTES, guardian, channel) for guardian in ("Grace", "Gus") for channel in ("sms", "email")]
 
 
 class Night:
