@@ -62,7 +62,7 @@ static const struct key keys[] = {
      "how long a request waits for a leader before it is answered with 503"},
     {"node", "map_size_mib", TYPE_NUMBER64, AT(map_size_mib), "65536", 64, 16u << 20,
      "how far each database may grow (address space, not disk)"},
-    {"node", "log_keep_mib", TYPE_NUMBER64, AT(log_keep_mib), "64", 1, 65536, "log kept for nodes that fall behind"},
+    {"node", "log_keep_mib", TYPE_NUMBER64, AT(log_keep_mib), "32", 1, 65536, "log kept for nodes that fall behind"},
     {"cluster", "name", TYPE_TEXT, AT(cluster_name), "tocsin", 0, 0, "shown in messages"},
     {"cluster", "election_timeout_ms", TYPE_NUMBER32, AT(election_timeout_ms), "800", 50, 60000,
      "silence of the leader after which another is elected"},

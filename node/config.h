@@ -54,7 +54,7 @@ struct config {
     uint32_t retention_days, payload_retention_days; /* 0: the cluster's setting stays */
     uint32_t request_wait_ms;     /* how long a request waits for a leader: 5000 */
     uint64_t map_size_mib;        /* of each LMDB environment: 65536 */
-    uint64_t log_keep_mib;        /* of log kept for followers that fall behind: 64 */
+    uint64_t log_keep_mib;        /* of log kept for followers that fall behind: 32 */
     bool allow_plain_tcp;         /* peers and HTTP outside loopback without TLS: refused unless set */
 };
 

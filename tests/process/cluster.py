@@ -57,8 +57,23 @@ class Cluster:
 
     def close(self):
         self.verb("down")
+        findings = self.findings()
         if self.temporary:
             self.temporary.cleanup()
+        if findings:
+            raise AssertionError(f"a sanitizer found something in a node:\n{findings}")
+
+    def findings(self):
+        """What a sanitizer wrote into a node's log; a killed node cannot say it by its exit status."""
+        text = ""
+        for name in sorted(os.listdir(self.directory)):
+            if name.startswith("node-") and name.endswith(".log"):
+                with open(os.path.join(self.directory, name), encoding="utf-8", errors="replace") as file:
+                    log = file.read()
+                at = re.search(r"Sanitizer|runtime error:", log)
+                if at:
+                    text += f"--- {name}\n{log[max(0, at.start() - 200):at.start() + 6000]}\n"
+        return text
 
     def __enter__(self):
         return self

@@ -95,7 +95,7 @@ static void given_the_least_that_is_needed_then_the_rest_has_defaults(void **sta
     assert_int_equal(config->minute_ms, 60000);
     assert_int_equal(config->request_wait_ms, 5000);
     assert_int_equal(config->map_size_mib, 65536);
-    assert_int_equal(config->log_keep_mib, 64);
+    assert_int_equal(config->log_keep_mib, 32);
     assert_int_equal(config->retention_days, 0);
     assert_false(config->allow_plain_tcp);
     assert_string_equal(config->notify.twilio.base_url, "https://api.twilio.com");
