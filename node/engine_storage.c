@@ -23,9 +23,17 @@ static bool refuse(char *error, size_t error_size, const struct storage_failure 
     return false;
 }
 
-/* The first entry of a new cluster: the same bytes on every first member. */
+/* The first entry of a new cluster: the same bytes on every first member. A bootstrap that was cut off is done again; a log that
+ * took part in anything is not touched. */
 static bool write_first_entry(struct engine *engine, char *error, size_t error_size) {
     const struct config *config = engine->config;
+    struct log_bounds bounds = log_store_bounds(engine->log_store);
+    if (bounds.first_index > 1 || bounds.last_index > 1 || bounds.term > 1) {
+        snprintf(error, error_size,
+                 "the data directory %s holds a log but not whose it is, the file \"node\" is missing: it is not bootstrapped over",
+                 config->data_dir);
+        return false;
+    }
     uint64_t ids[CONFIG_MEMBERS_MAX];
     const char *addresses[CONFIG_MEMBERS_MAX];
     for (unsigned i = 0; i < config->members_count; i++) {
