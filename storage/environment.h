@@ -1,11 +1,4 @@
-/*
- * An LMDB environment in one file, checked before LMDB trusts it.
- *
- *     check the meta pages ──> mdb_env_open ──> clear slots of dead readers
- *
- * LMDB believes what its meta pages say: a page size of garbage, or a file shorter than they claim, ends in a signal
- * instead of an error. So they are read and judged here first.
- */
+/* An LMDB environment in one file, checked before LMDB trusts it (pages.h). */
 #ifndef STORAGE_ENVIRONMENT_H
 #define STORAGE_ENVIRONMENT_H
 

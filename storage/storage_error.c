@@ -4,11 +4,16 @@
 #include <errno.h>
 #include <lmdb.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "storage/failure.h"
+
+/* Less than this is not enough for a group of entries at their limit. */
+#define FULL_DISK_BYTES (8u << 20)
 
 static const char *const sentences[] = {
     [STORAGE_OK] = "no error",
@@ -68,9 +73,18 @@ static const struct {
     {MDB_CURSOR_FULL, STORAGE_CORRUPT},
 };
 
+/* LMDB answers a write that was cut short with EIO; where the disk has no room left, that was the reason. */
+static int true_code(int code, const char *path)
+{
+    struct statvfs disk;
+    bool full = code == EIO && statvfs(path, &disk) == 0 && disk.f_bavail * disk.f_frsize < FULL_DISK_BYTES;
+    return full ? ENOSPC : code;
+}
+
 enum storage_error storage_fail_code(struct storage_failure *failure, int code, const char *path, const char *action)
 {
     enum storage_error error = STORAGE_IO;
+    code = true_code(code, path);
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         if (kinds[i].code == code) {
             error = kinds[i].error;
