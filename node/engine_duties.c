@@ -29,10 +29,10 @@ uint64_t engine_leading_term(void *context) {
 
 /* ---- applied entries */
 
-static void take_send(struct engine *engine, const struct machine_send *send) {
+static void take_send(struct engine *engine, uint64_t index, const struct machine_send *send) {
     if (send->claim_node != engine->config->id || send->claim_boot != engine->boot) return;
-    struct driver_status status = driver_status(engine->driver);
-    if (status.role != DRIVER_LEADER || status.term != send->claim_term) return;
+    /* What was applied before this leader looked into the outbox was found there: work is handed over once. */
+    if (send->claim_term != engine->duties_term || index <= engine->outbox_index) return;
     Tocsin__Notification *notification = tocsin__notification__unpack(NULL, send->packed.size_bytes, send->packed.data);
     if (notification == NULL) abort();
     dispatcher_take(engine->dispatcher, notification, send->claim_term);
@@ -54,7 +54,7 @@ void engine_applied(void *context, uint64_t index, uint64_t term, const struct m
         const struct machine_reply *reply = &output->replies[i];
         proposer_replied(engine->proposer, reply->node, reply->boot, reply->sequence, reply->repeated, reply->packed);
     }
-    for (size_t i = 0; i < output->sends_count; i++) take_send(engine, &output->sends[i]);
+    for (size_t i = 0; i < output->sends_count; i++) take_send(engine, index, &output->sends[i]);
 }
 
 /* ---- the dispatcher's ports */
@@ -228,7 +228,10 @@ static void offer_settings(struct engine *engine, const struct machine_store *vi
         log_warning("fewer than two guardians are configured: nobody hears of it when an escalation ends without anyone");
 }
 
-/* Owed, or claimed by a leader before: what was claimed in this term is under way already. */
+/*
+ * Owed, or claimed: by a leader before, or in this term by an entry that was applied before the duties were taken up. What is claimed beyond what
+ * this look sees is handed over by take_send.
+ */
 static void reclaim_outbox(struct engine *engine, const struct machine_store *view, uint64_t term) {
     uint64_t *ids = NULL;
     size_t count = 0, capacity = 0;
@@ -236,9 +239,8 @@ static void reclaim_outbox(struct engine *engine, const struct machine_store *vi
     while (walk_next(&walk)) {
         Tocsin__Notification *notification = record_unpack(&tocsin__notification__descriptor, walk.value, NULL);
         if (notification == NULL) abort();
-        bool owed = notification->state == TOCSIN__NOTIFICATION_STATE__NOTIFICATION_OWED;
-        bool older = notification->state == TOCSIN__NOTIFICATION_STATE__NOTIFICATION_CLAIMED && notification->claim_term < term;
-        if (owed || older) {
+        /* One that waits for its next attempt has its deadline. */
+        if (notification->state != TOCSIN__NOTIFICATION_STATE__NOTIFICATION_WAITING) {
             if (count == capacity) {
                 capacity = capacity ? capacity * 2 : 64;
                 ids = realloc(ids, capacity * sizeof *ids);
@@ -249,7 +251,7 @@ static void reclaim_outbox(struct engine *engine, const struct machine_store *vi
         tocsin__notification__free_unpacked(notification, NULL);
     }
     if (count > 0) {
-        log_info("leading term %" PRIu64 ": %zu notifications are owed or were claimed by a leader before", term, count);
+        log_info("leading term %" PRIu64 ": %zu notifications are owed or claimed without a receipt", term, count);
         dispatcher_reclaim(engine->dispatcher, ids, count);
     }
     free(ids);
@@ -267,6 +269,7 @@ static void take_up_duties(struct engine *engine, uint64_t term) {
     engine->next_deadline_ms = machine_next_deadline_ms(&reader.view);
     offer_first_token(engine, &reader.view);
     offer_settings(engine, &reader.view);
+    engine->outbox_index = reader.applied_index;
     reclaim_outbox(engine, &reader.view, term);
     enum storage_error fault = state_reader_fault(&reader, &failure);
     state_reader_end(&reader);

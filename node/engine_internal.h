@@ -70,6 +70,7 @@ struct engine {
     uint64_t next_deadline_ms;
     uint64_t pulse_after_index, pulse_sent_ms; /* a pulse is on its way while pulse_sent_ms is not 0 */
     uint64_t duties_term;                      /* in which the duties of a new leader were taken up */
+    uint64_t outbox_index;                     /* the state that its look into the outbox saw */
     uint64_t clock_sent_ms, compaction_checked_ms;
     uint64_t refusals_told; /* of connections that the transport refused */
     struct peer_report reports[CONFIG_MEMBERS_MAX * 2];
