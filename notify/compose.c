@@ -226,18 +226,3 @@ bool phone_number(char out[PHONE_NUMBER_SIZE], const char *address, uint32_t cou
     assert(written > 0 && written < PHONE_NUMBER_SIZE);
     return true;
 }
-
-void incident_id_text(uint64_t id, char out[16])
-{
-    static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-    char reversed[16];
-    size_t count = 0;
-    do {
-        reversed[count++] = digits[id & 31];
-        id >>= 5;
-    } while (id || count < 6);
-    out[0] = 'P';
-    for (size_t i = 0; i < count; i++)
-        out[1 + i] = reversed[count - 1 - i];
-    out[1 + count] = '\0';
-}

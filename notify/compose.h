@@ -52,7 +52,4 @@ size_t clean_copy(char *out, size_t size, const char *text, size_t text_size_byt
 #define PHONE_NUMBER_SIZE 17
 bool phone_number(char out[PHONE_NUMBER_SIZE], const char *address, uint32_t country_code);
 
-/* "P" and at least six digits of base 32: an incident's id as the API shows it. */
-void incident_id_text(uint64_t id, char out[16]);
-
 #endif

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "consensus/machine/ids.h"
 #include "consensus/machine/limits.h"
 #include "notify/channel.h"
 #include "notify/compose.h"
@@ -56,7 +57,7 @@ static const char *urgency_word(Tocsin__Urgency urgency)
 static void parts_of(const Tocsin__Notification *notification, struct parts *parts)
 {
     char id[16];
-    incident_id_text(notification->incident_id, id);
+    id_format(notification->incident_id, id);
     (void)snprintf(parts->head, sizeof parts->head, "[#%llu %s%s] ", (unsigned long long)notification->incident_number,
                    notification->guardian ? "NOBODY ANSWERED" : "TRIGGERED", urgency_word(notification->urgency));
     clean_copy(parts->service, sizeof parts->service, notification->service_name, strlen(notification->service_name));
@@ -104,7 +105,7 @@ void message_long(const Tocsin__Notification *notification, char *out, size_t si
     struct parts parts;
     parts_of(notification, &parts);
     char id[16];
-    incident_id_text(notification->incident_id, id);
+    id_format(notification->incident_id, id);
     const char *facts = notification->guardian
                             ? "The escalation ended without anyone: you are told as a guardian of this cluster.\n"
                             : why_sentence(notification->why);

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "consensus/machine/ids.h"
 #include "consensus/machine/records.h"
 #include "consensus/machine/schema.pb-c.h"
 #include "consensus/machine/store.h"
@@ -125,10 +126,6 @@ void api_refused(struct http_request *request, const Tocsin__Reply *reply);
 
 /* ---- ids and values as the outside sees them (values.c) */
 
-/* "P" and at least six digits of base 32 (0-9 A-Z without I L O U). `out` has 16 bytes. */
-void id_format(uint64_t id, char out[16]);
-/* 0 when the text is not an id. */
-uint64_t id_parse(const char *text);
 json_t *json_id(uint64_t id);
 /* Milliseconds as "2015-10-06T21:30:42Z"; null for 0. */
 json_t *json_time(uint64_t time_ms);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "consensus/machine/ids.h"
 #include "notify/channels/channels.h"
 #include "notify/compose.h"
 
@@ -45,7 +46,7 @@ static json_t *event_json(const struct notify_settings *settings, const Tocsin__
 {
     char id[24], incident_id[16], at[32], text[TEXT_SIZE];
     (void)snprintf(id, sizeof id, "%llu", (unsigned long long)notification->id);
-    incident_id_text(notification->incident_id, incident_id);
+    id_format(notification->incident_id, incident_id);
     time_text(notification->created_at_ms, at);
     message_short(notification, text, sizeof text);
     const char *urgency = notification->urgency == TOCSIN__URGENCY__URGENCY_LOW ? "low" : "high";
