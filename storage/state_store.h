@@ -2,8 +2,8 @@
  * The replicated state on disk: the machine's tables, in an LMDB environment of its own, with MDB_NOMETASYNC (never
  * corrupt, may lose its last transaction after a power cut).
  *
- *     <dir>/state.mdb         one database per machine_table, and "position": applied index, its term, the raft configuration
- *                             in force and its index; all written in the transaction that applied them
+ *     <dir>/state.mdb    one database per machine_table, and "position": applied index, its term, the raft
+ *                        configuration in force and its index; all written in the transaction that applied them
  *
  * Readers are short read transactions on any thread (MDB_NOTLS) and never block the writer.
  */

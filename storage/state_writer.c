@@ -28,7 +28,6 @@
 #include "storage/snapshot_file.h"
 #include "storage/state_file.h"
 
-#define STATE_IDLE_MS 5u
 /* Outputs kept for use again, with their memory. */
 #define FREE_OUTPUTS_MAX 64u
 #define NEVER UINT64_MAX

@@ -4,8 +4,9 @@
  *
  *     loop ── state_writer_apply ──> queue ──> machine_apply, inside one open transaction
  *                                                ├─ outputs by value, per entry ── wake() ──> loop: state_writer_drain
- *                                                └─ commit: nothing left to apply, STATE_COMMIT_ENTRIES applied,
- *                                                   STATE_COMMIT_MS gone by, or a reader waits
+ *                                                └─ commit: nothing came for STATE_IDLE_MS,
+ *                                                   STATE_COMMIT_ENTRIES applied, STATE_COMMIT_MS gone by, or
+ *                                                   a reader waits
  *
  * A commit is durable once a sync followed it; an idle writer syncs. The log may be pruned only up to `durable_index`.
  */
@@ -19,23 +20,25 @@
 
 #define STATE_COMMIT_ENTRIES 256
 #define STATE_COMMIT_MS 50
+#define STATE_IDLE_MS 5
 
 struct state_writer;
 
 enum storage_error state_writer_start(struct state_store *store, void (*wake)(void *context), void *context,
                                       struct state_writer **writer, struct storage_failure *failure);
-/* Commits what is applied, syncs, ends the thread, frees. */
+/* Commits what is applied, syncs, ends the thread, frees. What is still queued is dropped: the log has it. */
 void state_writer_stop(struct state_writer *writer);
 
 /* Queues a committed entry; takes one reference of its own. Entries arrive in index order without gaps. Never
  * blocks. */
 void state_writer_apply(struct state_writer *writer, uint64_t index, struct entry *entry);
 
-/* Asks for what is applied to be committed soon, because a reader waits for it. */
+/* Asks for everything that has been queued so far to be committed as soon as it is applied: a reader waits for it. */
 void state_writer_want_commit(struct state_writer *writer);
 
 /* After what is queued: closes the transaction, puts the staged snapshot in the state's place (readers must be
- * closed), opens it. Reported by state_progress.installed. */
+ * closed), opens it. Reported by state_progress.installed. Takes `staged` over, and removes its file once it is
+ * installed. Meanwhile state_reader_begin waits for the moment in which the file is exchanged. */
 void state_writer_install(struct state_writer *writer, struct snapshot *staged);
 
 struct state_progress {

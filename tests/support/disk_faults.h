@@ -1,6 +1,6 @@
 /*
- * A disk that fails when a test says so: fdatasync, which LMDB calls in each commit, is taken over by the test program. A file
- * size limit makes writes fail.
+ * A disk that fails when a test says so: fdatasync, which LMDB calls in each commit, is taken over by the test
+ * program. A file size limit makes writes fail.
  */
 #ifndef TESTS_SUPPORT_DISK_FAULTS_H
 #define TESTS_SUPPORT_DISK_FAULTS_H

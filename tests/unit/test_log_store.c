@@ -1,4 +1,5 @@
-/* The raft log on disk: what is written is there after a crash, what is damaged says so, and what failed stays failed. */
+/* The raft log on disk: what is written is there after a crash, what is damaged says so, and what failed stays
+ * failed. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -91,7 +92,8 @@ static enum storage_error append(struct story *story, uint64_t first_index, size
     }
     enum storage_error error = write_one(
         story,
-        (struct log_operation){.kind = LOG_APPEND, .first_index = first_index, .entries = entries, .entries_count = count});
+        (struct log_operation){
+            .kind = LOG_APPEND, .first_index = first_index, .entries = entries, .entries_count = count});
     for (size_t i = 0; i < count; i++) {
         entry_unref(entries[i]);
     }

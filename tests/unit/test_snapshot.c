@@ -47,7 +47,8 @@ static int clear(void **state)
     return 0;
 }
 
-/* One transaction: the entry `index` puts its number into every table, the sum over all into one row, and removes an old row. */
+/* One transaction: the entry `index` puts its number into every table, the sum over all into one row, and removes an
+ * old row. */
 static void apply(struct state_store *store, uint64_t index)
 {
     struct storage_failure failure;
@@ -89,7 +90,8 @@ static void assert_same_tables(struct state_store *one, struct state_store *othe
     assert_int_equal(readers[0].applied_index, readers[1].applied_index);
     for (int table = 0; table < TABLE_COUNT; table++) {
         const struct machine_store *a = &readers[0].view, *b = &readers[1].view;
-        assert_int_equal(a->count(a->context, (enum machine_table)table), b->count(b->context, (enum machine_table)table));
+        assert_int_equal(a->count(a->context, (enum machine_table)table),
+                         b->count(b->context, (enum machine_table)table));
         struct span key = {.size_bytes = 0}, a_key, a_value, b_key, b_value;
         uint8_t next[600];
         while (a->seek(a->context, (enum machine_table)table, key, &a_key, &a_value)) {

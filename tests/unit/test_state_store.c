@@ -466,7 +466,7 @@ static void a_state_whose_tables_are_damaged_is_refused(void **state)
     begin(story);
     for (uint64_t number = 0; number < 3000; number++) {
         struct key key = key_1(number);
-        story->view.put(story->view.context, TABLE_ALERT, key_span(&key), text("an alert of some length to fill pages"));
+        story->view.put(story->view.context, TABLE_ALERT, key_span(&key), text("an alert long enough to fill pages"));
     }
     assert_int_equal(commit_at(story, 5), STORAGE_OK);
     close_state(story);
