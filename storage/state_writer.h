@@ -18,8 +18,8 @@
 #include "storage/snapshot.h"
 #include "storage/state_store.h"
 
-#define STATE_COMMIT_ENTRIES 256
-#define STATE_COMMIT_MS 50
+#define STATE_COMMIT_ENTRIES 2048
+#define STATE_COMMIT_MS 200
 #define STATE_IDLE_MS 5
 
 struct state_writer;
