@@ -59,6 +59,8 @@ struct proposer {
 
 #define FRAME_COMMANDS_SIZE_BYTES_MAX (1u << 20)
 #define CHECK_MS 50
+/* What an entry adds to its commands: its own fields, and a tag and a length for each. */
+#define ENTRY_OVERHEAD_SIZE_BYTES (64u + 8u * LIMIT_ENTRY_COMMANDS)
 
 static void *grown(void *array, size_t *capacity, size_t needed, size_t element_size) {
     if (needed <= *capacity) return array;
@@ -215,7 +217,7 @@ static bool propose_entry(struct proposer *proposer, uint64_t term, size_t *take
     size_t count = 0, bytes = 0;
     while (*taken_count + count < proposer->queue_count && count < LIMIT_ENTRY_COMMANDS) {
         struct waiting *waiting = &proposer->queue[*taken_count + count];
-        if (count > 0 && bytes + waiting->size_bytes > LIMIT_ENTRY_SIZE_BYTES) break;
+        if (count > 0 && bytes + waiting->size_bytes + ENTRY_OVERHEAD_SIZE_BYTES > LIMIT_ENTRY_SIZE_BYTES) break;
         commands[count++] = (ProtobufCBinaryData){waiting->size_bytes, waiting->packed};
         bytes += waiting->size_bytes;
     }
@@ -230,10 +232,7 @@ static bool propose_entry(struct proposer *proposer, uint64_t term, size_t *take
     struct entry *entry = entry_new(term, ENTRY_COMMAND, (uint32_t)tocsin__entry__get_packed_size(&message));
     tocsin__entry__pack(&message, entry->data);
     uint64_t index, entry_term;
-    if (driver_submit(proposer->driver, entry, &index, &entry_term) != DRIVER_OK) {
-        entry_unref(entry);
-        return false;
-    }
+    if (driver_submit(proposer->driver, entry, &index, &entry_term) != DRIVER_OK) return false;
     *taken_count += count;
     proposer->statistics.entries++;
     proposer->statistics.commands += count;

@@ -100,7 +100,10 @@ static bool check_log(struct engine *engine, const struct state_position *positi
             return false;
         }
         log_error("log entry %" PRIu64 " is damaged; the state covers it, the log up to the state is discarded", index);
-        return write_one(engine, (struct log_operation){.kind = LOG_PRUNE, .first_index = index + 1}, error, error_size);
+        while (log_store_bounds(engine->log_store).first_index <= index) /* one write prunes a bounded number */
+            if (!write_one(engine, (struct log_operation){.kind = LOG_PRUNE, .first_index = index + 1}, error, error_size))
+                return false;
+        return true;
     }
     return true;
 }

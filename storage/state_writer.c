@@ -59,6 +59,7 @@ struct state_writer {
     struct machine_store view;
     struct state_position position; /* of what is applied */
     unsigned uncommitted;           /* entries in the open transaction; 0: none is open */
+    uint64_t uncommitted_commands;  /* that they held */
     uint64_t opened_ms, quiet_since_ms;
 
     pthread_mutex_t mutex; /* guards what follows */
@@ -116,7 +117,8 @@ static bool commit_is_due(const struct state_writer *writer)
     }
     bool wanted = writer->wanted_index > writer->progress.committed_index &&
                   writer->wanted_index <= writer->position.index;
-    return wanted || writer->uncommitted >= STATE_COMMIT_ENTRIES || now_ms() - writer->opened_ms >= STATE_COMMIT_MS;
+    return wanted || writer->uncommitted >= STATE_COMMIT_ENTRIES ||
+           writer->uncommitted_commands >= STATE_COMMIT_COMMANDS || now_ms() - writer->opened_ms >= STATE_COMMIT_MS;
 }
 
 /* When the thread has to act without being told to. */
@@ -288,6 +290,7 @@ static enum storage_error transaction_need(struct state_writer *writer, struct s
         return STORAGE_OK;
     }
     writer->opened_ms = now_ms();
+    writer->uncommitted_commands = 0;
     return state_write_begin(writer->store, &writer->view, failure);
 }
 
@@ -306,6 +309,7 @@ static void do_apply(struct state_writer *writer, struct work *work)
     writer->position.index = work->index;
     writer->position.term = work->entry->term;
     writer->uncommitted++;
+    writer->uncommitted_commands += applied->output.commands_applied;
     writer->quiet_since_ms = now_ms();
 
     pthread_mutex_lock(&writer->mutex);
