@@ -23,7 +23,7 @@
  * the log's; but until then its pages are memory of this process, some 4 to 8 KiB a command.
  */
 #define STATE_COMMIT_ENTRIES 2048
-#define STATE_COMMIT_COMMANDS 4096
+#define STATE_COMMIT_COMMANDS 1024
 #define STATE_COMMIT_MS 500
 #define STATE_IDLE_MS 5
 

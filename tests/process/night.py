@@ -1,9 +1,10 @@
 """Nights full of failures: incidents come in, nodes are hurt, somebody acknowledges, and the oracle judges every page."""
 
+import itertools
 import random
 import time
 
-from cluster import Cluster, Unavailable, wait_for
+from cluster import Cluster, Unavailable, incident_number, wait_for
 from oracle import Owed, Story, judge
 
 MINUTE_MS = 1000
@@ -22,6 +23,7 @@ class Night:
         self.random = random.Random(seed)
         self.cluster = Cluster(nodes=3, minute_ms=MINUTE_MS)
         self.stories = []
+        self.count = itertools.count()  # stories are begun by several threads, each with a key of its own
         self.hurt = 0
         alice, bob = self.cluster.person("Alice", "5550101"), self.cluster.person("Bob", "5550102")
         policy = self.cluster.policy("night", [(LEVEL_MINUTES, [alice]), (LEVEL_MINUTES, [bob])])
@@ -37,7 +39,7 @@ class Night:
         return numbers
 
     def trigger(self):
-        story = Story(f"disk-{len(self.stories)}", OWED)
+        story = Story(f"disk-{next(self.count)}", OWED)
         story.trigger_began = time.time()
         self.cluster.event(self.any_order(), self.key, story.key)
         story.trigger_ended = time.time()
@@ -77,3 +79,17 @@ class Night:
 
     def judge(self):
         return judge(self.stories, self.cluster.deliveries(), PEOPLE, MINUTE_MS / 1000, time.time())
+
+    def explain(self, faults):
+        """Everything that is known of the incidents with faults: times, phones, timeline."""
+        text = "\n".join(faults)
+        for story in self.stories:
+            if not any(fault.startswith(f"{story.key} ") for fault in faults):
+                continue
+            text += f"\n--- {vars(story)}"
+            for delivery in self.cluster.deliveries():
+                if incident_number(delivery["text"]) == story.number:
+                    text += f"\n{delivery}"
+            for entry in self.cluster.insist(self.any_order(), "GET", f"/incidents/{story.id}/log_entries?limit=100")["log_entries"]:
+                text += f"\n{entry['created_at']} {entry['summary']} {entry.get('event_details')}"
+        return text + self.cluster.logs()

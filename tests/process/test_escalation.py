@@ -38,7 +38,7 @@ class EveryStage(unittest.TestCase):
                         night.acknowledge(story)
             time.sleep(5)  # what would still come after the last acknowledgement must have had its time
             faults, seen = night.judge()
-            self.assertEqual([], faults, night.cluster.logs())
+            self.assertFalse(faults, faults and night.explain(faults))
             self.assertGreaterEqual(seen["pages"], 6 * len(night.stories))
             print(f"\n{len(night.stories)} incidents, the leader hurt {night.hurt} times: {dict(seen)}")
         finally:
@@ -83,7 +83,7 @@ class ManyKills(unittest.TestCase):
             self.assertEqual([], errors, night.cluster.logs())
             time.sleep(5)
             faults, seen = night.judge()
-            self.assertEqual([], faults, night.cluster.logs())
+            self.assertFalse(faults, faults and night.explain(faults))
             self.assertGreater(seen["pages"], 2 * kills // 3)
             print(f"\n{len(night.stories)} incidents, {night.hurt} nodes killed or paused: {dict(seen)}")
         finally:
