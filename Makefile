@@ -60,12 +60,12 @@ $(BUILD)/generated/%.pb-c.c $(BUILD)/generated/%.pb-c.h &: %.proto | deps-presen
 
 $(GENERATED).o: $(GENERATED).c
 	@echo '  CC      $<'
-	$(Q)$(CC) $(filter-out -Wpedantic,$(ALL_CFLAGS)) -MMD -c $< -o $@
+	$(Q)$(CC) $(filter-out -Wpedantic,$(ALL_CFLAGS)) -MMD -MP -c $< -o $@
 
 $(BUILD)/%.o: %.c $(GENERATED).h | deps-present
 	@mkdir -p $(@D)
 	@echo '  CC      $<'
-	$(Q)$(CC) $(ALL_CFLAGS) -MMD -c $< -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 $(LIBRARY): $(OBJECTS)
 	@rm -f $@

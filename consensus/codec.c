@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "consensus/machine/crc32c.h"
 #include "consensus/machine/limits.h"
 #include "consensus/wire.h"
 
@@ -20,49 +21,6 @@
 /* Before the first entry is looked at; an entry takes up its header at least, so a message cannot claim more than it
  * has. */
 #define ENTRIES_MAX 65536u
-
-/* ---- CRC32C */
-
-#define CRC32C_POLYNOMIAL_REVERSED 0x82f63b78u
-#define SLICES 8
-
-static uint32_t crc32c_slices[SLICES][256];
-
-/* Made before main: no thread has to be waited for. */
-__attribute__((constructor)) static void make_crc32c_slices(void)
-{
-    for (uint32_t byte = 0; byte < 256; byte++) {
-        uint32_t crc = byte;
-        for (unsigned bit = 0; bit < 8; bit++) {
-            crc = (crc & 1) ? (crc >> 1) ^ CRC32C_POLYNOMIAL_REVERSED : crc >> 1;
-        }
-        crc32c_slices[0][byte] = crc;
-    }
-    for (unsigned slice = 1; slice < SLICES; slice++) {
-        for (uint32_t byte = 0; byte < 256; byte++) {
-            uint32_t before = crc32c_slices[slice - 1][byte];
-            crc32c_slices[slice][byte] = (before >> 8) ^ crc32c_slices[0][before & 0xff];
-        }
-    }
-}
-
-uint32_t codec_crc32c(uint32_t seed, const void *data, size_t size_bytes)
-{
-    const uint8_t *at = data;
-    uint32_t crc = ~seed;
-    for (; size_bytes >= SLICES; size_bytes -= SLICES, at += SLICES) {
-        uint32_t next = 0;
-        for (unsigned i = 0; i < SLICES; i++) {
-            uint8_t byte = i < 4 ? (uint8_t)(at[i] ^ (crc >> (8 * i))) : at[i];
-            next ^= crc32c_slices[SLICES - 1 - i][byte];
-        }
-        crc = next;
-    }
-    for (; size_bytes > 0; size_bytes--, at++) {
-        crc = (crc >> 8) ^ crc32c_slices[0][(crc ^ *at) & 0xff];
-    }
-    return ~crc;
-}
 
 /* ---- the fields */
 
@@ -197,8 +155,8 @@ static uint8_t *put_entry(const struct entry *entry, uint8_t *at)
     put_number(&at, entry->term, 8);
     put_number(&at, entry->type, 4);
     put_number(&at, entry->size_bytes, 4);
-    uint32_t crc = codec_crc32c(0, fields, (size_t)(at - fields));
-    put_number(&at, codec_crc32c(crc, entry->data, entry->size_bytes), 4);
+    uint32_t crc = crc32c(0, fields, (size_t)(at - fields));
+    put_number(&at, crc32c(crc, entry->data, entry->size_bytes), 4);
     memcpy(at, entry->data, entry->size_bytes);
     return at + entry->size_bytes;
 }
@@ -209,7 +167,7 @@ void codec_encode(const struct raft_message *message, struct entry *const *entri
     uint8_t *fields = out + HEADER_SIZE_BYTES;
     uint8_t *at = put_fields(message, fields);
     memcpy(out, head, sizeof head);
-    wire_put_u32(out + sizeof head, codec_crc32c(codec_crc32c(0, head, sizeof head), fields, (size_t)(at - fields)));
+    wire_put_u32(out + sizeof head, crc32c(crc32c(0, head, sizeof head), fields, (size_t)(at - fields)));
     for (unsigned i = 0; i < entries_count(message); i++) {
         at = put_entry(entries[i], at);
     }
@@ -226,7 +184,7 @@ static struct entry *get_entry(struct wire_reader *reader)
     uint32_t crc = wire_read_u32(reader);
     const void *data = wire_read_bytes(reader, size_bytes);
     if (reader->failed || type < ENTRY_COMMAND || type > ENTRY_CHANGE || size_bytes > LIMIT_ENTRY_SIZE_BYTES ||
-        crc != codec_crc32c(codec_crc32c(0, fields, 16), data, size_bytes)) {
+        crc != crc32c(crc32c(0, fields, 16), data, size_bytes)) {
         return NULL;
     }
     struct entry *entry = entry_new(term, (enum entry_type)type, size_bytes);
@@ -262,7 +220,7 @@ bool codec_decode(struct span data, struct codec_message *out)
     uint32_t crc = wire_read_u32(&reader);
     size_t fields_size = head != NULL && head[2] == 0 && head[3] == 0 ? fields_size_bytes(head[0]) : 0;
     if (reader.failed || fields_size == 0 || reader.left < fields_size ||
-        crc != codec_crc32c(codec_crc32c(0, head, 4), reader.at, fields_size)) {
+        crc != crc32c(crc32c(0, head, 4), reader.at, fields_size)) {
         return false;
     }
     out->message.type = (enum raft_message_type)head[0];

@@ -24,7 +24,4 @@ struct codec_message {
 bool codec_decode(struct span data, struct codec_message *out);
 void codec_message_close(struct codec_message *message);
 
-/* CRC32C (Castagnoli) of data, continuing from `seed` (0 to begin). */
-uint32_t codec_crc32c(uint32_t seed, const void *data, size_t size_bytes);
-
 #endif

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "storage/bytes.h"
-#include "storage/crc32c.h"
+#include "consensus/machine/crc32c.h"
 #include "storage/environment.h"
 #include "storage/failure.h"
 #include "storage/files.h"

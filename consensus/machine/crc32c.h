@@ -1,7 +1,7 @@
 /* CRC32C (Castagnoli), the checksum of iSCSI (RFC 3720, appendix B.4): with the processor's instruction where it has
  * one. */
-#ifndef STORAGE_CRC32C_H
-#define STORAGE_CRC32C_H
+#ifndef CONSENSUS_MACHINE_CRC32C_H
+#define CONSENSUS_MACHINE_CRC32C_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,15 +1,13 @@
-/* CRC32C: the processor's instruction, or a table of 256 made on first use. */
-#include "storage/crc32c.h"
+/* CRC32C: the processor's instruction, or a table of 256 made before main. */
+#include "consensus/machine/crc32c.h"
 
-#include <pthread.h>
 #include <string.h>
 
 #define POLYNOMIAL_REFLECTED 0x82f63b78u
 
 static uint32_t table[256];
-static pthread_once_t table_once = PTHREAD_ONCE_INIT;
 
-static void make_table(void)
+__attribute__((constructor)) static void make_table(void)
 {
     for (uint32_t byte = 0; byte < 256; byte++) {
         uint32_t crc = byte;
@@ -22,9 +20,6 @@ static void make_table(void)
 
 uint32_t crc32c_portable(uint32_t crc, const void *data, size_t size_bytes)
 {
-    if (pthread_once(&table_once, make_table) != 0) {
-        __builtin_trap();
-    }
     const uint8_t *bytes = data;
     crc = ~crc;
     for (size_t i = 0; i < size_bytes; i++) {
