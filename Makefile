@@ -96,7 +96,7 @@ test-unit: programs-for-tests
 	@set -e; for program in $(sort $(TEST_PROGRAMS)); do echo "  TEST    $$program"; ./$$program; done
 
 test-process: programs-for-tests
-	python3 -m unittest discover -s tests/process -p 'test_*.py' -f
+	TOCSIN_BUILD=$(abspath $(BUILD)) python3 -m unittest discover -s tests/process -p 'test_*.py' -f -v
 
 .PHONY: demo
 demo: deps
