@@ -268,6 +268,7 @@ void engine_free(struct engine *engine) {
     driver_free(engine->driver);
     snapshot_transfer_free(engine->snapshots);
     dispatcher_free(engine->dispatcher);
+    engine_release_held(engine);
     state_store_close(engine->state_store);
     log_store_close(engine->log_store);
     state_position_close(&engine->compaction);

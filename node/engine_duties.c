@@ -29,14 +29,49 @@ uint64_t engine_leading_term(void *context) {
 
 /* ---- applied entries */
 
+/* Before the duties of a term are taken up: kept, for the look into the outbox may see a state that is older than this. */
+static void hold_send(struct engine *engine, uint64_t index, Tocsin__Notification *notification, uint64_t term) {
+    if (engine->held_count > 0 && engine->held[0].term != term) engine_release_held(engine);
+    if (engine->held_count == engine->held_capacity) {
+        engine->held_capacity = engine->held_capacity ? engine->held_capacity * 2 : 64;
+        engine->held = realloc(engine->held, engine->held_capacity * sizeof *engine->held);
+        if (engine->held == NULL) abort();
+    }
+    engine->held[engine->held_count++] = (struct held_send){index, term, notification};
+}
+
+void engine_release_held(struct engine *engine) {
+    for (size_t i = 0; i < engine->held_count; i++) tocsin__notification__free_unpacked(engine->held[i].notification, NULL);
+    free(engine->held);
+    engine->held = NULL;
+    engine->held_count = engine->held_capacity = 0;
+}
+
 static void take_send(struct engine *engine, uint64_t index, const struct machine_send *send) {
     if (send->claim_node != engine->config->id || send->claim_boot != engine->boot) return;
+    struct driver_status status = driver_status(engine->driver);
+    if (status.role != DRIVER_LEADER || send->claim_term != status.term) return;
+    bool on_duty = send->claim_term == engine->duties_term;
     /* What was applied before this leader looked into the outbox was found there: work is handed over once. */
-    if (send->claim_term != engine->duties_term || index <= engine->outbox_index) return;
+    if (on_duty && index <= engine->outbox_index) return;
     Tocsin__Notification *notification = tocsin__notification__unpack(NULL, send->packed.size_bytes, send->packed.data);
     if (notification == NULL) abort();
+    if (!on_duty) {
+        hold_send(engine, index, notification, send->claim_term);
+        return;
+    }
     dispatcher_take(engine->dispatcher, notification, send->claim_term);
     tocsin__notification__free_unpacked(notification, NULL);
+}
+
+/* What was handed over before, and lies beyond what the look into the outbox saw. */
+static void take_held(struct engine *engine) {
+    for (size_t i = 0; i < engine->held_count; i++) {
+        const struct held_send *held = &engine->held[i];
+        if (held->term == engine->duties_term && held->index > engine->outbox_index)
+            dispatcher_take(engine->dispatcher, held->notification, held->term);
+    }
+    engine_release_held(engine);
 }
 
 void engine_applied(void *context, uint64_t index, uint64_t term, const struct machine_output *output) {
@@ -271,6 +306,7 @@ static void take_up_duties(struct engine *engine, uint64_t term) {
     offer_settings(engine, &reader.view);
     engine->outbox_index = reader.applied_index;
     reclaim_outbox(engine, &reader.view, term);
+    take_held(engine);
     enum storage_error fault = state_reader_fault(&reader, &failure);
     state_reader_end(&reader);
     if (fault != STORAGE_OK) engine_fail(engine, failure.message);

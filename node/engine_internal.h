@@ -28,6 +28,12 @@ struct peer_report {
     uint64_t applied_index, machine_version, at_boottime_ms;
 };
 
+/* Work for this leader from an entry that was applied before its duties were taken up. */
+struct held_send {
+    uint64_t index, term;
+    Tocsin__Notification *notification;
+};
+
 struct engine {
     uv_loop_t *loop;
     const struct config *config;
@@ -71,6 +77,8 @@ struct engine {
     uint64_t pulse_after_index, pulse_sent_ms; /* a pulse is on its way while pulse_sent_ms is not 0 */
     uint64_t duties_term;                      /* in which the duties of a new leader were taken up */
     uint64_t outbox_index;                     /* the state that its look into the outbox saw */
+    struct held_send *held;                    /* all of one term */
+    size_t held_count, held_capacity;
     uint64_t clock_sent_ms, compaction_checked_ms;
     uint64_t refusals_told; /* of connections that the transport refused */
     struct peer_report reports[CONFIG_MEMBERS_MAX * 2];
@@ -103,6 +111,7 @@ void engine_recovered(struct engine *engine);
 
 /* ---- engine_duties.c */
 void engine_applied(void *context, uint64_t index, uint64_t term, const struct machine_output *output);
+void engine_release_held(struct engine *engine);
 void engine_duties_turn(struct engine *engine);
 uint64_t engine_duties_next_ms(const struct engine *engine);
 void engine_clock_frame(struct engine *engine, uint64_t peer, struct span body);

@@ -7,7 +7,7 @@ import os
 import signal
 import urllib.parse
 
-from cluster import Cluster, Unavailable, wait_for
+from cluster import Cluster, Unavailable, incident_number, wait_for
 
 Answer = collections.namedtuple("Answer", "status headers body")
 
@@ -86,6 +86,11 @@ class Company(Cluster):
             if answer.status != 202:
                 raise AssertionError(f"{key}: {answer}")
         return keys
+
+    def wait_paged(self, numbers, dedup_key):
+        """Until somebody has been told of the event's incident."""
+        number = wait_for(lambda: self.incident(numbers, dedup_key), f"the incident of {dedup_key}")["incident_number"]
+        wait_for(lambda: any(incident_number(delivery["text"]) == number for delivery in self.deliveries()), f"the page of {dedup_key}")
 
     def listed(self, number, path, name):
         """Every element of a list, over all its pages, as one node tells it now."""

@@ -8,7 +8,7 @@ import resource
 import threading
 import unittest
 
-from cluster import Unavailable, incident_number, wait_for
+from cluster import Unavailable, wait_for
 from company import Company
 
 WRITERS = 3
@@ -105,17 +105,13 @@ class FullDisk(unittest.TestCase):
             self.assertEqual(set(), expected - company.incident_keys(other), "acknowledged and lost")
         self.assertEqual(set(), {f"refused-{i}" for i in range(10)} & company.incident_keys(others[0]))
         for key in after:
-            incident = company.incident(others, key)
-            wait_for(lambda number=incident["incident_number"]: number in map(incident_number, self.texts()), f"the page of {key}")
+            company.wait_paged(others, key)
         # When there is space again and it is started anew, it has all that the others have.
         company.kill_and_wait(number, "TERM")
         company.start(number)
         wait_for(lambda: company.answers(number) == 200 and self.caught_up(number, others[0]), f"node {number} has caught up")
         self.assertEqual(set(), expected - company.incident_keys(number))
         self.assertEqual(202, company.trigger(number, "healed").status)
-
-    def texts(self):
-        return [delivery["text"] for delivery in self.company.deliveries()]
 
     def caught_up(self, number, other):
         try:

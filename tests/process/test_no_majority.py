@@ -75,6 +75,8 @@ class NoMajority(unittest.TestCase):
             for thread in threads:
                 thread.join()
             self.assertEqual({number: 202 for number in company.others(leader)}, answers, company.logs())
+            for number in answers:
+                company.wait_paged(list(answers), f"election-{turn}-{number}")
             company.start(leader)
             self.assertEqual(202, company.trigger(leader, f"back-{turn}").status)
             wait_for(lambda: all(self.ready(number).status == 200 for number in company.numbers()), "readiness")
