@@ -168,6 +168,15 @@ static void pass_begin(struct apply *apply, Tocsin__Incident *incident, const To
     timeline_put(apply, incident, entry);
 }
 
+/* No level is left to go to: the incident stays with those who had it last, and on their level. */
+static void levels_end(struct apply *apply, Tocsin__Incident *incident, Tocsin__Why why)
+{
+    if (incident->level > 1) {
+        incident->level--;
+    }
+    exhaust(apply, incident, why == TOCSIN__WHY__WHY_NOBODY_ON_LEVEL ? why : TOCSIN__WHY__WHY_POLICY_EXHAUSTED);
+}
+
 /*
  * From the incident's present level on: the first level with somebody who can be told takes it. When a whole round
  * finds none, further passes would not either, and the guardians are told at once.
@@ -181,8 +190,7 @@ static void levels_walk(struct apply *apply, Tocsin__Incident *incident, Tocsin_
     for (size_t empty_levels = 0; empty_levels < levels_count; empty_levels++) {
         if (incident->level > levels_count) {
             if (incident->pass >= policy->num_loops) {
-                exhaust(apply, incident, empty_levels > 0 ? TOCSIN__WHY__WHY_NOBODY_ON_LEVEL
-                                                          : TOCSIN__WHY__WHY_POLICY_EXHAUSTED);
+                levels_end(apply, incident, why);
                 return;
             }
             pass_begin(apply, incident, policy);
@@ -195,7 +203,7 @@ static void levels_walk(struct apply *apply, Tocsin__Incident *incident, Tocsin_
         why = TOCSIN__WHY__WHY_NOBODY_ON_LEVEL;
         by = NULL;
     }
-    exhaust(apply, incident, TOCSIN__WHY__WHY_NOBODY_ON_LEVEL);
+    levels_end(apply, incident, TOCSIN__WHY__WHY_NOBODY_ON_LEVEL);
 }
 
 void escalation_begin(struct apply *apply, Tocsin__Incident *incident, uint32_t level, Tocsin__Why why,

@@ -83,6 +83,7 @@ static void a_policy_runs_through_its_levels_and_passes_to_the_guardians(void **
     /* Nobody answers: the guardian hears of it now, and every quarter of an hour. */
     fixture_run(f, 10 * MINUTE);
     assert_true(fixture_incident(f, id)->exhausted);
+    assert_int_equal(fixture_incident(f, id)->level, 2); /* Bob still has it */
     expect_told(f, "Grace", SMS);
     fixture_run(f, GUARDIANS_REPEAT_MINUTES * MINUTE);
     expect_told(f, "Grace", SMS);
@@ -138,6 +139,7 @@ static void a_policy_that_resolves_to_nobody_tells_the_guardians_at_once(void **
     fixture_guardian(f, "Grace", EMAIL, "grace@example.org");
     uint64_t id = fixture_trigger(f, KEY, "disk");
     expect_told(f, "Grace", EMAIL);
+    assert_int_equal(fixture_incident(f, id)->level, 2); /* the policy has no third */
     assert_int_equal(fixture_log_count(f, id, TOCSIN__LOG_TYPE__LOG_EXHAUST_ESCALATION_PATH,
                                        TOCSIN__WHY__WHY_NOBODY_ON_LEVEL), 1);
 }

@@ -279,6 +279,9 @@ static void a_provider_that_is_down_for_everybody_ends_with_the_guardians(void *
         assert_true(pages <= 3 * NOTIFICATION_FAILURES_MAX);
     }
     assert_int_equal(pages, 3 * NOTIFICATION_FAILURES_MAX); /* Alice by text, Alice by mail, Bob by text */
+    /* Nobody could be told: that is another end than one without an answer. */
+    assert_int_equal(fixture_log_count(story->f, id, TOCSIN__LOG_TYPE__LOG_EXHAUST_ESCALATION_PATH,
+                                       TOCSIN__WHY__WHY_NOBODY_ON_LEVEL), 1);
     fixture_expect_send(story->f, "Grace", EMAIL);
     fixture_expect_silence(story->f);
 }
