@@ -171,14 +171,21 @@ static void tell_later(struct apply *apply, Tocsin__Incident *incident, uint64_t
     incident->notifications_pending++;
 }
 
-static void log_cannot(struct apply *apply, Tocsin__Incident *incident, uint64_t user_id, Tocsin__Why why)
+static void log_untold(struct apply *apply, Tocsin__Incident *incident, uint64_t user_id, Tocsin__Why why,
+                       const char *sentence_end)
 {
     Tocsin__LogEntry *entry = timeline_new(apply, incident, TOCSIN__LOG_TYPE__LOG_NOTIFY, why, NULL);
     entry->user_id = user_id;
     entry->outcome = TOCSIN__OUTCOME__OUTCOME_NEVER;
-    entry->text = apply_printf(apply, "%s cannot be told: there is no %scontact method.", timeline_user(apply, user_id),
-                               why == TOCSIN__WHY__WHY_CHANNEL_FAILED ? "further " : "");
+    entry->text = apply_printf(apply, "%s %s", timeline_user(apply, user_id), sentence_end);
     timeline_put(apply, incident, entry);
+}
+
+static void log_cannot(struct apply *apply, Tocsin__Incident *incident, uint64_t user_id, Tocsin__Why why)
+{
+    log_untold(apply, incident, user_id, why,
+               why == TOCSIN__WHY__WHY_CHANNEL_FAILED ? "cannot be told: there is no further contact method."
+                                                      : "cannot be told: there is no contact method.");
 }
 
 static bool tell_person(struct apply *apply, Tocsin__Incident *incident, struct person *person)
@@ -243,9 +250,13 @@ void telling_rule_due(struct apply *apply, Tocsin__Incident *incident, const Toc
     const Tocsin__User *user = user_get(apply->store, deadline->user_id, apply->arena);
     const Tocsin__ContactMethod *method =
         contact_method_get(apply->store, deadline->user_id, deadline->contact_method_id, apply->arena);
-    if (user != NULL && method != NULL && incident_is_assigned(incident, user->id) &&
-        !is_told_now(apply, incident, method->id)) {
-        tell(apply, incident, user, method, deadline->why, NULL);
+    if (user != NULL && incident_is_assigned(incident, user->id)) {
+        if (method == NULL) {
+            log_untold(apply, incident, user->id, TOCSIN__WHY__WHY_NO_CONTACT_METHOD,
+                       "was not told when the delay was over: the contact method has been deleted since.");
+        } else if (!is_told_now(apply, incident, method->id)) {
+            tell(apply, incident, user, method, deadline->why, NULL);
+        }
     }
     telling_settle(apply, incident);
 }

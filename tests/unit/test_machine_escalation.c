@@ -277,6 +277,29 @@ static void rules_are_followed_in_their_time_until_somebody_acknowledges(void **
     fixture_expect_silence(f);
 }
 
+static void a_rule_whose_method_was_deleted_meanwhile_says_so_and_the_next_level_follows(void **state)
+{
+    struct machine_fixture *f = *state;
+    uint64_t alice = fixture_user(f, "Alice");
+    uint64_t voice = fixture_method(f, alice, VOICE, "15550001");
+    fixture_rule(f, alice, voice, HIGH, 3);
+    uint64_t bob = person(f, "Bob", "15550002");
+    struct fixture_level levels[] = {{30, {alice}}, {30, {bob}}};
+    service(f, 0, 2, levels, HIGH, 0);
+    uint64_t id = fixture_trigger(f, KEY, "disk");
+    Tocsin__ContactMethodDelete deletion;
+    tocsin__contact_method_delete__init(&deletion);
+    deletion.user_id = alice;
+    deletion.id = voice;
+    Tocsin__Command command = fixture_command();
+    command.body_case = TOCSIN__COMMAND__BODY_CONTACT_METHOD_DELETE;
+    command.contact_method_delete = &deletion;
+    assert_int_equal(fixture_apply(f, &command)->status, TOCSIN__STATUS__STATUS_OK);
+    fixture_run(f, 3 * MINUTE);
+    assert_int_equal(fixture_log_count(f, id, TOCSIN__LOG_TYPE__LOG_NOTIFY, TOCSIN__WHY__WHY_NO_CONTACT_METHOD), 1);
+    expect_told(f, "Bob", SMS);
+}
+
 static void without_rules_the_defaults_apply(void **state)
 {
     struct machine_fixture *f = *state;
@@ -413,6 +436,7 @@ int main(void)
         STORY(escalating_an_exhausted_incident_by_hand_gives_the_policy_all_its_passes_again),
         STORY(people_assigned_by_hand_are_followed_by_the_guardians),
         STORY(rules_are_followed_in_their_time_until_somebody_acknowledges),
+        STORY(a_rule_whose_method_was_deleted_meanwhile_says_so_and_the_next_level_follows),
         STORY(without_rules_the_defaults_apply),
         STORY(the_defaults_take_what_there_is),
         STORY(the_rules_of_the_level_before_end_with_it),
