@@ -211,11 +211,13 @@ static void log_attempt(struct apply *apply, Tocsin__Incident *incident, const T
     entry->level = notification->level;
     entry->attempt = notification->attempt;
     entry->notification_id = notification->id;
-    entry->text = apply_printf(apply, "%s%s %s by %s at %s%s%s%s.", notification->guardian ? "Guardian " : "",
+    size_t detail_size = strlen(receipt->detail);
+    bool is_sentence = detail_size > 0 && receipt->detail[detail_size - 1] == '.';
+    entry->text = apply_printf(apply, "%s%s %s by %s at %s%s%s%s%s", notification->guardian ? "Guardian " : "",
                                notification->user_name, OUTCOME_TEXTS[receipt->outcome],
                                timeline_channel(notification->channel), notification->address,
                                notification->possibly_repeated ? ", possibly repeated" : "",
-                               receipt->detail[0] != '\0' ? ": " : "", receipt->detail);
+                               detail_size > 0 ? ": " : "", receipt->detail, is_sentence ? "" : ".");
     timeline_put(apply, incident, entry);
 }
 

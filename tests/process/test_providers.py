@@ -220,6 +220,17 @@ class DeadPeople(unittest.TestCase):
         self.assertEqual([], page.received())
 
 
+    def test_an_address_that_no_provider_could_use_is_left_with_its_reason(self):
+        alice = Person(self.cluster, "Alice", ("push", "sms"))
+        self.cluster.call(1, "PUT", f"/users/{alice.id}/contact_methods/{alice.method_ids['push']}", {"contact_method": {
+            "type": "push_notification_contact_method", "label": "too long", "address": "t" * 65}})
+        page = Page(self.cluster, "no address", [(30, [alice])]).trigger()
+        page.wait_received(1, alice, channel="sms")
+        self.assertEqual(["never"], page.outcomes("push"))
+        sentence = page.timeline("notify")[0]["summary"]
+        self.assertTrue(sentence.endswith("The address is neither an ntfy topic nor the URL of one."), sentence)
+
+
 class LeaderKilledDuringRetries(unittest.TestCase):
     def test_the_page_arrives(self):
         with Cluster(nodes=3) as cluster:
