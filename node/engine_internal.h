@@ -69,6 +69,8 @@ struct engine {
     struct state_position compaction; /* goes as soon as it is durable */
     bool compaction_set;
     uint64_t average_entry_bytes;
+    uint64_t last_ticket;                    /* of the log operations */
+    uint64_t prune_index, pruned_from_index; /* the log is to begin there; where it began when the last step was sent */
     uint64_t recovering_index; /* this voter neither votes nor stands before its state covers it; 0: whole */
     uint64_t live_index;       /* entries beyond it were not in the log at the start */
 

@@ -142,6 +142,7 @@ static void submit(struct engine *engine, struct log_operation fields, struct en
     struct log_operation *operation = malloc(sizeof *operation);
     if (operation == NULL) abort();
     *operation = fields;
+    engine->last_ticket = fields.ticket;
     if (count > 0) {
         operation->entries = malloc(count * sizeof(struct entry *));
         if (operation->entries == NULL) abort();
@@ -168,7 +169,18 @@ static void port_reset(void *context, uint64_t ticket, uint64_t first_index) {
 }
 
 static void port_prune(void *context, uint64_t ticket, uint64_t first_index) {
-    submit(context, (struct log_operation){.kind = LOG_PRUNE, .ticket = ticket, .first_index = first_index}, NULL, 0);
+    struct engine *engine = context;
+    engine->prune_index = first_index;
+    engine->pruned_from_index = log_store_bounds(engine->log_store).first_index;
+    submit(engine, (struct log_operation){.kind = LOG_PRUNE, .ticket = ticket, .first_index = first_index}, NULL, 0);
+}
+
+/* One write drops a bounded number of entries, so that no group takes long: the next follows when it is done. */
+static void prune_on(struct engine *engine) {
+    uint64_t first_index = log_store_bounds(engine->log_store).first_index;
+    if (first_index >= engine->prune_index || first_index == engine->pruned_from_index) return;
+    engine->pruned_from_index = first_index;
+    submit(engine, (struct log_operation){.kind = LOG_PRUNE, .ticket = engine->last_ticket, .first_index = engine->prune_index}, NULL, 0);
 }
 
 static struct entry *port_read(void *context, uint64_t index) {
@@ -271,8 +283,10 @@ void engine_storage_drain(struct engine *engine) {
     engine->log_queued_bytes = log.queued_bytes;
     if (log.failed)
         engine_fail(engine, log.failure.message);
-    else if (!engine->failed)
+    else if (!engine->failed) {
         driver_log_durable(engine->driver, log.ticket);
+        prune_on(engine);
+    }
 
     struct state_progress progress = state_writer_drain(engine->state_writer, engine_applied, engine);
     if (progress.failed) {

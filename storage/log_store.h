@@ -49,7 +49,7 @@ enum log_operation_kind {
 
 struct log_operation {
     enum log_operation_kind kind;
-    uint64_t ticket; /* of the caller; completions report it */
+    uint64_t ticket; /* of the caller, never falling; completions report it */
     uint64_t term, voted_for;
     uint64_t first_index;
     struct entry **entries; /* owned by the operation, with one reference each */

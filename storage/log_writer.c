@@ -162,7 +162,7 @@ void log_writer_submit(struct log_writer *writer, struct log_operation *operatio
     operation->next = NULL;
     pthread_mutex_lock(&writer->mutex);
     assert(!writer->stop);
-    assert(operation->ticket > writer->submitted_ticket);
+    assert(operation->ticket >= writer->submitted_ticket);
     writer->submitted_ticket = operation->ticket;
     writer->progress.queued_bytes += bytes;
     *writer->queue_end = operation;
