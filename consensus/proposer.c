@@ -128,6 +128,11 @@ void proposer_submit(struct proposer *proposer, Tocsin__Command *command, uint64
         end_later(proposer, done, argument, PROPOSAL_STOPPED);
         return;
     }
+    if (deadline_ms <= proposer->ports.now_ms(proposer->ports.context)) { /* no time: it must not reach any log */
+        proposer->statistics.unavailable++;
+        end_later(proposer, done, argument, PROPOSAL_UNAVAILABLE);
+        return;
+    }
     if (proposer->next_sequence - proposer->oldest_sequence >= LIMIT_ORIGIN_WINDOW) {
         proposer->statistics.overloaded++;
         end_later(proposer, done, argument, PROPOSAL_OVERLOADED);
@@ -151,6 +156,14 @@ void proposer_submit(struct proposer *proposer, Tocsin__Command *command, uint64
     proposer->statistics.pending++;
 }
 
+/* The queue is of one term: whoever asked in another sends again. False when this node does not lead. */
+static bool queue_is_open(struct proposer *proposer, const struct driver_status *status) {
+    bool leading = status->role == DRIVER_LEADER;
+    if (!leading || status->term != proposer->queue_term) queue_clear(proposer);
+    proposer->queue_term = status->term;
+    return leading;
+}
+
 static bool queue_add(struct proposer *proposer, const void *data, size_t size_bytes) {
     if (proposer->queue_bytes + size_bytes > PROPOSER_QUEUE_SIZE_BYTES_MAX) return false;
     uint8_t *copy = malloc(size_bytes ? size_bytes : 1);
@@ -165,7 +178,7 @@ static bool queue_add(struct proposer *proposer, const void *data, size_t size_b
 
 bool proposer_submit_own(struct proposer *proposer, const Tocsin__Command *command) {
     struct driver_status status = driver_status(proposer->driver);
-    if (proposer->stopped || status.role != DRIVER_LEADER) return false;
+    if (proposer->stopped || !queue_is_open(proposer, &status)) return false;
     size_t size_bytes = tocsin__command__get_packed_size(command);
     uint8_t *packed = malloc(size_bytes ? size_bytes : 1);
     if (packed == NULL) abort();
@@ -178,12 +191,14 @@ bool proposer_submit_own(struct proposer *proposer, const Tocsin__Command *comma
 /* The frame of forwarded commands: each a 32-bit size and the packed command. */
 void proposer_frame(struct proposer *proposer, uint64_t peer, struct span body) {
     (void)peer;
-    if (proposer->stopped || driver_status(proposer->driver).role != DRIVER_LEADER) return; /* they send again */
+    struct driver_status status = driver_status(proposer->driver);
+    if (proposer->stopped || !queue_is_open(proposer, &status)) return; /* they send again */
     struct wire_reader reader = wire_reader(body);
     while (reader.left > 0) {
         uint32_t size_bytes = wire_read_u32(&reader);
         const void *command = wire_read_bytes(&reader, size_bytes);
-        if (reader.failed || size_bytes > LIMIT_COMMAND_SIZE_BYTES) return;
+        if (reader.failed) return;
+        if (size_bytes > LIMIT_COMMAND_SIZE_BYTES) continue; /* never taken; those behind it are */
         if (!queue_add(proposer, command, size_bytes)) return; /* they send again */
     }
 }
@@ -325,9 +340,7 @@ static void tell_endings(struct proposer *proposer) {
 void proposer_turn(struct proposer *proposer) {
     struct driver_status status = driver_status(proposer->driver);
     uint64_t now_ms = proposer->ports.now_ms(proposer->ports.context);
-    bool leading = status.role == DRIVER_LEADER;
-    if (!leading || status.term != proposer->queue_term) queue_clear(proposer); /* whoever asked sends again */
-    proposer->queue_term = status.term;
+    bool leading = queue_is_open(proposer, &status);
     end_overdue(proposer, now_ms, !leading);
     if (leading) {
         queue_unsent(proposer, now_ms);

@@ -329,6 +329,9 @@ static void port_apply(void *context, uint64_t index, struct entry *entry)
     }
     state_apply(&node->state, index, entry);
     raft_checks_applied(checks, node->id, index, node->state.hash);
+    if (node->harness->on_apply != NULL) {
+        node->harness->on_apply(node->harness->on_node_context, node->id, index, entry);
+    }
 }
 
 static void port_install_snapshot(void *context, uint64_t index, uint64_t term)
@@ -370,6 +373,9 @@ static void port_changed(void *context)
     struct harness_node *node = context;
     struct raft_checks *checks = node->harness->checks;
     struct driver_status status = driver_status(node->driver);
+    if (node->harness->on_changed != NULL) {
+        node->harness->on_changed(node->harness->on_node_context, node->id);
+    }
     if (status.role != DRIVER_LEADER) {
         return;
     }

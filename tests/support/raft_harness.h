@@ -103,6 +103,11 @@ struct harness {
                     struct entry *const *entries);
     void *on_send_context;
 
+    /* Either mode: a node was given a committed entry; a node's role, term or leader changed. */
+    void (*on_apply)(void *context, uint64_t id, uint64_t index, struct entry *entry);
+    void (*on_changed)(void *context, uint64_t id);
+    void *on_node_context;
+
     struct harness_counts counts;
 };
 
