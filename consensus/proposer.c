@@ -329,6 +329,7 @@ static void end_overdue(struct proposer *proposer, uint64_t now_ms, bool followi
 static void tell_endings(struct proposer *proposer) {
     /* A callback may submit again, and that may end again: only what is here now is told. */
     size_t count = proposer->endings_count;
+    if (count == 0) return;
     for (size_t i = 0; i < count; i++) {
         struct ending ending = proposer->endings[i];
         ending.done(ending.argument, ending.outcome, (struct span){NULL, 0});
