@@ -138,9 +138,26 @@ static void receive_append(struct driver *driver, uint64_t peer, struct raft_app
              guard_term_of(&driver->raft, append.prev_log_index) == append.prev_log_term);
 }
 
+/*
+ * A peer that no longer holds what it had acknowledged has lost its state, and begins anew without a vote until a snapshot
+ * comes. The transport keeps answers in order, so this one is not old, as the core would have it, and guard 9, which drops it.
+ */
+static void restore_peer(struct driver *driver, uint64_t peer, const struct raft_append_entries_result *result)
+{
+    uint64_t match_index;
+    if (guard_is_on(driver->options.guards_off, GUARD_STALE_RESULT) && result->rejected > 0 &&
+        result->term == driver->raft.current_term && driver_match_index(driver, peer, &match_index) &&
+        result->last_log_index < match_index) {
+        driver->ports.send_snapshot(driver->ports.context, peer, result->term, match_index);
+    }
+}
+
 static void receive_other(struct driver *driver, uint64_t peer, struct raft_message message)
 {
     bool for_another = message.type == RAFT_REQUEST_VOTE && message.request_vote.candidate_id != peer;
+    if (message.type == RAFT_APPEND_ENTRIES_RESULT && driver->raft.state == RAFT_LEADER) {
+        restore_peer(driver, peer, &message.append_entries_result);
+    }
     if (for_another || guard_stale_result(driver->options.guards_off, &driver->raft, peer, &message)) {
         return;
     }
