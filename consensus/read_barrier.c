@@ -7,12 +7,17 @@
 
 #include "consensus/wire.h"
 
+/* Questions of one peer that may be under way at a leader: one that is asked again must not end the one before it. */
+#define CONFIRMATIONS_PER_PEER_MAX (READ_WAIT_MS / READ_ASK_AGAIN_MS + 1)
+/* Questions are numbered from the time of the start: a later start's are not taken for an earlier one's. */
+#define QUESTIONS_PER_MS_BITS 20
+
 /* A read goes through: wanting (needs a question), asked (a question is out), indexed (waits for the local state). */
 enum read_stage { READ_WANTING, READ_ASKED, READ_INDEXED };
 
 struct read {
     enum read_stage stage;
-    uint64_t question; /* that will answer it */
+    uint64_t question; /* that will answer it, or any later one */
     uint64_t index;    /* that the local state must cover */
     uint64_t deadline_ms;
     read_done done;
@@ -37,7 +42,7 @@ struct read_barrier {
     struct read *reads;
     size_t reads_count, reads_capacity;
 
-    uint64_t next_question, asked_question; /* the one that is out, 0: none */
+    uint64_t next_question, asked_question; /* the last that is out, 0: none */
     uint64_t asked_ms;
 
     struct confirmation *confirmations;
@@ -63,7 +68,8 @@ struct read_barrier *read_barrier_new(uint64_t node, const struct read_barrier_p
     barrier->node = node;
     barrier->ports = *ports;
     barrier->driver = driver;
-    barrier->next_question = barrier->next_round = 1;
+    barrier->next_question = (ports->now_ms(ports->context) << QUESTIONS_PER_MS_BITS) + 1;
+    barrier->next_round = 1;
     return barrier;
 }
 
@@ -92,9 +98,10 @@ static void send_frame(struct read_barrier *barrier, uint64_t peer, enum frame_t
 /* ---- asking */
 
 static void question_answered(struct read_barrier *barrier, uint64_t question, uint64_t index) {
+    if (question >= barrier->next_question) return; /* never asked */
     for (size_t i = 0; i < barrier->reads_count; i++) {
         struct read *read = &barrier->reads[i];
-        if (read->stage != READ_ASKED || read->question != question) continue;
+        if (read->stage != READ_ASKED || read->question > question) continue;
         read->stage = READ_INDEXED;
         read->index = index > barrier->answered_index ? index : barrier->answered_index;
     }
@@ -133,6 +140,29 @@ static bool majority_confirmed(struct read_barrier *barrier, const struct confir
     return yes > voters_count(configuration) / 2;
 }
 
+static void confirmation_drop(struct read_barrier *barrier, size_t at) {
+    barrier->confirmations[at] = barrier->confirmations[--barrier->confirmations_count];
+}
+
+static void confirmation_add(struct read_barrier *barrier, const struct confirmation *confirmation) {
+    size_t of_peer = 0, oldest = 0;
+    for (size_t i = 0; i < barrier->confirmations_count; i++) {
+        if (barrier->confirmations[i].peer != confirmation->peer) continue;
+        if (of_peer++ == 0 || barrier->confirmations[i].round < barrier->confirmations[oldest].round) oldest = i;
+    }
+    if (of_peer == CONFIRMATIONS_PER_PEER_MAX) confirmation_drop(barrier, oldest);
+    barrier->confirmations = grown(barrier->confirmations, &barrier->confirmations_capacity,
+                                   barrier->confirmations_count + 1, sizeof *barrier->confirmations);
+    barrier->confirmations[barrier->confirmations_count++] = *confirmation;
+}
+
+/* What is confirmed answers whatever its peer had asked before, too. */
+static void confirmation_end(struct read_barrier *barrier, const struct confirmation *confirmed) {
+    for (size_t i = barrier->confirmations_count; i-- > 0;)
+        if (barrier->confirmations[i].peer == confirmed->peer && barrier->confirmations[i].round <= confirmed->round)
+            confirmation_drop(barrier, i);
+}
+
 static void confirmation_begin(struct read_barrier *barrier, uint64_t peer, uint64_t question) {
     struct driver_status status = driver_status(barrier->driver);
     if (status.role != DRIVER_LEADER || !status.ready) return; /* asked again */
@@ -146,15 +176,7 @@ static void confirmation_begin(struct read_barrier *barrier, uint64_t peer, uint
         answer(barrier, &confirmation);
         return;
     }
-    /* A newer question of the same peer replaces an older one: bounded by the number of members. */
-    size_t at = 0;
-    while (at < barrier->confirmations_count && barrier->confirmations[at].peer != peer) at++;
-    if (at == barrier->confirmations_count) {
-        barrier->confirmations = grown(barrier->confirmations, &barrier->confirmations_capacity,
-                                       barrier->confirmations_count + 1, sizeof *barrier->confirmations);
-        barrier->confirmations_count++;
-    }
-    barrier->confirmations[at] = confirmation;
+    confirmation_add(barrier, &confirmation);
     const struct raft_configuration *configuration = driver_configuration(barrier->driver);
     uint8_t body[16];
     wire_put_u64(body, status.term);
@@ -176,7 +198,7 @@ static void confirmed_by(struct read_barrier *barrier, uint64_t peer, uint64_t t
         confirmation->voters[confirmation->voters_count++] = peer;
         if (!majority_confirmed(barrier, confirmation)) return;
         struct confirmation done = *confirmation;
-        barrier->confirmations[i] = barrier->confirmations[--barrier->confirmations_count];
+        confirmation_end(barrier, &done);
         answer(barrier, &done);
         return;
     }
@@ -222,14 +244,12 @@ void read_barrier_state(struct read_barrier *barrier, uint64_t committed_index, 
 
 void read_barrier_changed(struct read_barrier *barrier) {
     barrier->asked_question = 0;
-    for (size_t i = 0; i < barrier->reads_count; i++)
-        if (barrier->reads[i].stage == READ_ASKED) barrier->reads[i].stage = READ_WANTING;
 }
 
 static void ask(struct read_barrier *barrier, uint64_t now_ms) {
     if (barrier->asked_question != 0) {
         if (now_ms - barrier->asked_ms < READ_ASK_AGAIN_MS) return;
-        read_barrier_changed(barrier); /* the question or its answer was lost */
+        barrier->asked_question = 0; /* the question or its answer is lost, or slow: then it counts when it comes */
     }
     struct driver_status status = driver_status(barrier->driver);
     if (status.leader_id == 0 && status.role != DRIVER_LEADER) return;
@@ -237,10 +257,11 @@ static void ask(struct read_barrier *barrier, uint64_t now_ms) {
     uint64_t question = barrier->next_question;
     for (size_t i = 0; i < barrier->reads_count; i++) {
         struct read *read = &barrier->reads[i];
-        if (read->stage != READ_WANTING) continue;
+        if (read->stage == READ_INDEXED) continue;
+        any = true;
+        if (read->stage == READ_ASKED) continue;
         read->stage = READ_ASKED;
         read->question = question;
-        any = true;
     }
     if (!any) return;
     barrier->next_question++;
@@ -288,7 +309,7 @@ uint64_t read_barrier_next_tick_ms(const struct read_barrier *barrier) {
     uint64_t next_ms = barrier->asked_question != 0 ? barrier->asked_ms + READ_ASK_AGAIN_MS : UINT64_MAX;
     for (size_t i = 0; i < barrier->reads_count; i++) {
         const struct read *read = &barrier->reads[i];
-        if (read->stage == READ_WANTING && can_ask) return 0;
+        if (read->stage != READ_INDEXED && can_ask) return 0;
         if (read->stage == READ_INDEXED && read->index <= barrier->committed_index) return 0;
         if (read->deadline_ms < next_ms) next_ms = read->deadline_ms;
     }

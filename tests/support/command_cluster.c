@@ -143,21 +143,23 @@ static bool port_send(void *context, uint64_t peer, enum frame_type type, struct
     if (!harness_node(harness, peer)->up) {
         return false;
     }
-    cluster->frames_sent[type % 16]++;
-    if ((cluster->on_frame != NULL && !cluster->on_frame(cluster, node->id, peer, type)) ||
-        harness->cut[node->id][peer] || harness_chance(harness, cluster->frame_loss_permille)) {
+    cluster->frames_sent[type]++;
+    uint8_t *body = zeroed(head.size_bytes + tail.size_bytes + 1);
+    memcpy(body, head.data, head.size_bytes);
+    if (tail.size_bytes > 0) {
+        memcpy(body + head.size_bytes, tail.data, tail.size_bytes);
+    }
+    if ((cluster->on_frame != NULL && !cluster->on_frame(cluster, type, body)) || harness->cut[node->id][peer] ||
+        harness_chance(harness, cluster->frame_loss_permille)) {
+        free(body);
         return true;
     }
     uint64_t *last_ms = &cluster->frame_last_ms[node->id][peer];
     uint64_t at_ms = harness->now_ms + cluster->frame_delay_ms + 1 + harness_random(harness, harness->delay_ms_max);
     *last_ms = at_ms > *last_ms ? at_ms : *last_ms;
     struct command_frame frame = {.at_ms = *last_ms, .session = harness->session[node->id][peer], .from = node->id,
-                                  .to = peer, .type = type, .size_bytes = head.size_bytes + tail.size_bytes};
-    frame.body = zeroed(frame.size_bytes + 1);
-    memcpy(frame.body, head.data, head.size_bytes);
-    if (tail.size_bytes > 0) {
-        memcpy(frame.body + head.size_bytes, tail.data, tail.size_bytes);
-    }
+                                  .to = peer, .type = type, .size_bytes = head.size_bytes + tail.size_bytes,
+                                  .body = body};
     cluster->frames = grown(cluster->frames, &cluster->frames_capacity, cluster->frames_count + 1, sizeof frame);
     cluster->frames[cluster->frames_count++] = frame;
     return true;

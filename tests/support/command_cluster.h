@@ -74,8 +74,8 @@ struct command_cluster {
     unsigned frame_loss_permille;
     unsigned frame_delay_ms; /* on top of the harness' random one */
 
-    /* Sees each frame as it is sent; false loses it. */
-    bool (*on_frame)(struct command_cluster *cluster, uint64_t from, uint64_t to, enum frame_type type);
+    /* Sees each frame as it is sent, and may change it; false loses it. */
+    bool (*on_frame)(struct command_cluster *cluster, enum frame_type type, uint8_t *body);
 
     struct command_write **writes;
     size_t writes_count, writes_capacity;
