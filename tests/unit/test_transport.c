@@ -20,6 +20,7 @@
 #include "consensus/connection.h"
 #include "consensus/frame.h"
 #include "consensus/transport.h"
+#include "tests/support/stranger.h"
 
 /* Far beyond what a loaded machine needs; reached only when something is wrong. */
 #define DEADLINE_MS 60000u
@@ -184,57 +185,18 @@ static bool send_large(struct node *node, uint64_t peer, uint64_t number, size_t
 
 /* ---- strangers: plain sockets ---- */
 
-static int stranger_connect(const struct node *node)
-{
-    int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(descriptor >= 0);
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)transport_port(node->transport)),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    assert_int_equal(connect(descriptor, (const struct sockaddr *)&address, sizeof address), 0);
-    return descriptor;
-}
-
-static void stranger_says(int descriptor, const void *data, size_t size_bytes)
-{
-    assert_int_equal(send(descriptor, data, size_bytes, MSG_NOSIGNAL), size_bytes);
-}
-
 static struct hello hello_of(uint64_t from, uint64_t to, uint64_t boot, uint64_t epoch)
 {
     return (struct hello){from, to, boot, epoch, {CLUSTER, strlen(CLUSTER)}};
-}
-
-static void stranger_says_hello(int descriptor, struct hello hello)
-{
-    uint8_t bytes[HELLO_SIZE_BYTES_MAX];
-    stranger_says(descriptor, bytes, hello_encode(&hello, bytes));
-}
-
-static void stranger_says_number(int descriptor, uint64_t number)
-{
-    uint8_t bytes[FRAME_HEAD_SIZE_BYTES + sizeof number];
-    frame_head_encode(FRAME_RAFT, sizeof number, bytes);
-    memcpy(bytes + FRAME_HEAD_SIZE_BYTES, &number, sizeof number);
-    stranger_says(descriptor, bytes, sizeof bytes);
-}
-
-/* True when the other side has closed. */
-static bool is_turned_away(int descriptor)
-{
-    char byte;
-    ssize_t got = recv(descriptor, &byte, 1, MSG_DONTWAIT);
-    assert_true(got <= 0); /* a transport never answers on an accepted connection */
-    return got == 0 || (errno != EAGAIN && errno != EINTR);
 }
 
 /* A stranger that says this is turned away, for this reason. */
 static void expect_refusal(struct node *node, const void *data, size_t size_bytes, const char *reason)
 {
     uint64_t refusals = transport_refusals(node->transport);
-    int descriptor = stranger_connect(node);
+    int descriptor = stranger_connect(transport_port(node->transport));
     stranger_says(descriptor, data, size_bytes);
-    RUN_UNTIL(is_turned_away(descriptor));
+    RUN_UNTIL(stranger_is_turned_away(descriptor));
     assert_int_equal(transport_refusals(node->transport), refusals + 1);
     if (!strstr(transport_last_refusal(node->transport), reason))
         fail_msg("refused, but not for \"%s\": %s", reason, transport_last_refusal(node->transport));
@@ -470,16 +432,16 @@ static void the_newest_session_of_a_peer_wins(void **state)
     struct node one;
     node_open(&one, 1);
     /* given a session of node 2 */
-    int first = stranger_connect(&one);
+    int first = stranger_connect(transport_port(one.transport));
     stranger_says_hello(first, hello_of(2, 1, 5, 1));
     stranger_says_number(first, 0);
     RUN_UNTIL(one.frames == 1);
     /* when a newer one of the same boot comes, then the older one is closed and what it still had under way is not
      * heard */
-    int second = stranger_connect(&one);
+    int second = stranger_connect(transport_port(one.transport));
     stranger_says_hello(second, hello_of(2, 1, 5, 2));
     stranger_says_number(second, 1);
-    RUN_UNTIL(one.frames == 2 && is_turned_away(first));
+    RUN_UNTIL(one.frames == 2 && stranger_is_turned_away(first));
     /* when the same or an older one comes, then it is refused and the newest stays */
     expect_hello_refused(&one, hello_of(2, 1, 5, 2), "no newer");
     expect_hello_refused(&one, hello_of(2, 1, 5, 1), "no newer");
@@ -487,9 +449,9 @@ static void the_newest_session_of_a_peer_wins(void **state)
     stranger_says_number(second, 2);
     RUN_UNTIL(one.frames == 3);
     /* when a later boot comes, then its first epoch is newer */
-    int third = stranger_connect(&one);
+    int third = stranger_connect(transport_port(one.transport));
     stranger_says_hello(third, hello_of(2, 1, 6, 1));
-    RUN_UNTIL(is_turned_away(second));
+    RUN_UNTIL(stranger_is_turned_away(second));
     /* and an older session is refused even when the newest has ended */
     close(third);
     expect_hello_refused(&one, hello_of(2, 1, 5, 3), "no newer");
@@ -549,7 +511,7 @@ static void a_frame_type_of_a_newer_version_is_passed_over(void **state)
     (void)state;
     struct node one;
     node_open(&one, 1);
-    int peer = stranger_connect(&one);
+    int peer = stranger_connect(transport_port(one.transport));
     stranger_says_hello(peer, hello_of(2, 1, 1, 1));
     uint8_t bytes[FRAME_HEAD_SIZE_BYTES + 3] = {0};
     frame_head_encode(FRAME_TYPE_COUNT, 3, bytes);
@@ -566,7 +528,7 @@ static void a_hello_and_frames_in_single_bytes_are_understood(void **state)
     (void)state;
     struct node one;
     node_open(&one, 1);
-    int peer = stranger_connect(&one);
+    int peer = stranger_connect(transport_port(one.transport));
     uint8_t bytes[HELLO_SIZE_BYTES_MAX + 2 * (FRAME_HEAD_SIZE_BYTES + sizeof(uint64_t))];
     struct hello hello = hello_of(2, 1, 1, 1);
     size_t size_bytes = hello_encode(&hello, bytes);
@@ -600,21 +562,21 @@ static void strangers_cannot_hold_all_places(void **state)
     RUN_UNTIL(one.frames == 1);
     int strangers[80];
     for (unsigned i = 0; i < 80; i++) {
-        strangers[i] = stranger_connect(&one);
+        strangers[i] = stranger_connect(transport_port(one.transport));
         uv_run(&loop, UV_RUN_NOWAIT); /* the kernel's own queue is short */
     }
     /* then the oldest of the strangers make room */
-    RUN_UNTIL(is_turned_away(strangers[16]));
-    assert_true(is_turned_away(strangers[0]));
-    assert_false(is_turned_away(strangers[17]));
-    assert_false(is_turned_away(strangers[79]));
+    RUN_UNTIL(stranger_is_turned_away(strangers[16]));
+    assert_true(stranger_is_turned_away(strangers[0]));
+    assert_false(stranger_is_turned_away(strangers[17]));
+    assert_false(stranger_is_turned_away(strangers[79]));
     assert_non_null(strstr(transport_last_refusal(one.transport), "too many"));
     /* and the peer is heard as before */
     assert_true(send_number(&two, 1, 1));
     RUN_UNTIL(one.frames == 2);
     /* and those that go on saying nothing are turned away in time, a half hello included */
     stranger_says(strangers[79], "TOC\n", 4);
-    RUN_UNTIL(is_turned_away(strangers[79]));
+    RUN_UNTIL(stranger_is_turned_away(strangers[79]));
     assert_non_null(strstr(transport_last_refusal(one.transport), "no hello in time"));
     RUN_UNTIL(transport_refusals(one.transport) == 80);
     assert_int_equal(two.downs, 0);
@@ -763,66 +725,6 @@ static void a_place_that_cannot_be_listened_on_is_named(void **state)
     node_close(&one);
 }
 
-static void addresses_are_read_in_three_forms(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *text, *host, *port; /* host NULL: refused */
-    } cases[] = {
-        {"node-1.example:7000", "node-1.example", "7000"},
-        {"10.0.0.1:1", "10.0.0.1", "1"},
-        {"[::1]:65535", "::1", "65535"},
-        {"[fe80::1%eth0]:0", "fe80::1%eth0", "0"},
-        {"", NULL, NULL},
-        {"host", NULL, NULL},
-        {":7000", NULL, NULL},
-        {"host:", NULL, NULL},
-        {"host:65536", NULL, NULL},
-        {"host:123456", NULL, NULL},
-        {"host:+1", NULL, NULL},
-        {"host: 1", NULL, NULL},
-        {"::1:7000", NULL, NULL},
-        {"[]:7000", NULL, NULL},
-        {"[::1:7000", NULL, NULL},
-    };
-    struct connection_address address;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        if (connection_parse_address(cases[i].text, &address) != (cases[i].host != NULL))
-            fail_msg("\"%s\"", cases[i].text);
-        if (cases[i].host) {
-            assert_string_equal(address.host, cases[i].host);
-            assert_string_equal(address.port, cases[i].port);
-        }
-    }
-    char long_host[CONNECTION_HOST_SIZE_BYTES + 8];
-    memset(long_host, 'h', sizeof long_host);
-    snprintf(long_host + CONNECTION_HOST_SIZE_BYTES, 3, ":1");
-    assert_false(connection_parse_address(long_host, &address));
-}
-
-static void an_idle_queue_gives_its_memory_back(void **state)
-{
-    (void)state;
-    struct byte_queue queue = {0};
-    /* given a queue that once held a lot, of which a little is left */
-    memset(byte_queue_reserve(&queue, 1u << 20), 'x', 1u << 20);
-    byte_queue_added(&queue, 1u << 20);
-    byte_queue_consume(&queue, (1u << 20) - 10);
-    assert_int_equal(byte_queue_bytes(&queue).size_bytes, 10);
-    /* when it was needed since the last sweep it stays; when not, it shrinks around what is left */
-    assert_true(byte_queue_sweep(&queue));
-    assert_true(queue.capacity_bytes >= 1u << 20);
-    assert_false(byte_queue_sweep(&queue));
-    assert_int_equal(queue.capacity_bytes, BYTE_QUEUE_IDLE_SIZE_BYTES);
-    assert_memory_equal(byte_queue_bytes(&queue).data, "xxxxxxxxxx", 10);
-    /* when it is empty as well, nothing is kept */
-    byte_queue_consume(&queue, 10);
-    assert_false(byte_queue_sweep(&queue));
-    assert_false(byte_queue_sweep(&queue));
-    assert_int_equal(queue.capacity_bytes, 0);
-    assert_int_equal(byte_queue_bytes(&queue).size_bytes, 0);
-}
-
 static int open_loop(void **state)
 {
     (void)state;
@@ -861,8 +763,6 @@ int main(void)
         STORY(names_and_both_families_are_dialled),
         STORY(a_name_that_does_not_resolve_is_said_and_tried_again),
         STORY(a_place_that_cannot_be_listened_on_is_named),
-        STORY(addresses_are_read_in_three_forms),
-        STORY(an_idle_queue_gives_its_memory_back),
     };
     signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);
