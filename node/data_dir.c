@@ -67,8 +67,13 @@ static enum data_dir_error read_small(const char *dir, const char *name, char ou
 
 static bool usable(const char *dir) { return access(dir, R_OK | W_OK | X_OK) == 0; }
 
-enum data_dir_error data_dir_open(const char *dir, const char *cluster_name, uint64_t id, bool *fresh, char *error,
-                                  size_t error_size) {
+enum data_dir_error data_dir_open(const char *dir, const char *cluster_name, uint64_t id, bool create, bool *fresh,
+                                  char *error, size_t error_size) {
+    if (!create && access(dir, F_OK) != 0) {
+        snprintf(error, error_size, "cannot open the data directory %s: %s; --bootstrap makes it, for a first member of a new cluster", dir,
+                 strerror(errno));
+        return DATA_DIR_REFUSED;
+    }
     if (mkdir(dir, 0700) != 0 && errno != EEXIST) {
         snprintf(error, error_size, "cannot create the data directory %s: %s", dir, strerror(errno));
         return DATA_DIR_REFUSED;

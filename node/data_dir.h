@@ -14,10 +14,10 @@
 
 enum data_dir_error { DATA_DIR_OK, DATA_DIR_REFUSED };
 
-/* Creates the directory (0700) when it is missing. `fresh` is set when it holds no node yet. Refused with a sentence when it cannot be read or written, or
+/* Creates the directory (0700) when it is missing and `create` is set; a missing one is refused otherwise. `fresh` is set when it holds no node yet. Refused with a sentence when it cannot be read or written, or
  * belongs to another node or cluster. */
-enum data_dir_error data_dir_open(const char *dir, const char *cluster_name, uint64_t id, bool *fresh, char *error,
-                                  size_t error_size);
+enum data_dir_error data_dir_open(const char *dir, const char *cluster_name, uint64_t id, bool create, bool *fresh,
+                                  char *error, size_t error_size);
 /* Writes <dir>/node, durably. */
 enum data_dir_error data_dir_claim(const char *dir, const char *cluster_name, uint64_t id, char *error, size_t error_size);
 /* Counts a start, durably. */

@@ -180,7 +180,7 @@ static void on_answered(void *context, uint64_t transfer_id, const struct answer
 static bool open_data_dir(struct engine *engine, char *error, size_t error_size) {
     const struct config *config = engine->config;
     bool fresh;
-    if (data_dir_open(config->data_dir, config->cluster_name, config->id, &fresh, error, error_size) != DATA_DIR_OK) return false;
+    if (data_dir_open(config->data_dir, config->cluster_name, config->id, engine->bootstrap, &fresh, error, error_size) != DATA_DIR_OK) return false;
     if (fresh && !engine->bootstrap) {
         snprintf(error, error_size,
                  "the data directory %s is empty: start with --bootstrap to make it a first member of a new cluster; a node that "
