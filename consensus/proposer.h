@@ -54,7 +54,8 @@ struct proposer *proposer_new(uint64_t node, uint64_t boot, const struct propose
                               struct cluster_clock *clock);
 void proposer_free(struct proposer *proposer); /* without calling back */
 
-/* Gives the command its origin and takes it, packed, until `deadline_ms`. `done` is called exactly once, never from inside this call. */
+/* Gives the command its origin and takes it, packed (at most LIMIT_COMMAND_SIZE_BYTES), until `deadline_ms`; one that has passed
+ * already: it goes nowhere. `done` is called exactly once, never from inside this call. */
 void proposer_submit(struct proposer *proposer, Tocsin__Command *command, uint64_t deadline_ms, proposal_done done,
                      void *argument);
 

@@ -204,7 +204,7 @@ static void confirmed_by(struct read_barrier *barrier, uint64_t peer, uint64_t t
     }
 }
 
-/* A voter says yes while it knows of no newer term than the leader's: then no other leader can have been elected before. */
+/* A voter says yes while it knows of no newer term than the leader's: no other leader can have been elected before. */
 static void confirm_for(struct read_barrier *barrier, uint64_t peer, uint64_t term, uint64_t round) {
     if (driver_status(barrier->driver).term != term) return;
     uint8_t body[16];

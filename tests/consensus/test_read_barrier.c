@@ -1,6 +1,6 @@
 /*
- * Current reads: stories on a virtual cluster (command_cluster.h), which checks each read itself: a current one shows at
- * least what anybody was told before it began, a stale one has waited for READ_WAIT_MS.
+ * Current reads: stories on a virtual cluster (command_cluster.h), which checks each read itself: a current one shows
+ * at least what anybody was told before it began, a stale one has waited for READ_WAIT_MS.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -51,6 +51,15 @@ static void assert_current(const struct command_read *read, uint64_t seen)
     assert_int_equal(read->answers, 1);
     assert_false(read->stale);
     assert_int_equal(read->seen, seen);
+}
+
+static enum frame_type type_to_lose;
+
+static bool lose_all(struct command_cluster *cluster, enum frame_type type, uint8_t *body)
+{
+    (void)cluster;
+    (void)body;
+    return type != type_to_lose;
 }
 
 static void test_every_node_shows_what_any_node_was_told(void **state)
@@ -197,6 +206,61 @@ static void test_a_deposed_leader_does_not_answer_what_it_believes(void **state)
     close_cluster(cluster);
 }
 
+/* Its process stood still while another was elected: when it goes on, it leads as far as it knows. */
+static void test_a_leader_that_stood_still_shows_nothing_old(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        uint64_t leader, follower;
+        struct command_cluster *cluster = led_cluster(seed, 3, &leader, &follower);
+        write_and_wait(cluster, leader);
+        harness_node(cluster->harness, leader)->frozen_until_ms = cluster->harness->now_ms + 2000;
+        command_cluster_run(cluster, 1500, NULL);
+        write_and_wait(cluster, follower);
+        command_cluster_run(cluster, harness_node(cluster->harness, leader)->frozen_until_ms - cluster->harness->now_ms,
+                            NULL);
+        struct driver_status status = harness_status(cluster->harness, leader);
+        assert_true(status.role == DRIVER_LEADER && status.ready);
+        struct command_read *read = command_cluster_read(cluster, leader);
+        command_cluster_run(cluster, 1000, NULL);
+        assert_current(read, 2);
+        close_cluster(cluster);
+    }
+}
+
+static void confirm(struct command_cluster *cluster, uint64_t leader, uint64_t voter, uint64_t term, uint64_t round)
+{
+    uint8_t body[16];
+    wire_put_u64(body, term);
+    wire_put_u64(body + 8, round);
+    read_barrier_frame(cluster->nodes[leader].reads, voter, FRAME_CONFIRM_ANSWER, (struct span){body, sizeof body});
+    command_cluster_run(cluster, 20, NULL);
+}
+
+static void test_one_voters_word_counts_once_and_for_its_term(void **state)
+{
+    (void)state;
+    uint64_t leader, follower;
+    struct command_cluster *cluster = led_cluster(16, 5, &leader, &follower);
+    uint64_t term = harness_status(cluster->harness, leader).term, third = 1;
+    while (third == leader || third == follower) {
+        third++;
+    }
+    type_to_lose = FRAME_CONFIRM_QUESTION; /* nobody hears of it but from this test */
+    cluster->on_frame = lose_all;
+    struct command_read *read = command_cluster_read(cluster, leader);
+    command_cluster_run(cluster, 20, NULL);
+    for (unsigned i = 0; i < 3; i++) {
+        confirm(cluster, leader, follower, term, 1);
+    }
+    confirm(cluster, leader, third, term - 1, 1);
+    confirm(cluster, leader, third, term, 2);
+    assert_int_equal(read->answers, 0);
+    confirm(cluster, leader, third, term, 1);
+    assert_current(read, 0);
+    close_cluster(cluster);
+}
+
 /* Raft's messages do not come through, frames do: the leader of before believes to lead, and everybody else knows of a
  * newer one. */
 static void test_a_voter_that_knows_a_newer_term_does_not_confirm(void **state)
@@ -242,8 +306,6 @@ static void test_without_a_majority_a_read_ends_stale(void **state)
 }
 
 /* ---- losses, slowness, restarts */
-
-static enum frame_type type_to_lose;
 
 static bool lose_one(struct command_cluster *cluster, enum frame_type type, uint8_t *body)
 {
@@ -301,21 +363,25 @@ static void test_an_answer_to_an_earlier_start_answers_nothing(void **state)
     uint64_t leader, follower;
     struct command_cluster *cluster = led_cluster(14, 3, &leader, &follower);
     write_and_wait(cluster, leader);
-    cluster->frame_delay_ms = 200; /* the old question's confirmation is under way for this long */
+    cluster->frame_delay_ms = 300; /* the old question's confirmation is under way for twice as long */
     (void)command_cluster_read(cluster, follower);
-    command_cluster_run(cluster, 300, NULL);
+    command_cluster_run(cluster, 400, NULL);
     command_cluster_crash(cluster, follower);
     command_cluster_start(cluster, follower);
-    uint64_t held_index = cluster->nodes[follower].committed_index;
-    command_cluster_run(cluster, 100, NULL);
-    cluster->nodes[follower].commit_held = true;
+    while (command_cluster_register(cluster, cluster->nodes[follower].committed_index) == 0) {
+        command_cluster_run(cluster, 1, NULL);
+    }
+    cluster->nodes[follower].state_held = true;
     write_and_wait(cluster, leader);
+    uint64_t now_ms = cluster->harness->now_ms;
     struct command_read *read = command_cluster_read(cluster, follower);
-    command_cluster_run(cluster, 450, NULL);
-    assert_true(cluster->nodes[follower].committed_index >= held_index);
+    while (cluster->frames_sent[FRAME_READ_ANSWER] == 0) {
+        command_cluster_run(cluster, 1, NULL);
+    }
+    command_cluster_run(cluster, 350, NULL); /* the old answer is here */
     assert_int_equal(read->answers, 0);
-    cluster->nodes[follower].commit_held = false;
-    command_cluster_run(cluster, READ_WAIT_MS - 450, NULL);
+    cluster->nodes[follower].state_held = false;
+    command_cluster_run(cluster, READ_WAIT_MS - (cluster->harness->now_ms - now_ms), NULL);
     assert_current(read, 2);
     close_cluster(cluster);
 }
@@ -349,6 +415,8 @@ int main(void)
         cmocka_unit_test(test_a_read_waits_until_the_state_has_come_so_far),
         cmocka_unit_test(test_no_node_shows_less_than_it_has_told),
         cmocka_unit_test(test_a_deposed_leader_does_not_answer_what_it_believes),
+        cmocka_unit_test(test_a_leader_that_stood_still_shows_nothing_old),
+        cmocka_unit_test(test_one_voters_word_counts_once_and_for_its_term),
         cmocka_unit_test(test_a_voter_that_knows_a_newer_term_does_not_confirm),
         cmocka_unit_test(test_without_a_majority_a_read_ends_stale),
         cmocka_unit_test(test_whichever_frame_is_lost_is_asked_for_again),

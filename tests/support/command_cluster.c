@@ -12,6 +12,7 @@
 
 #define WALL_MS 1700000000000
 #define TURNS_IN_VAIN_MAX 20u
+#define NOTICED_MS 60u /* an overdue command is noticed within this */
 
 static void *grown(void *array, size_t *capacity, size_t needed, size_t element_size_bytes)
 {
@@ -182,12 +183,18 @@ static void deliver(struct command_cluster *cluster, const struct command_frame 
     cluster->inside_call = false;
 }
 
+/* What is sent to a process that stands still waits in its sockets. */
+static bool frozen(const struct command_node *node)
+{
+    return harness_node(node->cluster->harness, node->id)->frozen_until_ms > node->cluster->harness->now_ms;
+}
+
 static void deliver_due(struct command_cluster *cluster)
 {
     size_t kept = 0, count = cluster->frames_count;
     for (size_t i = 0; i < cluster->frames_count; i++) { /* what is sent meanwhile comes behind */
         struct command_frame frame = cluster->frames[i];
-        if (i < count && frame.at_ms <= cluster->harness->now_ms) {
+        if (i < count && frame.at_ms <= cluster->harness->now_ms && !frozen(&cluster->nodes[frame.to])) {
             deliver(cluster, &frame);
             free(frame.body);
         } else {
@@ -199,17 +206,26 @@ static void deliver_due(struct command_cluster *cluster)
 
 /* ---- clients */
 
+/* Nothing ends while the node stands still, and not in the same moment as it goes on. */
+static bool is_late(const struct command_cluster *cluster, uint64_t id, uint64_t end_ms)
+{
+    uint64_t awake_ms = harness_node(cluster->harness, id)->frozen_until_ms + 1;
+    return cluster->harness->now_ms > (end_ms > awake_ms ? end_ms : awake_ms);
+}
+
 static void write_done(void *argument, enum proposal_outcome outcome, struct span packed)
 {
     struct command_write *write = argument;
     struct command_cluster *cluster = write->cluster;
-    uint64_t now_ms = cluster->harness->now_ms;
     if (cluster->inside_call || ++write->answers > 1 || write->lost) {
         REPORT(cluster, "write %u is answered from inside a call or twice", (unsigned)write->number);
         return;
     }
+    if (is_late(cluster, write->node, write->deadline_ms + NOTICED_MS)) {
+        REPORT(cluster, "write %u is answered late", (unsigned)write->number);
+    }
     write->outcome = outcome;
-    write->answered_ms = now_ms;
+    write->answered_ms = cluster->harness->now_ms;
     if (outcome != PROPOSAL_APPLIED) {
         return;
     }
@@ -270,7 +286,7 @@ static void read_done_now(void *argument, bool stale)
     read->stale = stale;
     read->seen = command_cluster_register(cluster, cluster->nodes[read->node].committed_index);
     uint64_t waited_ms = read->answered_ms - read->asked_ms;
-    if (waited_ms > READ_WAIT_MS || (stale && waited_ms < READ_WAIT_MS)) {
+    if (is_late(cluster, read->node, read->asked_ms + READ_WAIT_MS) || (stale && waited_ms < READ_WAIT_MS)) {
         REPORT(cluster, "a read of node %u waits for %u ms", (unsigned)read->node, (unsigned)waited_ms);
     }
     if (stale) {
@@ -558,7 +574,7 @@ void command_cluster_run(struct command_cluster *cluster, uint64_t duration_ms,
         harness_run(harness, harness->now_ms + 1, 0, NULL, NULL);
         deliver_due(cluster);
         for (uint64_t id = 1; id <= harness->nodes_count; id++) {
-            if (cluster->nodes[id].proposer != NULL) {
+            if (cluster->nodes[id].proposer != NULL && !frozen(&cluster->nodes[id])) {
                 turn(&cluster->nodes[id]);
             }
         }

@@ -474,6 +474,7 @@ void harness_start(struct harness *harness, uint64_t id)
         return;
     }
     node->up = true;
+    node->frozen_until_ms = 0;
     node->failure[0] = '\0';
     node->commit_told = driver_status(node->driver).commit_index;
     for (uint64_t peer = 1; peer <= harness->nodes_count; peer++) {

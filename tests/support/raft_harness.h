@@ -58,6 +58,7 @@ struct harness_node {
     struct harness_write *writes, **writes_tail;
     bool disk_held;        /* manual mode: its writes do not complete */
     uint64_t slow_until_ms;
+    uint64_t frozen_until_ms; /* by itself: the process stands still, and what is sent to it meanwhile is lost */
     bool has_staged, installing;
     struct harness_state staged;
     uint64_t install_done_ms;

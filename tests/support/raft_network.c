@@ -191,7 +191,8 @@ static void stage(struct harness_node *node, const struct harness_message *messa
 static void arrive(struct harness *harness, struct harness_message *message)
 {
     struct harness_node *node = harness_node(harness, message->to);
-    if (node->up && message->session == harness->session[message->from][message->to]) {
+    bool awake = node->up && node->frozen_until_ms <= harness->now_ms;
+    if (awake && message->session == harness->session[message->from][message->to]) {
         struct codec_message decoded;
         if (message->is_snapshot) {
             stage(node, message);
@@ -237,6 +238,9 @@ struct next_event {
 
 static void consider(struct next_event *next, uint64_t at_ms, enum event event, struct harness_node *node)
 {
+    if (node != NULL && at_ms < node->frozen_until_ms) {
+        at_ms = node->frozen_until_ms;
+    }
     if (at_ms < next->at_ms) {
         *next = (struct next_event){event, at_ms, node};
     }
