@@ -3,12 +3,12 @@
  * and a cluster clock on each node, driven as node/engine.c drives them.
  *
  *     write, read ─> proposer, read barrier ── frames ──> links of their own: delayed, lost, in order within a session
- *     driver ─ apply ─> what the machine said of the entry, a little later ─> replies, and later still the committed state
+ *     driver ─ apply ─> what the machine said of the entry, a little later ─> replies, later the committed state
  *
  * One machine applies each entry once, when the first node gets it; what it said is handed out on every node, so that
- * repeats are told from news by the machine itself. Each write adds one user to the state: their number is a register that only
- * grows, and a current read must see at least what anybody was told before it began. What is wrong is noted in the
- * harness' checks.
+ * repeats are told from news by the machine itself. Each write adds one user to the state: their number is a register
+ * that only grows, and a current read must see at least what anybody was told before it began. What is wrong is noted
+ * in the harness' checks.
  */
 #ifndef TESTS_SUPPORT_COMMAND_CLUSTER_H
 #define TESTS_SUPPORT_COMMAND_CLUSTER_H
