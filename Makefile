@@ -39,9 +39,10 @@ OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(GENERATED).o
 LIBRARY := $(BUILD)/libtocsin.a
 PROGRAMS := $(patsubst node/%.c,$(BUILD)/%,$(wildcard $(MAINS)))
 
-# A unit test is one file with a main; test_*.c beside it share the support files of tests/support.
+# A test program is one file tests/*/test_*.c with a main; all share the support files of tests/support. What else a folder of tests needs stands
+# in a tests/*/*.mk of its own: more prerequisites of its programs, more steps of `make test`.
 SUPPORT := $(wildcard tests/support/*.c)
-TESTS := $(wildcard tests/unit/test_*.c tests/consensus/test_*.c)
+TESTS := $(wildcard tests/*/test_*.c)
 TEST_PROGRAMS := $(TESTS:%.c=$(BUILD)/%)
 BENCH_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 
@@ -94,6 +95,8 @@ test-built: test-unit test-process
 # Each test program runs; the first that fails ends it.
 test-unit: programs-for-tests
 	@set -e; for program in $(sort $(TEST_PROGRAMS)); do echo "  TEST    $$program"; ./$$program; done
+
+include $(sort $(wildcard tests/*/*.mk))
 
 test-process: programs-for-tests
 	TOCSIN_BUILD=$(abspath $(BUILD)) python3 -m unittest discover -s tests/process -p 'test_*.py' -f -v
