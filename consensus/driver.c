@@ -86,7 +86,7 @@ void driver_leave(struct driver *driver)
     }
     if (driver->commit_unreported) {
         driver->commit_unreported = false;
-        driver->ports.committed(driver->ports.context, driver->commit_index);
+        if (driver->ports.committed != NULL) driver->ports.committed(driver->ports.context, driver->commit_index);
     }
     if (changed && !driver->failed) {
         driver->ports.changed(driver->ports.context);

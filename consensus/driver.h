@@ -68,7 +68,7 @@ struct driver_ports {
 
     /* Role, term or leader changed. Called at the end of a step. */
     void (*changed)(void *context);
-    /* The commit index rose: at the end of a step. */
+    /* The commit index rose: at the end of a step. NULL: nobody wants to know. */
     void (*committed)(void *context, uint64_t commit_index);
     /* The core must not be stepped again; `reason` is one sentence. The driver ignores every later call. */
     void (*failed)(void *context, const char *reason);

@@ -1,6 +1,5 @@
 /* What comes of applied entries, and what a leader owes: pulses, the outbox, the settings of its configuration, the first token. */
 #include <assert.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <nettle/sha2.h>
 #include <stdio.h>
@@ -9,7 +8,6 @@
 
 #include "consensus/machine/limits.h"
 #include "consensus/wire.h"
-#include "node/data_dir.h"
 #include "node/engine_internal.h"
 #include "node/log.h"
 
@@ -79,7 +77,7 @@ void engine_applied(void *context, uint64_t index, uint64_t term, const struct m
     /* What a leader sends of older terms may have been stamped long ago: only its own is news. */
     bool live = index > engine->live_index && engine->driver != NULL && term == driver_status(engine->driver).term;
     if (live && output->time_ms != 0)
-        cluster_clock_saw(&engine->clock, output->time_ms, engine_boottime_ms(NULL));
+        cluster_clock_saw(&engine->clock, output->time_ms, engine_boottime_ms(engine));
     else
         cluster_clock_floor(&engine->clock, output->time_ms);
     engine->next_deadline_ms = output->next_deadline_ms;
@@ -95,9 +93,9 @@ void engine_applied(void *context, uint64_t index, uint64_t term, const struct m
 /* ---- the dispatcher's ports */
 
 static uint32_t port_random(void *context) {
-    (void)context;
+    struct engine *engine = context;
     uint32_t value;
-    if (uv_random(NULL, NULL, &value, sizeof value, 0, NULL) != 0) abort();
+    engine->ports.random(engine->ports.context, &value, sizeof value);
     return value;
 }
 
@@ -127,17 +125,17 @@ static void port_receipt(void *context, const Tocsin__Receipt *receipt) {
     Tocsin__Command command = TOCSIN__COMMAND__INIT;
     command.body_case = TOCSIN__COMMAND__BODY_RECEIPT;
     command.receipt = (Tocsin__Receipt *)(uintptr_t)receipt; /* packed at once, not changed */
-    proposer_submit(engine->proposer, &command, engine_now_ms(NULL) + RECEIPT_PATIENCE_MS, receipt_done, NULL);
+    proposer_submit(engine->proposer, &command, engine_now_ms(engine) + RECEIPT_PATIENCE_MS, receipt_done, NULL);
 }
 
 static void port_transfer(void *context, uint64_t transfer_id, const struct outgoing *outgoing) {
     struct engine *engine = context;
-    transfers_start(engine->transfers, transfer_id, outgoing);
+    engine->ports.transfer(engine->ports.context, transfer_id, outgoing);
 }
 
 static void port_abort_transfer(void *context, uint64_t transfer_id) {
     struct engine *engine = context;
-    transfers_abort(engine->transfers, transfer_id);
+    engine->ports.abort_transfer(engine->ports.context, transfer_id);
 }
 
 struct dispatcher_ports engine_dispatcher_ports(struct engine *engine) {
@@ -162,7 +160,7 @@ static void submit_system(struct engine *engine, Tocsin__Command *command, const
     Tocsin__Actor actor = TOCSIN__ACTOR__INIT;
     actor.name = (char *)(uintptr_t)"Tocsin";
     command->actor = &actor;
-    proposer_submit(engine->proposer, command, engine_now_ms(NULL) + RECEIPT_PATIENCE_MS, log_refusal,
+    proposer_submit(engine->proposer, command, engine_now_ms(engine) + RECEIPT_PATIENCE_MS, log_refusal,
                     (void *)(uintptr_t)what);
     command->actor = NULL;
 }
@@ -172,10 +170,10 @@ static char token_character(uint8_t byte) {
     return byte < 248 ? alphabet[byte % 62] : '\0'; /* 248 = 4 * 62: no character is likelier than another */
 }
 
-static void make_token(char token[TOKEN_CHARACTERS + 1]) {
+static void make_token(struct engine *engine, char token[TOKEN_CHARACTERS + 1]) {
     for (unsigned made = 0; made < TOKEN_CHARACTERS;) {
         uint8_t byte;
-        if (uv_random(NULL, NULL, &byte, 1, 0, NULL) != 0) abort();
+        engine->ports.random(engine->ports.context, &byte, 1);
         char character = token_character(byte);
         if (character != '\0') token[made++] = character;
     }
@@ -185,10 +183,9 @@ static void make_token(char token[TOKEN_CHARACTERS + 1]) {
 /* Nobody can log in to a new cluster: its first leader makes a token and leaves it in a file that only the node's user reads. */
 static void offer_first_token(struct engine *engine, const struct machine_store *view) {
     if (view->count(view->context, TABLE_TOKEN) > 0) return;
-    char token[TOKEN_CHARACTERS + 1], line[TOKEN_CHARACTERS + 2], error[512];
-    make_token(token);
-    snprintf(line, sizeof line, "%s\n", token);
-    if (data_dir_write(engine->config->data_dir, "first-admin-token", line, error, sizeof error) != DATA_DIR_OK) {
+    char token[TOKEN_CHARACTERS + 1], error[512];
+    make_token(engine, token);
+    if (!engine->ports.keep_first_token(engine->ports.context, token, error, sizeof error)) {
         log_error("the first admin token cannot be kept: %s", error);
         return;
     }
@@ -207,7 +204,6 @@ static void offer_first_token(struct engine *engine, const struct machine_store 
     command.body_case = TOCSIN__COMMAND__BODY_TOKEN_PUT;
     command.token_put = &put;
     submit_system(engine, &command, "the first admin token");
-    log_info("the first admin token is in %s/first-admin-token: take it and remove the file", engine->config->data_dir);
 }
 
 /* What this node's configuration says of the cluster, where the state says otherwise: guardians, retention, the minute. */
@@ -295,7 +291,7 @@ static void reclaim_outbox(struct engine *engine, const struct machine_store *vi
 static void take_up_duties(struct engine *engine, uint64_t term) {
     struct state_reader reader;
     struct storage_failure failure;
-    if (state_reader_begin(engine->state_store, &reader, &failure) != STORAGE_OK) {
+    if (engine->ports.reader_begin(engine->ports.context, &reader, &failure) != STORAGE_OK) {
         engine_fail(engine, failure.message);
         return;
     }
@@ -307,15 +303,15 @@ static void take_up_duties(struct engine *engine, uint64_t term) {
     engine->outbox_index = reader.applied_index;
     reclaim_outbox(engine, &reader.view, term);
     take_held(engine);
-    enum storage_error fault = state_reader_fault(&reader, &failure);
-    state_reader_end(&reader);
+    enum storage_error fault = engine->ports.reader_fault(engine->ports.context, &reader, &failure);
+    engine->ports.reader_end(engine->ports.context, &reader);
     if (fault != STORAGE_OK) engine_fail(engine, failure.message);
 }
 
 /* ---- each turn */
 
 static uint64_t cluster_now_ms(const struct engine *engine) {
-    return cluster_clock_now(&engine->clock, engine_wall_ms(NULL), engine_boottime_ms(NULL));
+    return cluster_clock_now(&engine->clock, engine->ports.wall_ms(engine->ports.context), engine->ports.boottime_ms(engine->ports.context));
 }
 
 static void pulse(struct engine *engine, uint64_t now_ms) {
@@ -335,7 +331,7 @@ static void pulse(struct engine *engine, uint64_t now_ms) {
 
 static void tell_clock(struct engine *engine, uint64_t term) {
     uint8_t body[40];
-    wire_put_u64(body, engine_wall_ms(NULL));
+    wire_put_u64(body, engine_wall_ms(engine));
     wire_put_u64(body + 8, term); /* 0: not leading */
     /* Before the first stamp the clock is a guess by wall clocks: nothing to hold on to. */
     wire_put_u64(body + 16, term != 0 && engine->clock.seen_live ? cluster_now_ms(engine) : 0);
@@ -343,8 +339,7 @@ static void tell_clock(struct engine *engine, uint64_t term) {
     wire_put_u64(body + 32, MACHINE_VERSION);
     for (unsigned i = 0; i < engine->config->members_count; i++)
         if (engine->config->members[i].id != engine->config->id)
-            transport_send(engine->transport, engine->config->members[i].id, FRAME_CLOCK,
-                           (struct span){body, sizeof body}, (struct span){NULL, 0});
+            engine_send(engine, engine->config->members[i].id, FRAME_CLOCK, (struct span){body, sizeof body}, (struct span){NULL, 0});
 }
 
 void engine_clock_frame(struct engine *engine, uint64_t peer, struct span body) {
@@ -352,8 +347,8 @@ void engine_clock_frame(struct engine *engine, uint64_t peer, struct span body) 
     uint64_t wall_ms = wire_read_u64(&reader), term = wire_read_u64(&reader), cluster_ms = wire_read_u64(&reader);
     uint64_t applied_index = wire_read_u64(&reader), machine_version = wire_read_u64(&reader);
     if (reader.failed) return;
-    uint64_t boottime_ms = engine_boottime_ms(NULL);
-    cluster_clock_peer(&engine->clock, peer, wall_ms, engine_wall_ms(NULL), boottime_ms);
+    uint64_t boottime_ms = engine_boottime_ms(engine);
+    cluster_clock_peer(&engine->clock, peer, wall_ms, engine_wall_ms(engine), boottime_ms);
     struct driver_status status = driver_status(engine->driver);
     if (term != 0 && cluster_ms != 0 && term == status.term && status.leader_id == peer && status.role == DRIVER_FOLLOWER)
         cluster_clock_saw(&engine->clock, cluster_ms, boottime_ms);
@@ -364,15 +359,8 @@ void engine_clock_frame(struct engine *engine, uint64_t peer, struct span body) 
     engine->reports[at] = (struct peer_report){peer, applied_index, machine_version, boottime_ms};
 }
 
-static void tell_refusals(struct engine *engine) {
-    uint64_t refusals = transport_refusals(engine->transport);
-    if (refusals == engine->refusals_told) return;
-    engine->refusals_told = refusals;
-    log_warning("a connection from a peer was refused: %s", transport_last_refusal(engine->transport));
-}
-
 void engine_duties_turn(struct engine *engine) {
-    uint64_t now_ms = engine_now_ms(NULL), term = engine_leading_term(engine);
+    uint64_t now_ms = engine_now_ms(engine), term = engine_leading_term(engine);
     if (term != 0 && term != engine->duties_term) {
         engine->duties_term = term;
         engine->pulse_sent_ms = 0;
@@ -382,7 +370,6 @@ void engine_duties_turn(struct engine *engine) {
     if (now_ms - engine->clock_sent_ms >= CLOCK_INTERVAL_MS) {
         engine->clock_sent_ms = now_ms;
         tell_clock(engine, term);
-        tell_refusals(engine);
     }
     if (now_ms - engine->compaction_checked_ms >= COMPACTION_INTERVAL_MS || engine->compaction_set) {
         engine->compaction_checked_ms = now_ms;
@@ -391,11 +378,11 @@ void engine_duties_turn(struct engine *engine) {
     }
     /* A leader waits for its state to be committed before it takes up its duties. */
     struct driver_status status = driver_status(engine->driver);
-    if (term == 0 && status.role == DRIVER_LEADER && status.ready) state_writer_want_commit(engine->state_writer);
+    if (term == 0 && status.role == DRIVER_LEADER && status.ready) engine->ports.state_want_commit(engine->ports.context);
 }
 
 uint64_t engine_duties_next_ms(const struct engine *engine) {
-    uint64_t next_ms = engine->clock_sent_ms + CLOCK_INTERVAL_MS, now_ms = engine_now_ms(NULL);
+    uint64_t next_ms = engine->clock_sent_ms + CLOCK_INTERVAL_MS, now_ms = engine->ports.now_ms(engine->ports.context);
     if (driver_status(engine->driver).role != DRIVER_LEADER || engine->next_deadline_ms == UINT64_MAX) return next_ms;
     uint64_t due_ms;
     if (engine->pulse_sent_ms != 0) {

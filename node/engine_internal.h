@@ -1,7 +1,7 @@
 /*
  * Inside the engine: what its parts share.
  *
- *     engine.c          opening, the turn of the loop, closing          engine_storage.c   driver and snapshots over the stores
+ *     engine.c          beginning, frames, the turn, the end           engine_storage.c   driver and snapshots over the stores
  *     engine_duties.c   what a leader owes                             engine_view.c      what handlers and operators see
  */
 #ifndef NODE_ENGINE_INTERNAL_H
@@ -12,15 +12,8 @@
 #include "consensus/proposer.h"
 #include "consensus/read_barrier.h"
 #include "consensus/snapshot_transfer.h"
-#include "consensus/transport.h"
 #include "node/engine.h"
 #include "notify/dispatcher.h"
-#include "notify/transfer.h"
-#include "storage/log_store.h"
-#include "storage/log_writer.h"
-#include "storage/snapshot.h"
-#include "storage/state_store.h"
-#include "storage/state_writer.h"
 
 /* What a peer said of itself in its last FRAME_CLOCK. */
 struct peer_report {
@@ -35,37 +28,25 @@ struct held_send {
 };
 
 struct engine {
-    uv_loop_t *loop;
+    struct engine_ports ports;
     const struct config *config;
     uint64_t boot;
-    bool bootstrap;
 
-    struct log_store *log_store;
-    struct log_writer *log_writer;
-    struct state_store *state_store;
-    struct state_writer *state_writer;
     struct state_progress progress;
     uint64_t installed_seen;
     size_t log_queued_bytes;
 
     struct driver *driver;
-    struct transport *transport;
     struct snapshot_transfer *snapshots;
     struct cluster_clock clock;
     struct proposer *proposer;
     struct read_barrier *reads;
     struct dispatcher *dispatcher;
-    struct transfers *transfers;
-
-    uv_async_t wake;
-    uv_prepare_t prepare;
-    uv_timer_t timer;
 
     /* engine_storage.c */
-    struct snapshot *outgoing; /* the snapshot that is being sent */
-    struct snapshot *staged;   /* the one that arrived */
-    bool installing;           /* ... is on its way into the state's place */
-    unsigned jobs;             /* under way on helper threads */
+    bool installing;                  /* a verified snapshot is on its way into the state's place */
+    bool stage_refused;               /* a chunk came meanwhile: answered at the next turn */
+    uint64_t stage_refused_offset;
     struct state_position compaction; /* goes as soon as it is durable */
     bool compaction_set;
     uint64_t average_entry_bytes;
@@ -82,28 +63,26 @@ struct engine {
     struct held_send *held;                    /* all of one term */
     size_t held_count, held_capacity;
     uint64_t clock_sent_ms, compaction_checked_ms;
-    uint64_t refusals_told; /* of connections that the transport refused */
     struct peer_report reports[CONFIG_MEMBERS_MAX * 2];
     unsigned reports_count;
 
     bool changed; /* role, term, leader or a connection: told at the next turn */
     bool failed;
     char failure[256];
-    bool closing;
-    unsigned handles_open;
-    void (*closed)(void *context);
-    void *closed_context;
 };
 
-uint64_t engine_now_ms(void *context);      /* CLOCK_MONOTONIC */
-uint64_t engine_boottime_ms(void *context); /* CLOCK_BOOTTIME */
-uint64_t engine_wall_ms(void *context);     /* CLOCK_REALTIME */
+/* The ports of that name; the context of each is the engine, so that they are the ports of its parts too. */
+uint64_t engine_now_ms(void *context);
+uint64_t engine_boottime_ms(void *context);
+uint64_t engine_wall_ms(void *context);
+bool engine_send(void *context, uint64_t peer, enum frame_type type, struct span head, struct span tail);
 
 /* Stops for good: serves health and the reason, and nothing else. */
 void engine_fail(struct engine *engine, const char *reason);
 
 /* ---- engine_storage.c */
-bool engine_storage_open(struct engine *engine, char *error, size_t error_size);
+/* The first entry of a new cluster, into an empty log. */
+bool engine_write_first_entry(struct engine *engine, char *error, size_t error_size);
 struct driver *engine_driver_open(struct engine *engine, char *error, size_t error_size);
 struct snapshot_transfer_ports engine_snapshot_ports(struct engine *engine);
 void engine_storage_drain(struct engine *engine);

@@ -7,16 +7,10 @@
 #include <string.h>
 
 #include "consensus/codec.h"
-#include "node/data_dir.h"
 #include "node/engine_internal.h"
 #include "node/log.h"
 
-/* ---- opening */
-
-static void wake(void *context) {
-    struct engine *engine = context;
-    uv_async_send(&engine->wake);
-}
+/* ---- the start */
 
 static bool refuse(char *error, size_t error_size, const struct storage_failure *failure) {
     snprintf(error, error_size, "%s", failure->message);
@@ -25,9 +19,9 @@ static bool refuse(char *error, size_t error_size, const struct storage_failure 
 
 /* The first entry of a new cluster: the same bytes on every first member. A bootstrap that was cut off is done again; a log that
  * took part in anything is not touched. */
-static bool write_first_entry(struct engine *engine, char *error, size_t error_size) {
+bool engine_write_first_entry(struct engine *engine, char *error, size_t error_size) {
     const struct config *config = engine->config;
-    struct log_bounds bounds = log_store_bounds(engine->log_store);
+    struct log_bounds bounds = engine->ports.log_bounds(engine->ports.context);
     if (bounds.first_index > 1 || bounds.last_index > 1 || bounds.term > 1) {
         snprintf(error, error_size,
                  "the data directory %s holds a log but not whose it is, the file \"node\" is missing: it is not bootstrapped over",
@@ -53,41 +47,26 @@ static bool write_first_entry(struct engine *engine, char *error, size_t error_s
     struct log_operation append = {.kind = LOG_APPEND, .first_index = 1, .entries = &entry, .entries_count = 1};
     struct log_operation *group[] = {&vote, &append};
     struct storage_failure failure;
-    bool ok = log_store_write(engine->log_store, group, 2, &failure) == STORAGE_OK;
+    bool ok = engine->ports.log_write(engine->ports.context, group, 2, &failure) == STORAGE_OK;
     entry_unref(entry);
-    if (!ok) return refuse(error, error_size, &failure);
-    return data_dir_claim(config->data_dir, config->cluster_name, config->id, error, error_size) == DATA_DIR_OK;
-}
-
-/* A state that is damaged goes out of the way; log or peers bring it back. */
-static bool open_state(struct engine *engine, char *error, size_t error_size) {
-    const struct config *config = engine->config;
-    size_t map_size_bytes = (size_t)config->map_size_mib << 20;
-    struct storage_failure failure;
-    enum storage_error result = state_store_open(config->data_dir, map_size_bytes, &engine->state_store, &failure);
-    if (result == STORAGE_CORRUPT) {
-        log_error("the state is damaged and will be rebuilt: %s", failure.message);
-        if (state_store_discard(config->data_dir, &failure) != STORAGE_OK) return refuse(error, error_size, &failure);
-        result = state_store_open(config->data_dir, map_size_bytes, &engine->state_store, &failure);
-    }
-    return result == STORAGE_OK || refuse(error, error_size, &failure);
+    return ok || refuse(error, error_size, &failure);
 }
 
 static bool write_one(struct engine *engine, struct log_operation operation, char *error, size_t error_size) {
     struct log_operation *group[] = {&operation};
     struct storage_failure failure;
-    return log_store_write(engine->log_store, group, 1, &failure) == STORAGE_OK || refuse(error, error_size, &failure);
+    return engine->ports.log_write(engine->ports.context, group, 1, &failure) == STORAGE_OK || refuse(error, error_size, &failure);
 }
 
 /*
  * What the log must be before the core sees it: readable from the state on. A damaged entry below the state goes; one beyond it equals a lost disk.
  */
 static bool check_log(struct engine *engine, const struct state_position *position, char *error, size_t error_size) {
-    struct log_bounds bounds = log_store_bounds(engine->log_store);
+    struct log_bounds bounds = engine->ports.log_bounds(engine->ports.context);
     for (uint64_t index = bounds.last_index; index >= bounds.first_index && index > 0; index--) {
         struct entry *entry;
         struct storage_failure failure;
-        enum storage_error result = log_store_read(engine->log_store, index, &entry, &failure);
+        enum storage_error result = engine->ports.log_read(engine->ports.context, index, &entry, &failure);
         if (result == STORAGE_OK) {
             entry_unref(entry);
             continue;
@@ -100,7 +79,7 @@ static bool check_log(struct engine *engine, const struct state_position *positi
             return false;
         }
         log_error("log entry %" PRIu64 " is damaged; the state covers it, the log up to the state is discarded", index);
-        while (log_store_bounds(engine->log_store).first_index <= index) /* one write prunes a bounded number */
+        while (engine->ports.log_bounds(engine->ports.context).first_index <= index) /* one write prunes a bounded number */
             if (!write_one(engine, (struct log_operation){.kind = LOG_PRUNE, .first_index = index + 1}, error, error_size))
                 return false;
         return true;
@@ -113,27 +92,13 @@ static bool check_log(struct engine *engine, const struct state_position *positi
  * voter neither votes nor campaigns.
  */
 static bool check_gap(struct engine *engine, const struct state_position *position, char *error, size_t error_size) {
-    struct log_bounds bounds = log_store_bounds(engine->log_store);
+    struct log_bounds bounds = engine->ports.log_bounds(engine->ports.context);
     if (bounds.first_index <= position->index + 1) return true;
     log_error("the log begins at %" PRIu64 ", the state ends at %" PRIu64 ": a snapshot must come from a peer; no vote until then",
               bounds.first_index, position->index);
     if (bounds.last_index > engine->recovering_index) engine->recovering_index = bounds.last_index;
-    if (data_dir_set_recovering(engine->config->data_dir, engine->recovering_index, error, error_size) != DATA_DIR_OK)
-        return false;
+    if (!engine->ports.set_recovering(engine->ports.context, engine->recovering_index, error, error_size)) return false;
     return write_one(engine, (struct log_operation){.kind = LOG_RESET, .first_index = position->index + 1}, error, error_size);
-}
-
-bool engine_storage_open(struct engine *engine, char *error, size_t error_size) {
-    const struct config *config = engine->config;
-    struct storage_failure failure;
-    if (log_store_open(config->data_dir, (size_t)config->map_size_mib << 20, &engine->log_store, &failure) != STORAGE_OK)
-        return refuse(error, error_size, &failure);
-    if (!open_state(engine, error, error_size)) return false;
-    if (engine->bootstrap && !write_first_entry(engine, error, error_size)) return false;
-    if (log_writer_start(engine->log_store, wake, engine, &engine->log_writer, &failure) != STORAGE_OK ||
-        state_writer_start(engine->state_store, wake, engine, &engine->state_writer, &failure) != STORAGE_OK)
-        return refuse(error, error_size, &failure);
-    return true;
 }
 
 /* ---- the driver's ports */
@@ -152,7 +117,7 @@ static void submit(struct engine *engine, struct log_operation fields, struct en
         }
         operation->entries_count = count;
     }
-    log_writer_submit(engine->log_writer, operation);
+    engine->ports.log_submit(engine->ports.context, operation);
 }
 
 static void port_set_vote(void *context, uint64_t ticket, uint64_t term, uint64_t voted_for) {
@@ -171,13 +136,13 @@ static void port_reset(void *context, uint64_t ticket, uint64_t first_index) {
 static void port_prune(void *context, uint64_t ticket, uint64_t first_index) {
     struct engine *engine = context;
     engine->prune_index = first_index;
-    engine->pruned_from_index = log_store_bounds(engine->log_store).first_index;
+    engine->pruned_from_index = engine->ports.log_bounds(engine->ports.context).first_index;
     submit(engine, (struct log_operation){.kind = LOG_PRUNE, .ticket = ticket, .first_index = first_index}, NULL, 0);
 }
 
 /* One write drops a bounded number of entries, so that no group takes long: the next follows when it is done. */
 static void prune_on(struct engine *engine) {
-    uint64_t first_index = log_store_bounds(engine->log_store).first_index;
+    uint64_t first_index = engine->ports.log_bounds(engine->ports.context).first_index;
     if (first_index >= engine->prune_index || first_index == engine->pruned_from_index) return;
     engine->pruned_from_index = first_index;
     submit(engine, (struct log_operation){.kind = LOG_PRUNE, .ticket = engine->last_ticket, .first_index = engine->prune_index}, NULL, 0);
@@ -187,7 +152,7 @@ static struct entry *port_read(void *context, uint64_t index) {
     struct engine *engine = context;
     struct entry *entry;
     struct storage_failure failure;
-    enum storage_error result = log_store_read(engine->log_store, index, &entry, &failure);
+    enum storage_error result = engine->ports.log_read(engine->ports.context, index, &entry, &failure);
     if (result == STORAGE_OK) return entry;
     if (result != STORAGE_NOT_FOUND) log_error("reading log entry %" PRIu64 ": %s", index, failure.message);
     return NULL;
@@ -200,26 +165,20 @@ static void port_send_snapshot(void *context, uint64_t peer, uint64_t term, uint
 
 static void port_apply(void *context, uint64_t index, struct entry *entry) {
     struct engine *engine = context;
-    state_writer_apply(engine->state_writer, index, entry);
+    engine->ports.state_apply(engine->ports.context, index, entry);
 }
 
 static void port_install(void *context, uint64_t index, uint64_t term) {
     struct engine *engine = context;
-    assert(engine->staged != NULL && engine->staged->position.index == index && engine->staged->position.term == term);
-    log_info("installing a snapshot up to entry %" PRIu64, index);
-    state_writer_install(engine->state_writer, engine->staged);
-    engine->staged = NULL; /* the writer's now */
+    assert(!engine->installing);
+    log_info("installing a snapshot up to entry %" PRIu64 " of term %" PRIu64, index, term);
     engine->installing = true;
+    engine->ports.state_install(engine->ports.context);
 }
 
 static void port_changed(void *context) {
     struct engine *engine = context;
     engine->changed = true;
-}
-
-static void port_committed(void *context, uint64_t commit_index) {
-    (void)context; /* the turn at hand, or the next, proposes what was held back */
-    (void)commit_index;
 }
 
 static void port_failed(void *context, const char *reason) { engine_fail(context, reason); }
@@ -230,7 +189,7 @@ static void port_send(void *context, uint64_t peer, const struct raft_message *m
     uint8_t *frame = malloc(size_bytes);
     if (frame == NULL) abort();
     codec_encode(message, entries, frame);
-    transport_send(engine->transport, peer, FRAME_RAFT, (struct span){frame, size_bytes}, (struct span){NULL, 0});
+    engine_send(engine, peer, FRAME_RAFT, (struct span){frame, size_bytes}, (struct span){NULL, 0});
     free(frame);
 }
 
@@ -243,21 +202,21 @@ static const char *own_address(const struct config *config) {
 struct driver *engine_driver_open(struct engine *engine, char *error, size_t error_size) {
     struct state_position position = {0};
     struct storage_failure failure;
-    if (state_store_position(engine->state_store, &position, &failure) != STORAGE_OK) {
+    if (engine->ports.state_position(engine->ports.context, &position, &failure) != STORAGE_OK) {
         refuse(error, error_size, &failure);
         return NULL;
     }
     struct driver *driver = NULL;
     if (check_log(engine, &position, error, error_size) && check_gap(engine, &position, error, error_size)) {
-        struct log_bounds bounds = log_store_bounds(engine->log_store);
+        struct log_bounds bounds = engine->ports.log_bounds(engine->ports.context);
         const struct config *config = engine->config;
         struct driver_ports ports = {.context = engine, .now_ms = engine_now_ms, .log_set_vote = port_set_vote,
                                      .log_append = port_append, .log_reset = port_reset, .log_prune = port_prune,
                                      .log_read = port_read, .send = port_send, .send_snapshot = port_send_snapshot,
                                      .apply = port_apply, .install_snapshot = port_install, .changed = port_changed,
-                                     .committed = port_committed, .failed = port_failed};
+                                     .failed = port_failed};
         uint32_t seed;
-        if (uv_random(NULL, NULL, &seed, sizeof seed, 0, NULL) != 0) abort();
+        engine->ports.random(engine->ports.context, &seed, sizeof seed);
         struct driver_options options = {.id = config->id, .address = own_address(config),
                                          .election_timeout_ms = config->election_timeout_ms,
                                          .heartbeat_ms = config->heartbeat_ms, .snapshot_timeout_ms = 30000, .seed = seed,
@@ -278,8 +237,15 @@ struct driver *engine_driver_open(struct engine *engine, char *error, size_t err
 
 /* ---- what comes back from the writers */
 
+static void refuse_stage(struct engine *engine) {
+    if (!engine->stage_refused) return;
+    engine->stage_refused = false;
+    snapshot_transfer_chunk_staged(engine->snapshots, engine->stage_refused_offset, false);
+}
+
 void engine_storage_drain(struct engine *engine) {
-    struct log_progress log = log_writer_drain(engine->log_writer);
+    refuse_stage(engine);
+    struct log_progress log = engine->ports.log_drain(engine->ports.context);
     engine->log_queued_bytes = log.queued_bytes;
     if (log.failed)
         engine_fail(engine, log.failure.message);
@@ -288,7 +254,7 @@ void engine_storage_drain(struct engine *engine) {
         prune_on(engine);
     }
 
-    struct state_progress progress = state_writer_drain(engine->state_writer, engine_applied, engine);
+    struct state_progress progress = engine->ports.state_drain(engine->ports.context, engine_applied, engine);
     if (progress.failed) {
         engine_fail(engine, progress.failure.message);
         return;
@@ -305,7 +271,7 @@ void engine_storage_drain(struct engine *engine) {
 
 void engine_recovered(struct engine *engine) {
     char error[256];
-    if (data_dir_set_recovering(engine->config->data_dir, 0, error, sizeof error) != DATA_DIR_OK) {
+    if (!engine->ports.set_recovering(engine->ports.context, 0, error, sizeof error)) {
         engine_fail(engine, error);
         return;
     }
@@ -327,7 +293,7 @@ void engine_compact(struct engine *engine) {
         if (engine->progress.committed_index < status.first_index + trailing + trailing / 4) return;
         struct storage_failure failure;
         state_position_close(&engine->compaction);
-        if (state_store_position(engine->state_store, &engine->compaction, &failure) != STORAGE_OK) {
+        if (engine->ports.state_position(engine->ports.context, &engine->compaction, &failure) != STORAGE_OK) {
             engine_fail(engine, failure.message);
             return;
         }
@@ -342,67 +308,25 @@ void engine_compact(struct engine *engine) {
     driver_compact(engine->driver, &position, trailing);
 }
 
-/* ---- snapshots: each step on a helper thread of the loop's pool */
+/* ---- snapshots */
 
-enum job_kind { JOB_PREPARE, JOB_READ, JOB_STAGE, JOB_VERIFY };
-
-struct job {
-    uv_work_t work;
-    struct engine *engine;
-    enum job_kind kind;
-    uint64_t peer, offset;
-    size_t size_bytes;
-    uint8_t *data;
-    struct snapshot *snapshot; /* prepared or verified; for JOB_READ a copy of the engine's, which may be replaced meanwhile */
-    bool refused; /* JOB_STAGE: the staged file is being installed and must not be overwritten */
-    bool ok;
-    struct storage_failure failure;
-};
-
-static void job_run(uv_work_t *work) {
-    struct job *job = work->data;
-    const char *dir = job->engine->config->data_dir;
-    switch (job->kind) {
-    case JOB_PREPARE:
-        job->ok = snapshot_take(job->engine->state_store, dir, &job->snapshot, &job->failure) == STORAGE_OK;
-        break;
-    case JOB_READ:
-        job->ok = snapshot_read(job->snapshot, job->offset, job->data, job->size_bytes, &job->size_bytes, &job->failure) ==
-                  STORAGE_OK;
-        break;
-    case JOB_STAGE:
-        if (job->refused) {
-            snprintf(job->failure.message, sizeof job->failure.message, "the snapshot before it is still being installed");
-            break;
-        }
-        job->ok = snapshot_stage_chunk(dir, job->offset, job->data, job->size_bytes, &job->failure) == STORAGE_OK;
-        break;
-    case JOB_VERIFY:
-        job->ok = snapshot_stage_finish(dir, &job->snapshot, &job->failure) == STORAGE_OK;
-        break;
-    }
+void engine_snapshot_prepared(struct engine *engine, bool ok, uint64_t index, uint64_t size_bytes) {
+    snapshot_transfer_prepared(engine->snapshots, ok, index, size_bytes);
 }
 
-static void prepared(struct job *job) {
-    struct engine *engine = job->engine;
-    if (!job->ok) {
-        snapshot_transfer_prepared(engine->snapshots, false, 0, 0);
-        return;
-    }
-    if (engine->outgoing != NULL) snapshot_free(engine->outgoing);
-    engine->outgoing = job->snapshot;
-    snapshot_transfer_prepared(engine->snapshots, true, job->snapshot->position.index, job->snapshot->size_bytes);
+void engine_snapshot_read(struct engine *engine, uint64_t peer, uint64_t offset, struct span data, bool ok) {
+    snapshot_transfer_chunk_read(engine->snapshots, peer, offset, data, ok);
 }
 
-static void verified(struct job *job) {
-    struct engine *engine = job->engine;
-    if (!job->ok) {
+void engine_snapshot_staged(struct engine *engine, uint64_t offset, bool ok) {
+    snapshot_transfer_chunk_staged(engine->snapshots, offset, ok);
+}
+
+void engine_snapshot_verified(struct engine *engine, bool ok, const struct state_position *position) {
+    if (!ok) {
         snapshot_transfer_verified(engine->snapshots, false, NULL);
         return;
     }
-    if (engine->staged != NULL) snapshot_free(engine->staged);
-    engine->staged = job->snapshot;
-    const struct state_position *position = &job->snapshot->position;
     struct driver_position given = {.index = position->index, .term = position->term,
                                     .configuration_index = position->configuration_index,
                                     .configuration = position->configuration,
@@ -410,87 +334,44 @@ static void verified(struct job *job) {
     snapshot_transfer_verified(engine->snapshots, true, &given);
 }
 
-static void job_done(uv_work_t *work, int status) {
-    struct job *job = work->data;
-    struct engine *engine = job->engine;
-    engine->jobs--;
-    if (status != 0) job->ok = false;
-    if (!job->ok) log_warning("a snapshot's step failed: %s", status != 0 ? uv_strerror(status) : job->failure.message);
-    switch (job->kind) {
-    case JOB_PREPARE:
-        prepared(job);
-        break;
-    case JOB_READ:
-        snapshot_transfer_chunk_read(engine->snapshots, job->peer, job->offset, (struct span){job->data, job->size_bytes}, job->ok);
-        break;
-    case JOB_STAGE:
-        snapshot_transfer_chunk_staged(engine->snapshots, job->offset, job->ok);
-        break;
-    case JOB_VERIFY:
-        verified(job);
-        break;
-    }
-    if (job->kind == JOB_READ) free(job->snapshot);
-    free(job->data);
-    free(job);
-}
-
-static void job_start(struct engine *engine, struct job fields) {
-    struct job *job = malloc(sizeof *job);
-    if (job == NULL) abort();
-    *job = fields;
-    job->engine = engine;
-    job->work.data = job;
-    engine->jobs++;
-    if (uv_queue_work(engine->loop, &job->work, job_run, job_done) != 0) abort();
-}
-
-static void *copy_of(const void *data, size_t size_bytes) {
-    void *copy = malloc(size_bytes ? size_bytes : 1);
-    if (copy == NULL) abort();
-    if (data != NULL) memcpy(copy, data, size_bytes);
-    return copy;
-}
-
 static void port_prepare(void *context, uint64_t at_least_index) {
+    struct engine *engine = context;
     (void)at_least_index; /* a copy of the state as of now is at least that: the core has applied it */
-    job_start(context, (struct job){.kind = JOB_PREPARE});
+    engine->ports.snapshot_prepare(engine->ports.context);
 }
 
 static void port_read_chunk(void *context, uint64_t peer, uint64_t offset, uint32_t size_bytes) {
     struct engine *engine = context;
-    assert(engine->outgoing != NULL);
-    job_start(engine, (struct job){.kind = JOB_READ, .peer = peer, .offset = offset, .size_bytes = size_bytes,
-                                   .data = copy_of(NULL, size_bytes),
-                                   .snapshot = copy_of(engine->outgoing, sizeof *engine->outgoing)});
+    engine->ports.snapshot_read(engine->ports.context, peer, offset, size_bytes);
 }
 
 static void port_release(void *context) {
     struct engine *engine = context;
-    if (engine->outgoing != NULL) snapshot_free(engine->outgoing);
-    engine->outgoing = NULL;
+    engine->ports.snapshot_release(engine->ports.context);
 }
 
 static void port_stage_chunk(void *context, uint64_t offset, struct span data) {
     struct engine *engine = context;
-    job_start(engine, (struct job){.kind = JOB_STAGE, .offset = offset, .size_bytes = data.size_bytes,
-                                   .data = copy_of(data.data, data.size_bytes), .refused = engine->installing});
+    if (engine->installing) { /* the staged file must not be overwritten */
+        engine->stage_refused = true;
+        engine->stage_refused_offset = offset;
+        return;
+    }
+    engine->ports.snapshot_stage(engine->ports.context, offset, data);
 }
 
-static void port_verify(void *context) { job_start(context, (struct job){.kind = JOB_VERIFY}); }
+static void port_verify(void *context) {
+    struct engine *engine = context;
+    engine->ports.snapshot_verify(engine->ports.context);
+}
 
 static void port_ready(void *context, uint64_t peer, uint64_t term, const struct driver_position *position) {
     struct engine *engine = context;
     if (!engine->failed) driver_receive_snapshot(engine->driver, peer, term, position);
 }
 
-static bool port_snapshot_send(void *context, uint64_t peer, enum frame_type type, struct span head, struct span tail) {
-    struct engine *engine = context;
-    return transport_send(engine->transport, peer, type, head, tail);
-}
-
 struct snapshot_transfer_ports engine_snapshot_ports(struct engine *engine) {
-    return (struct snapshot_transfer_ports){.context = engine, .now_ms = engine_now_ms, .send = port_snapshot_send,
+    return (struct snapshot_transfer_ports){.context = engine, .now_ms = engine_now_ms, .send = engine_send,
                                             .prepare = port_prepare, .read_chunk = port_read_chunk, .release = port_release,
                                             .stage_chunk = port_stage_chunk, .verify = port_verify, .ready = port_ready};
 }

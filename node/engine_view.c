@@ -43,7 +43,7 @@ static void port_submit(void *context, Tocsin__Command *command,
     struct submission *submission = malloc(sizeof *submission);
     if (submission == NULL) abort();
     *submission = (struct submission){done, argument};
-    uint64_t now_ms = engine_now_ms(NULL);
+    uint64_t now_ms = engine_now_ms(engine);
     bool behind = engine->log_queued_bytes > LOG_QUEUE_SIZE_BYTES_MAX ||
                   engine->progress.queued_entries > STATE_QUEUE_ENTRIES_MAX;
     /* Beyond the bounds a command is given no time at all: the answer, 503, still comes later and once. */
@@ -61,14 +61,14 @@ struct reading {
 static void read_now(struct engine *engine, bool stale, void (*done)(void *, const struct machine_store *, bool), void *argument) {
     struct state_reader reader;
     struct storage_failure failure;
-    if (state_reader_begin(engine->state_store, &reader, &failure) != STORAGE_OK) {
+    if (engine->ports.reader_begin(engine->ports.context, &reader, &failure) != STORAGE_OK) {
         engine_fail(engine, failure.message);
         done(argument, NULL, true);
         return;
     }
     done(argument, &reader.view, stale);
-    enum storage_error fault = state_reader_fault(&reader, &failure);
-    state_reader_end(&reader);
+    enum storage_error fault = engine->ports.reader_fault(engine->ports.context, &reader, &failure);
+    engine->ports.reader_end(engine->ports.context, &reader);
     if (fault != STORAGE_OK) engine_fail(engine, failure.message);
 }
 
@@ -92,8 +92,8 @@ static void port_read(void *context, bool current, void (*done)(void *argument, 
 }
 
 static void port_random(void *context, void *buffer, size_t size_bytes) {
-    (void)context;
-    if (uv_random(NULL, NULL, buffer, size_bytes, 0, NULL) != 0) abort();
+    struct engine *engine = context;
+    engine->ports.random(engine->ports.context, buffer, size_bytes);
 }
 
 /* ---- operators */
@@ -107,7 +107,7 @@ static const char *role_name(enum driver_role role) {
 static json_t *member_json(struct engine *engine, const struct driver_status *status, const struct raft_server *server) {
     static const char *const roles[] = {[RAFT_STANDBY] = "learner", [RAFT_VOTER] = "voter", [RAFT_SPARE] = "spare"};
     bool self = server->id == engine->config->id;
-    uint64_t boottime_ms = engine_boottime_ms(NULL);
+    uint64_t boottime_ms = engine_boottime_ms(engine);
     json_t *member = json_pack("{s:I, s:s, s:s}", "id", (json_int_t)server->id, "address", server->address, "role", roles[server->role]);
     uint64_t match_index;
     json_t *progress = json_null();
@@ -128,7 +128,7 @@ static json_t *member_json(struct engine *engine, const struct driver_status *st
     int64_t offset_ms = 0;
     bool known = self || cluster_clock_offset(&engine->clock, server->id, boottime_ms, &offset_ms);
     json_object_set_new(member, "clock_offset_ms", known ? json_integer((json_int_t)offset_ms) : json_null());
-    json_object_set_new(member, "connected", json_boolean(self || transport_connected(engine->transport, server->id)));
+    json_object_set_new(member, "connected", json_boolean(self || engine->ports.connected(engine->ports.context, server->id)));
     return member;
 }
 
@@ -156,8 +156,8 @@ static json_t *port_cluster(void *context) {
     json_object_set_new(cluster, "leader", leader_id != 0 ? json_integer((json_int_t)leader_id) : json_null());
     json_object_set_new(cluster, "ready", json_boolean(engine_leading_term(engine) != 0));
     json_object_set_new(cluster, "failure", engine->failed ? json_string(engine->failure) : json_null());
-    json_object_set_new(cluster, "time_ms", json_integer((json_int_t)cluster_clock_now(&engine->clock, engine_wall_ms(NULL), engine_boottime_ms(NULL))));
-    json_object_set_new(cluster, "clocks_agree", json_boolean(cluster_clock_agreed(&engine->clock, engine_boottime_ms(NULL))));
+    json_object_set_new(cluster, "time_ms", json_integer((json_int_t)cluster_clock_now(&engine->clock, engine_wall_ms(engine), engine_boottime_ms(engine))));
+    json_object_set_new(cluster, "clocks_agree", json_boolean(cluster_clock_agreed(&engine->clock, engine_boottime_ms(engine))));
     const struct raft_configuration *configuration = driver_configuration(engine->driver);
     json_t *members = json_array();
     for (unsigned i = 0; i < configuration->n; i++)
@@ -170,10 +170,11 @@ static json_t *port_cluster(void *context) {
                                   (json_int_t)told.retried, "failed", (json_int_t)told.failed, "unknown", (json_int_t)told.unknown,
                                   "reclaimed", (json_int_t)told.reclaimed, "waiting", (json_int_t)told.waiting, "under_way",
                                   (json_int_t)told.under_way));
+    uint64_t log_size_bytes, state_size_bytes;
+    engine->ports.sizes(engine->ports.context, &log_size_bytes, &state_size_bytes);
     json_object_set_new(cluster, "storage",
-                        json_pack("{s:I, s:I, s:I, s:I}", "log_size_bytes", (json_int_t)log_store_size_bytes(engine->log_store),
-                                  "state_size_bytes", (json_int_t)state_store_size_bytes(engine->state_store), "log_first_index",
-                                  (json_int_t)status.first_index, "log_last_index", (json_int_t)status.last_index));
+                        json_pack("{s:I, s:I, s:I, s:I}", "log_size_bytes", (json_int_t)log_size_bytes, "state_size_bytes",
+                                  (json_int_t)state_size_bytes, "log_first_index", (json_int_t)status.first_index, "log_last_index", (json_int_t)status.last_index));
     json_object_set_new(cluster, "recovering", json_boolean(engine->recovering_index != 0));
     return cluster;
 }
@@ -203,4 +204,14 @@ static json_t *port_ready(void *context, unsigned *status) {
 struct api_ports engine_api_ports(struct engine *engine) {
     return (struct api_ports){.context = engine, .submit = port_submit, .read = port_read, .random = port_random,
                               .wall_ms = engine_wall_ms, .cluster = port_cluster, .health = port_health, .ready = port_ready};
+}
+
+struct engine_status engine_status(const struct engine *engine) {
+    const struct engine_ports *ports = &engine->ports;
+    return (struct engine_status){
+        .driver = driver_status(engine->driver), .applied_index = engine->progress.applied_index,
+        .committed_index = engine->progress.committed_index, .durable_index = engine->progress.durable_index,
+        .duties_term = engine->duties_term,
+        .cluster_now_ms = cluster_clock_now(&engine->clock, ports->wall_ms(ports->context), ports->boottime_ms(ports->context)),
+        .recovering_index = engine->recovering_index, .failure = engine->failed ? engine->failure : NULL};
 }

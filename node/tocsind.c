@@ -11,7 +11,7 @@
 
 #include "node/api/api.h"
 #include "node/config.h"
-#include "node/engine.h"
+#include "node/host.h"
 #include "node/http_server.h"
 #include "node/log.h"
 #include "node/version.h"
@@ -19,7 +19,7 @@
 struct daemon {
     uv_loop_t loop;
     struct config *config;
-    struct engine *engine;
+    struct host *host;
     struct http_server *server;
     struct api api;
     uv_signal_t interrupt, terminate;
@@ -39,7 +39,7 @@ static void usage(FILE *out) {
 
 static void handle(void *context, struct http_request *request) { api_handle(context, request); }
 
-static void on_engine_closed(void *context) {
+static void on_host_closed(void *context) {
     struct daemon *daemon = context;
     uv_close((uv_handle_t *)&daemon->interrupt, NULL);
     uv_close((uv_handle_t *)&daemon->terminate, NULL);
@@ -47,7 +47,7 @@ static void on_engine_closed(void *context) {
 
 static void on_server_closed(void *context) {
     struct daemon *daemon = context;
-    engine_close(daemon->engine, on_engine_closed, daemon);
+    host_close(daemon->host, on_host_closed, daemon);
 }
 
 static void on_signal(uv_signal_t *signal, int number) {
@@ -78,9 +78,9 @@ static int run(struct daemon *daemon, bool bootstrap) {
     raise_descriptor_limit();
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) return refuse("libcurl does not start");
     if (uv_loop_init(&daemon->loop) != 0) return refuse("the event loop does not start");
-    daemon->engine = engine_open(&daemon->loop, daemon->config, bootstrap, error, sizeof error);
-    if (daemon->engine == NULL) return refuse(error);
-    daemon->api = (struct api){.ports = engine_api_ports(daemon->engine), .public_url = daemon->config->public_url};
+    daemon->host = host_open(&daemon->loop, daemon->config, bootstrap, error, sizeof error);
+    if (daemon->host == NULL) return refuse(error);
+    daemon->api = (struct api){.ports = engine_api_ports(host_engine(daemon->host)), .public_url = daemon->config->public_url};
     daemon->server = http_server_open(&daemon->loop, daemon->config->http_listen, handle, &daemon->api, error, sizeof error);
     if (daemon->server == NULL) return refuse(error);
     uv_signal_init(&daemon->loop, &daemon->interrupt);
@@ -91,7 +91,7 @@ static int run(struct daemon *daemon, bool bootstrap) {
     log_info("node %llu of cluster %s serves http on %s", (unsigned long long)daemon->config->id, daemon->config->cluster_name,
              daemon->config->http_listen);
     uv_run(&daemon->loop, UV_RUN_DEFAULT);
-    engine_free(daemon->engine);
+    host_free(daemon->host);
     if (uv_loop_close(&daemon->loop) != 0) return refuse("something was still open at the end");
     curl_global_cleanup();
     config_free(daemon->config);

@@ -1,0 +1,232 @@
+/* Opening, the turn of the loop, peers, providers, closing: see host.h. */
+#include "node/host.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "node/data_dir.h"
+#include "node/host_internal.h"
+#include "node/log.h"
+
+#define FIRST_TOKEN_FILE "first-admin-token"
+#define TURN_MS_MAX 1000u
+
+/* ---- clocks and chance */
+
+static uint64_t clock_ms(clockid_t which) {
+    struct timespec now;
+    clock_gettime(which, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static uint64_t port_now_ms(void *context) {
+    (void)context;
+    return clock_ms(CLOCK_MONOTONIC);
+}
+
+static uint64_t port_boottime_ms(void *context) {
+    (void)context;
+    return clock_ms(CLOCK_BOOTTIME);
+}
+
+static uint64_t port_wall_ms(void *context) {
+    (void)context;
+    return clock_ms(CLOCK_REALTIME);
+}
+
+static void port_random(void *context, void *buffer, size_t size_bytes) {
+    (void)context;
+    if (uv_random(NULL, NULL, buffer, size_bytes, 0, NULL) != 0) abort();
+}
+
+/* ---- peers */
+
+static void on_frame(void *context, uint64_t peer, enum frame_type type, struct span body) {
+    struct host *host = context;
+    engine_frame(host->engine, peer, type, body);
+}
+
+static void on_peer_changed(void *context, uint64_t peer, bool connected) {
+    struct host *host = context;
+    if (connected)
+        log_info("connected to node %llu", (unsigned long long)peer);
+    else
+        log_warning("connection to node %llu is gone: %s", (unsigned long long)peer, transport_last_error(host->transport, peer));
+    if (host->engine != NULL) engine_peer_changed(host->engine, peer);
+}
+
+static bool open_peers(struct host *host, uint64_t boot, char *error, size_t error_size) {
+    const struct config *config = host->config;
+    struct transport_options options = {.id = config->id, .boot = boot, .cluster_name = config->cluster_name,
+                                        .listen_address = config->peer_listen};
+    struct transport_handlers handlers = {host, on_frame, on_peer_changed};
+    host->transport = transport_open(host->loop, &options, &handlers, error, error_size);
+    if (host->transport == NULL) return false;
+    uint64_t ids[CONFIG_MEMBERS_MAX];
+    const char *addresses[CONFIG_MEMBERS_MAX];
+    size_t count = 0;
+    for (unsigned i = 0; i < config->members_count; i++) {
+        if (config->members[i].id == config->id) continue;
+        ids[count] = config->members[i].id;
+        addresses[count++] = config->members[i].address;
+    }
+    transport_set_peers(host->transport, ids, addresses, count);
+    return true;
+}
+
+static bool port_send(void *context, uint64_t peer, enum frame_type type, struct span head, struct span tail) {
+    struct host *host = context;
+    return transport_send(host->transport, peer, type, head, tail);
+}
+
+static bool port_connected(void *context, uint64_t peer) {
+    struct host *host = context;
+    return transport_connected(host->transport, peer);
+}
+
+static void tell_refusals(struct host *host) {
+    uint64_t refusals = transport_refusals(host->transport);
+    if (refusals == host->refusals_told) return;
+    host->refusals_told = refusals;
+    log_warning("a connection from a peer was refused: %s", transport_last_refusal(host->transport));
+}
+
+/* ---- providers */
+
+static void on_answered(void *context, uint64_t transfer_id, const struct answer *answer) {
+    struct host *host = context;
+    engine_answered(host->engine, transfer_id, answer);
+}
+
+static void port_transfer(void *context, uint64_t transfer_id, const struct outgoing *outgoing) {
+    struct host *host = context;
+    transfers_start(host->transfers, transfer_id, outgoing);
+}
+
+static void port_abort_transfer(void *context, uint64_t transfer_id) {
+    struct host *host = context;
+    transfers_abort(host->transfers, transfer_id);
+}
+
+/* ---- small files */
+
+static bool port_claim(void *context, char *error, size_t error_size) {
+    const struct config *config = ((struct host *)context)->config;
+    return data_dir_claim(config->data_dir, config->cluster_name, config->id, error, error_size) == DATA_DIR_OK;
+}
+
+static bool port_set_recovering(void *context, uint64_t index, char *error, size_t error_size) {
+    struct host *host = context;
+    return data_dir_set_recovering(host->config->data_dir, index, error, error_size) == DATA_DIR_OK;
+}
+
+static bool port_keep_first_token(void *context, const char *token, char *error, size_t error_size) {
+    struct host *host = context;
+    char line[128];
+    snprintf(line, sizeof line, "%s\n", token);
+    if (data_dir_write(host->config->data_dir, FIRST_TOKEN_FILE, line, error, error_size) != DATA_DIR_OK) return false;
+    log_info("the first admin token is in %s/" FIRST_TOKEN_FILE ": take it and remove the file", host->config->data_dir);
+    return true;
+}
+
+/* ---- the turn */
+
+static void on_timer(uv_timer_t *timer) { (void)timer; /* the turn that follows does the work */ }
+
+static void on_wake(uv_async_t *wake) { (void)wake; /* the turn that follows drains */ }
+
+static void on_prepare(uv_prepare_t *prepare) {
+    struct host *host = prepare->data;
+    if (host->closing) return;
+    tell_refusals(host);
+    uint64_t next_ms = engine_turn(host->engine), now_ms = port_now_ms(NULL);
+    uint64_t wait_ms = next_ms > now_ms ? next_ms - now_ms : 0;
+    uv_update_time(host->loop);
+    uv_timer_start(&host->timer, on_timer, wait_ms < TURN_MS_MAX ? wait_ms : TURN_MS_MAX, 0);
+}
+
+/* ---- opening */
+
+static bool open_engine(struct host *host, const struct engine_options *options, char *error, size_t error_size) {
+    struct engine_ports ports = {.context = host, .now_ms = port_now_ms, .boottime_ms = port_boottime_ms,
+                                 .wall_ms = port_wall_ms, .random = port_random, .send = port_send,
+                                 .connected = port_connected, .transfer = port_transfer,
+                                 .abort_transfer = port_abort_transfer, .claim = port_claim, .set_recovering = port_set_recovering,
+                                 .keep_first_token = port_keep_first_token};
+    host_storage_ports(&ports);
+    host->engine = engine_new(options, &ports, error, error_size);
+    return host->engine != NULL;
+}
+
+static void open_handles(struct host *host) {
+    uv_prepare_init(host->loop, &host->prepare);
+    uv_timer_init(host->loop, &host->timer);
+    host->prepare.data = host->timer.data = host;
+    uv_prepare_start(&host->prepare, on_prepare);
+}
+
+struct host *host_open(uv_loop_t *loop, const struct config *config, bool bootstrap, char *error, size_t error_size) {
+    struct host *host = calloc(1, sizeof *host);
+    if (host == NULL) abort();
+    host->loop = loop;
+    host->config = config;
+    const char *dir = config->data_dir;
+    bool fresh;
+    if (data_dir_open(dir, config->cluster_name, config->id, bootstrap, &fresh, error, error_size) != DATA_DIR_OK) return NULL;
+    if (fresh && !bootstrap) {
+        snprintf(error, error_size,
+                 "the data directory %s is empty: start with --bootstrap to make it a first member of a new cluster; a node that "
+                 "lost its disk must not come back under its old id",
+                 dir);
+        return NULL;
+    }
+    struct engine_options options = {.config = config, .bootstrap = fresh};
+    if (data_dir_count_boot(dir, &options.boot, error, error_size) != DATA_DIR_OK ||
+        data_dir_recovering(dir, &options.recovering_index, error, error_size) != DATA_DIR_OK)
+        return NULL;
+    /* The writers wake the loop from their first moment on. */
+    if (uv_async_init(loop, &host->wake, on_wake) != 0) abort();
+    host->wake.data = host;
+    host->transfers = transfers_open(loop, on_answered, host);
+    if (!host_storage_open(host, error, error_size) || !open_peers(host, options.boot, error, error_size) ||
+        !host_storage_start(host, error, error_size) || !open_engine(host, &options, error, error_size))
+        return NULL;
+    open_handles(host);
+    return host;
+}
+
+struct engine *host_engine(struct host *host) { return host->engine; }
+
+/* ---- closing */
+
+static void one_closed(void *context) {
+    struct host *host = context;
+    assert(host->handles_open > 0);
+    if (--host->handles_open == 0) host->closed(host->closed_context);
+}
+
+static void on_handle_closed(uv_handle_t *handle) { one_closed(handle->data); }
+
+void host_close(struct host *host, void (*closed)(void *context), void *context) {
+    host->closing = true;
+    host->closed = closed;
+    host->closed_context = context;
+    host->handles_open = 5;
+    /* What is on its way to disk is finished; nothing new comes, because nothing turns any more. */
+    host_storage_stop(host);
+    uv_close((uv_handle_t *)&host->wake, on_handle_closed);
+    uv_close((uv_handle_t *)&host->prepare, on_handle_closed);
+    uv_close((uv_handle_t *)&host->timer, on_handle_closed);
+    transport_close(host->transport, one_closed, host);
+    transfers_close(host->transfers, one_closed, host);
+}
+
+void host_free(struct host *host) {
+    if (host == NULL) return;
+    engine_free(host->engine);
+    host_storage_close(host);
+    free(host);
+}
