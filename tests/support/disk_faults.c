@@ -11,6 +11,7 @@
 
 static atomic_bool fail_syncs;
 static atomic_uint syncs;
+static _Atomic(const struct disk_watch *) watch;
 
 void disk_faults_fail_syncs(bool fail)
 {
@@ -22,6 +23,11 @@ unsigned disk_faults_syncs(void)
     return atomic_load(&syncs);
 }
 
+void disk_faults_watch_syncs(const struct disk_watch *by)
+{
+    atomic_store(&watch, by);
+}
+
 int fdatasync(int fd)
 {
     atomic_fetch_add(&syncs, 1);
@@ -29,7 +35,13 @@ int fdatasync(int fd)
         errno = EIO;
         return -1;
     }
-    return (int)syscall(SYS_fdatasync, fd);
+    const struct disk_watch *by = atomic_load(&watch);
+    size_t begun = by ? by->begins(fd) : 0;
+    int result = (int)syscall(SYS_fdatasync, fd);
+    if (by && result == 0) {
+        by->ended(fd, begun);
+    }
+    return result;
 }
 
 void disk_faults_limit_files(uint64_t size_bytes)
