@@ -146,7 +146,8 @@ static void test_requests_with_other_settings_are_read_back(void **state)
     assert_string_equal(message.to, "https://chat.example/");
 }
 
-/* Titles of any characters and any length (the door lets only UTF-8 in): each request is one that its provider understands, and says how to answer. */
+/* Titles of any characters and any length (the door lets only UTF-8 in): each request is one that its provider
+ * understands, and says how to answer. */
 static void test_any_title_is_read_back(void **state)
 {
     (void)state;
@@ -183,6 +184,9 @@ static char *changed(const char *text, const char *from, const char *to)
     compose_text(&out, place + strlen(from));
     return compose_take(&out, NULL);
 }
+
+#define HUNDRED "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
+#define THOUSAND HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED
 
 static void test_what_no_provider_would_understand_is_told(void **state)
 {
@@ -232,7 +236,9 @@ static void test_what_no_provider_would_understand_is_told(void **state)
         {TOCSIN__CHANNEL__CHANNEL_EMAIL, BODY, "\r\n\r\n", "\r\n\r\n=ZZ"},
         {TOCSIN__CHANNEL__CHANNEL_EMAIL, BODY, "\r\n\r\n", "\r\n\r\n=FF"},
         {TOCSIN__CHANNEL__CHANNEL_EMAIL, BODY, "\r\n\r\n", "\r\n\r\n\xc3\xbc"},
+        {TOCSIN__CHANNEL__CHANNEL_EMAIL, BODY, "\r\n\r\n", "\r\n\r\n" THOUSAND},
         {TOCSIN__CHANNEL__CHANNEL_EMAIL, BODY, "Subject: =?UTF-8?B?", "Subject: =?UTF-8?B?*"},
+        {TOCSIN__CHANNEL__CHANNEL_EMAIL, BODY, "Subject: =?UTF-8?B?", "Subject: =?UTF-8?B?eA?= =?UTF-8?B?"},
     };
     for (size_t i = 0; i < sizeof damages / sizeof damages[0]; i++) {
         Tocsin__Notification page = a_page(damages[i].kind, addressees[damages[i].kind].entered, "Disk & ü full");
