@@ -62,7 +62,9 @@ struct sim_answer {
 };
 typedef void (*sim_answered)(void *context, const struct sim_answer *answer);
 
-/* Asks a node over its HTTP handlers, below the socket, with the cluster's admin token. `done` comes once, later. `body` may be NULL; copied. */
-void sim_ask(struct sim *sim, uint64_t id, const char *method, const char *target, const char *body, sim_answered done, void *context);
+/* Asks a node over its HTTP handlers, below the socket, with the cluster's admin token. `done` comes once, later. `headers` ("Name: value", ended by NULL)
+ * and `body` may be NULL; all is copied. */
+void sim_ask_with(struct sim *sim, uint64_t id, const char *method, const char *target, const char *const *headers, const char *body,
+                  sim_answered done, void *context);
 
 #endif

@@ -1,0 +1,288 @@
+/* Options, seeds, summary: see README.md beside this file. Each seed runs in a process of its own, as many at once as there are processors. */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/times.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "node/log.h"
+#include "tests/sim/sim_internal.h"
+
+#define JOBS_MAX 64
+#define SETUP_MS 60000u /* within which a company must have been set up, while nothing goes wrong */
+
+static const struct profile profiles[] = {
+    {.name = "storm", .election_timeout_ms = 800, .heartbeat_ms = 100, .minute_ms = 2000, .request_wait_ms = 5000,
+     .chaos_ms = 120000, .calm_ms = 100000, .pause_least_ms = 100, .pause_most_ms = 4000, .fault_least_ms = 50, .fault_most_ms = 8000},
+    {.name = "nights", .election_timeout_ms = 8000, .heartbeat_ms = 1000, .minute_ms = 60000, .request_wait_ms = 20000,
+     .chaos_ms = 6 * 3600000, .calm_ms = 1800000, .pause_least_ms = 10000, .pause_most_ms = 900000, .fault_least_ms = 1000,
+     .fault_most_ms = 180000},
+};
+
+/* ---- one run */
+
+static void on_violation(void *context, const char *sentence) { sim_violation(context, "%s", sentence); }
+
+static void on_delivered(void *context, Tocsin__Channel channel, const char *to, const char *text) {
+    struct sim *sim = context;
+    sim_count(sim, "pages delivered", 1);
+    clients_delivered(sim, channel, to, text);
+}
+
+static void check_end(struct sim *sim) {
+    uint64_t leader = nodes_leader(sim);
+    if (leader == 0) {
+        sim_violation(sim, "everything is whole, and nobody leads");
+        return;
+    }
+    uint64_t index = 0;
+    for (unsigned id = 1; id <= sim->nodes_count; id++) {
+        struct node *node = &sim->nodes[id];
+        struct engine_status status = engine_status(node->engine);
+        if (status.failure != NULL) sim_violation(sim, "everything is whole, and node %u does not take part: %s", id, status.failure);
+        if (status.recovering_index != 0) sim_violation(sim, "everything is whole, and node %u still recovers", id);
+        if (id == leader) index = status.driver.commit_index;
+        if (disk_log_waiting(node->disk) > 0) sim_tell(sim, "node %u still writes", id);
+    }
+    for (unsigned id = 1; id <= sim->nodes_count; id++) {
+        struct engine_status status = engine_status(sim->nodes[id].engine);
+        if (status.applied_index + 64 < index)
+            sim_violation(sim, "everything is whole, and node %u has applied %" PRIu64 " of %" PRIu64 " entries", id, status.applied_index, index);
+    }
+    model_finish(sim->model, engine_status(sim->nodes[leader].engine).cluster_now_ms - MODEL_LEAVES_WITHIN_MS);
+}
+
+static void count_model(struct sim *sim) {
+    struct model_counts counts = model_counts(sim->model);
+    sim_count(sim, "incidents", counts.incidents);
+    sim_count(sim, "pages owed", counts.pages_owed);
+    sim_count(sim, "pages sent", counts.pages_sent);
+    sim_count(sim, "pages repeated", counts.repeats);
+    sim_count(sim, "pages excused", counts.excused);
+    sim_count(sim, "acknowledgements", counts.acknowledgements);
+    sim_count(sim, "escalations", counts.escalations);
+    sim_count(sim, "guardians paged", counts.guardian_pages);
+}
+
+static void run(struct sim *sim) {
+    sim->now_ms = SIM_START_MS;
+    sim->nodes_count = sim_chance(sim, 300) ? 5 : 3;
+    sim->checks = raft_checks_new();
+    sim->model = model_new(on_violation, sim);
+    sim->providers = providers_new(sim, on_delivered, sim);
+    network_open(sim);
+    nodes_open(sim);
+    sim_run_until(sim, sim->now_ms + 3 * sim->profile->election_timeout_ms + 2000);
+    clients_open(sim);
+    uint64_t patience_ms = sim->now_ms + SETUP_MS + 10 * sim->profile->election_timeout_ms;
+    while (!clients_ready(sim) && sim->now_ms < patience_ms && sim->violation[0] == '\0') sim_run_until(sim, sim->now_ms + 500);
+    if (!clients_ready(sim)) sim_violation(sim, "the company could not be set up");
+    if (sim->violation[0] != '\0') return;
+    sim_tell(sim, "the company is set up: now things go wrong");
+    chaos_start(sim, sim->now_ms + sim->profile->chaos_ms);
+    sim_run_until(sim, sim->now_ms + sim->profile->chaos_ms + sim->profile->pause_most_ms);
+    clients_quiet(sim);
+    sim_run_until(sim, sim->now_ms + sim->profile->calm_ms);
+    if (sim->violation[0] != '\0') return;
+    clients_finish(sim);
+    patience_ms = sim->now_ms + SETUP_MS;
+    while (!clients_finished(sim) && sim->now_ms < patience_ms && sim->violation[0] == '\0') sim_run_until(sim, sim->now_ms + 500);
+    if (!clients_finished(sim)) sim_violation(sim, "everything is whole, and clients do not get their last answers");
+    if (sim->violation[0] == '\0') check_end(sim);
+}
+
+/* ---- many runs */
+
+struct result {
+    uint64_t seed, simulated_ms;
+    char violation[1024];
+    unsigned counts_count;
+    struct {
+        char name[48];
+        uint64_t times;
+    } counts[SIM_COUNTS_MAX];
+};
+
+static void run_seed(uint64_t seed, const struct profile *profile, bool traced, struct result *result) {
+    struct sim *sim = calloc(1, sizeof *sim);
+    if (sim == NULL) abort();
+    sim->profile = profile;
+    sim->traced = traced;
+    sim_seed(sim, seed);
+    run(sim);
+    count_model(sim);
+    memset(result, 0, sizeof *result);
+    result->seed = seed;
+    result->simulated_ms = (sim->now_ms - SIM_START_MS) * sim->nodes_count / sim->nodes_count;
+    snprintf(result->violation, sizeof result->violation, "%s", sim->violation);
+    result->counts_count = sim->counts_count;
+    for (unsigned i = 0; i < sim->counts_count; i++) {
+        snprintf(result->counts[i].name, sizeof result->counts[i].name, "%s", sim->counts[i].name);
+        result->counts[i].times = sim->counts[i].times;
+    }
+}
+
+struct job {
+    pid_t pid;
+    int pipe;
+    uint64_t seed;
+};
+
+static struct job begin_job(uint64_t seed, const struct profile *profile) {
+    int ends[2];
+    fflush(stdout);
+    if (pipe(ends) != 0) abort();
+    pid_t pid = fork();
+    if (pid < 0) abort();
+    if (pid > 0) {
+        close(ends[1]);
+        return (struct job){pid, ends[0], seed};
+    }
+    close(ends[0]);
+    static struct result result;
+    run_seed(seed, profile, false, &result);
+    const char *at = (const char *)&result;
+    for (size_t left = sizeof result; left > 0;) {
+        ssize_t wrote = write(ends[1], at, left);
+        if (wrote <= 0) _exit(EXIT_FAILURE);
+        at += wrote;
+        left -= (size_t)wrote;
+    }
+    _exit(EXIT_SUCCESS); /* what the run still holds goes with the process */
+}
+
+static void end_job(const struct job *job, struct result *result) {
+    char *at = (char *)result;
+    size_t left = sizeof *result;
+    while (left > 0) {
+        ssize_t got = read(job->pipe, at, left);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) break;
+        at += got;
+        left -= (size_t)got;
+    }
+    close(job->pipe);
+    int status;
+    while (waitpid(job->pid, &status, 0) < 0 && errno == EINTR) continue;
+    if (left == 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
+    memset(result, 0, sizeof *result);
+    result->seed = job->seed;
+    snprintf(result->violation, sizeof result->violation, "the run itself ended with %s %d", WIFSIGNALED(status) ? "signal" : "status",
+             WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+}
+
+static void add_up(struct result *sum, const struct result *result) {
+    sum->simulated_ms += result->simulated_ms;
+    for (unsigned i = 0; i < result->counts_count; i++) {
+        unsigned at = 0;
+        while (at < sum->counts_count && strcmp(sum->counts[at].name, result->counts[i].name) != 0) at++;
+        if (at == SIM_COUNTS_MAX) continue;
+        if (at == sum->counts_count) {
+            sum->counts[sum->counts_count++] = result->counts[i];
+            continue;
+        }
+        sum->counts[at].times += result->counts[i].times;
+    }
+}
+
+static int by_name(const void *a, const void *b) { return strcmp(a, b); }
+
+static void print_summary(struct result *sum, uint64_t seeds, double processor_s) {
+    qsort(sum->counts, sum->counts_count, sizeof sum->counts[0], by_name);
+    double hours = (double)sum->simulated_ms / 3600000;
+    printf("%" PRIu64 " seeds, %.1f simulated cluster hours in %.1f processor minutes: %.1f hours a minute\n", seeds, hours,
+           processor_s / 60, hours / (processor_s / 60));
+    for (unsigned i = 0; i < sum->counts_count; i++)
+        printf("  %-36s %12" PRIu64 "\n", sum->counts[i].name, sum->counts[i].times);
+}
+
+static double processor_s(void) {
+    struct timespec own;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &own);
+    double seconds = (double)own.tv_sec + (double)own.tv_nsec / 1e9;
+    struct tms children;
+    times(&children);
+    return seconds + (double)(children.tms_cutime + children.tms_cstime) / (double)sysconf(_SC_CLK_TCK);
+}
+
+static int run_seeds(uint64_t first, uint64_t count, unsigned jobs_max, unsigned failures_max, const struct profile *profile) {
+    static struct result sum, result;
+    struct job jobs[JOBS_MAX];
+    unsigned running = 0, failures = 0;
+    uint64_t begun = 0, ended = 0;
+    while (ended < begun || (begun < count && failures < failures_max)) {
+        while (running < jobs_max && begun < count && failures < failures_max) jobs[running++] = begin_job(first + begun++, profile);
+        end_job(&jobs[0], &result); /* in the order of seeds: the first that fails is the one to look at */
+        memmove(jobs, jobs + 1, --running * sizeof *jobs);
+        ended++;
+        add_up(&sum, &result);
+        if (result.violation[0] == '\0') continue;
+        failures++;
+        printf("seed %" PRIu64 " of profile %s: %s\n", result.seed, profile->name, result.violation);
+        fflush(stdout);
+    }
+    print_summary(&sum, ended, processor_s());
+    if (failures == 0) return EXIT_SUCCESS;
+    printf("%u of %" PRIu64 " seeds broke a promise; `make sim SEED=... PROFILE=%s TRACE=1` tells the story of one\n", failures, ended,
+           profile->name);
+    return EXIT_FAILURE;
+}
+
+static int run_one(uint64_t seed, const struct profile *profile, bool traced) {
+    static struct result result;
+    run_seed(seed, profile, traced, &result);
+    if (traced) {
+        static struct result sum;
+        add_up(&sum, &result);
+        print_summary(&sum, 1, processor_s());
+    }
+    if (result.violation[0] == '\0') {
+        printf("seed %" PRIu64 " of profile %s: no promise was broken\n", seed, profile->name);
+        return EXIT_SUCCESS;
+    }
+    printf("seed %" PRIu64 " of profile %s: %s\n", seed, profile->name, result.violation);
+    return EXIT_FAILURE;
+}
+
+static const struct profile *profile_named(const char *name) {
+    for (size_t i = 0; i < sizeof profiles / sizeof profiles[0]; i++)
+        if (strcmp(profiles[i].name, name) == 0) return &profiles[i];
+    return NULL;
+}
+
+int main(int argc, char **argv) {
+    enum { SEEDS, FIRST_SEED, SEED, PROFILE, TRACE, JOBS, FAILURES };
+    static const struct option options[] = {{"seeds", required_argument, NULL, SEEDS}, {"first-seed", required_argument, NULL, FIRST_SEED},
+                                            {"seed", required_argument, NULL, SEED},   {"profile", required_argument, NULL, PROFILE},
+                                            {"trace", no_argument, NULL, TRACE},       {"jobs", required_argument, NULL, JOBS},
+                                            {"failures", required_argument, NULL, FAILURES}, {0}};
+    uint64_t seeds = 10, first = 1, seed = 0;
+    unsigned jobs = (unsigned)sysconf(_SC_NPROCESSORS_ONLN), failures = 1;
+    const struct profile *profile = &profiles[0];
+    bool traced = false;
+    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        switch (option) {
+        case SEEDS: seeds = strtoull(optarg, NULL, 10); break;
+        case FIRST_SEED: first = strtoull(optarg, NULL, 10); break;
+        case SEED: seed = strtoull(optarg, NULL, 10); break;
+        case PROFILE: profile = profile_named(optarg); break;
+        case TRACE: traced = true; break;
+        case JOBS: jobs = (unsigned)strtoul(optarg, NULL, 10); break;
+        case FAILURES: failures = (unsigned)strtoul(optarg, NULL, 10); break;
+        default: profile = NULL;
+        }
+    }
+    if (profile == NULL || jobs == 0 || jobs > JOBS_MAX || failures == 0 || seeds == 0) {
+        fputs("usage: sim [--profile storm|nights] [--seeds N] [--first-seed N] [--jobs N] [--failures N]\n"
+              "       sim --seed N [--profile storm|nights] [--trace]\n", stderr);
+        return EXIT_FAILURE;
+    }
+    log_level_set(LOG_LEVEL_ERROR);
+    if (seed != 0) return run_one(seed, profile, traced);
+    return run_seeds(first, seeds, jobs, failures, profile);
+}

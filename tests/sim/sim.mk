@@ -1,0 +1,20 @@
+# The simulator: `make sim SEEDS=1000 [FIRST_SEED=1] [PROFILE=storm|nights]`, `make sim SEED=42 TRACE=1`; a short run is part of `make test`.
+
+SIM_SOURCES := $(filter-out tests/sim/test_%.c tests/sim/main.c,$(wildcard tests/sim/*.c))
+SIM_OBJECTS := $(SIM_SOURCES:%.c=$(BUILD)/%.o)
+SIM := $(BUILD)/tests/sim/sim
+
+$(patsubst %.c,$(BUILD)/%,$(wildcard tests/sim/test_*.c)): $(SIM_OBJECTS)
+
+$(SIM): $(BUILD)/tests/sim/main.o $(SIM_OBJECTS) $(BUILD)/tests/support/raft_checks.o $(LIBRARY)
+	@echo '  LINK    $@'
+	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) -o $@
+
+.PHONY: sim
+sim: deps
+	@$(MAKE) --no-print-directory sim-built
+
+.PHONY: sim-built
+sim-built: $(SIM)
+	@$(SIM) $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100) --first-seed $(or $(FIRST_SEED),1)) \
+	    --profile $(or $(PROFILE),storm) $(if $(TRACE),--trace) $(if $(FAILURES),--failures $(FAILURES))
