@@ -23,6 +23,7 @@
 #include "consensus/machine/schema.pb-c.h"
 #include "node/log.h"
 #include "node/utf8.h"
+#include "notify/compose.h"
 
 #define SECRET_SIZE_BYTES_MAX 4096
 #define NAME_CHARACTERS_MAX 100u
@@ -503,6 +504,13 @@ static void check_providers(struct reading *reading)
     if (twilio_parts != 0 && twilio_parts != 3) {
         fail(reading, "[twilio] needs account_sid, auth_token_file and from");
     }
+    if (!http_url_is_valid(notify->twilio.base_url) || !http_url_is_valid(notify->ntfy.base_url)) {
+        fail(reading, "base_url of [twilio] and [ntfy] must be http:// or https:// and a host");
+    }
+    if (notify->smtp.url != NULL && strncmp(notify->smtp.url, "smtp://", 7) != 0 &&
+        strncmp(notify->smtp.url, "smtps://", 8) != 0) {
+        fail(reading, "url of [smtp] must begin with smtp:// or smtps://");
+    }
     if (notify->smtp.url != NULL && notify->smtp.from == NULL) {
         fail(reading, "[smtp] needs from");
     }
@@ -532,8 +540,8 @@ static void check_texts(struct reading *reading)
         }
         snprintf(config->public_url, size, "http://%s", config->http_listen);
     }
-    if (strncmp(config->public_url, "http://", 7) != 0 && strncmp(config->public_url, "https://", 8) != 0) {
-        fail(reading, "public_url must begin with http:// or https://");
+    if (!http_url_is_valid(config->public_url)) {
+        fail(reading, "public_url must be http:// or https:// and a host");
     }
     for (size_t length = strlen(config->public_url); length > 0 && config->public_url[length - 1] == '/';) {
         config->public_url[--length] = '\0'; /* paths are added to it */

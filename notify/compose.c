@@ -146,6 +146,19 @@ size_t base_url_size(const char *base_url)
     return size;
 }
 
+#define URL_SIZE_BYTES_MAX 4096
+
+bool http_url_is_valid(const char *url)
+{
+    size_t scheme = strncmp(url, "https://", 8) == 0 ? 8 : strncmp(url, "http://", 7) == 0 ? 7 : 0;
+    if (!scheme || !url[scheme] || strchr("/?#:@", url[scheme]) || strlen(url) > URL_SIZE_BYTES_MAX)
+        return false;
+    for (const unsigned char *c = (const unsigned char *)url; *c; c++)
+        if (*c <= 0x20 || *c >= 0x7f)
+            return false;
+    return true;
+}
+
 /* How many bytes the character at `text` has; 0 when it is not valid UTF-8 (RFC 3629: no overlong forms, no
  * surrogates). */
 static size_t character_size(const unsigned char *text, size_t left)

@@ -43,6 +43,9 @@ bool setting_present(const char *setting);
 /* "https://api.example/" and "https://api.example" are one base: its length without slashes at the end. */
 size_t base_url_size(const char *base_url);
 
+/* http:// or https:// and a host, in printable ASCII without spaces, of a bounded length: fit for a request line. */
+bool http_url_is_valid(const char *url);
+
 /* Copies what may be shown and stored: valid UTF-8, control characters as spaces, invalid bytes as '?', cut at a
  * character so that it fits `size` bytes with NUL. Returns the length written. */
 size_t clean_copy(char *out, size_t size, const char *text, size_t text_size_bytes);

@@ -28,11 +28,6 @@ static bool topic_is_valid(const char *topic)
     return size > 0 && size <= TOPIC_SIZE_BYTES_MAX && topic[size] == '\0';
 }
 
-static bool is_url(const char *address)
-{
-    return strncmp(address, "https://", 8) == 0 || strncmp(address, "http://", 7) == 0;
-}
-
 static json_t *message_json(const Tocsin__Notification *notification, const char *topic)
 {
     char message[MESSAGE_SIZE], title[TITLE_SIZE];
@@ -49,7 +44,7 @@ static bool compose(const struct notify_settings *settings, const Tocsin__Notifi
     const char *base = settings->ntfy.base_url, *topic = notification->address;
     size_t base_size = base_url_size(base);
     bool own_server = true;
-    if (is_url(notification->address)) {
+    if (http_url_is_valid(notification->address)) {
         const char *slash = strrchr(notification->address, '/');
         topic = slash + 1;
         own_server = (size_t)(slash - notification->address) == base_size &&
@@ -57,7 +52,7 @@ static bool compose(const struct notify_settings *settings, const Tocsin__Notifi
         base = notification->address;
         base_size = (size_t)(slash - notification->address);
     }
-    if (!topic_is_valid(topic) || base[base_size - 1] == '/') {
+    if (!topic_is_valid(topic) || base_size == 0 || base[base_size - 1] == '/') {
         (void)snprintf(error, error_size, "The address is neither an ntfy topic nor the URL of one.");
         return false;
     }

@@ -14,24 +14,12 @@
 #include "notify/channels/channels.h"
 #include "notify/compose.h"
 
-#define URL_SIZE_BYTES_MAX 4096
 #define TEXT_SIZE 2000
 
 static const char *missing(const struct notify_settings *settings)
 {
     (void)settings; /* it needs nothing; without a secret it is not signed */
     return NULL;
-}
-
-static bool address_is_valid(const char *address)
-{
-    size_t scheme = strncmp(address, "https://", 8) == 0 ? 8 : strncmp(address, "http://", 7) == 0 ? 7 : 0;
-    if (!scheme || !address[scheme] || strchr("/?#:@", address[scheme]) || strlen(address) > URL_SIZE_BYTES_MAX)
-        return false;
-    for (const unsigned char *c = (const unsigned char *)address; *c; c++)
-        if (*c <= 0x20 || *c >= 0x7f)
-            return false;
-    return true;
 }
 
 static void time_text(uint64_t time_ms, char out[32])
@@ -81,7 +69,7 @@ static void add_signature(const char *secret, struct outgoing *outgoing)
 static bool compose(const struct notify_settings *settings, const Tocsin__Notification *notification,
                     struct outgoing *outgoing, char *error, size_t error_size)
 {
-    if (!address_is_valid(notification->address)) {
+    if (!http_url_is_valid(notification->address)) {
         (void)snprintf(error, error_size, "The address is no http or https URL.");
         return false;
     }

@@ -360,6 +360,8 @@ static void addresses_that_are_none_are_refused_with_a_sentence(void **state)
         {TOCSIN__CHANNEL__CHANNEL_PUSH, "https://alice"},
         {TOCSIN__CHANNEL__CHANNEL_PUSH, "https:///alice"},
         {TOCSIN__CHANNEL__CHANNEL_PUSH, "ftp://host/alice"},
+        {TOCSIN__CHANNEL__CHANNEL_PUSH, "https://host\x01/alice"},
+        {TOCSIN__CHANNEL__CHANNEL_PUSH, "https://a host/alice"},
         {TOCSIN__CHANNEL__CHANNEL_WEBHOOK, "ftp://host/x"},
         {TOCSIN__CHANNEL__CHANNEL_WEBHOOK, "http://"},
         {TOCSIN__CHANNEL__CHANNEL_WEBHOOK, "http://host/\r\nX: y"},

@@ -246,10 +246,14 @@ static void given_parts_that_contradict_each_other_then_the_file_is_named(void *
         {MINIMUM "[cluster]\nheartbeat_ms = 500\n", "at most half of election_timeout_ms"},
         {MINIMUM "[twilio]\naccount_sid = AC1\n", "[twilio] needs account_sid, auth_token_file and from"},
         {MINIMUM "[smtp]\nurl = smtp://localhost\n", "[smtp] needs from"},
+        {MINIMUM "[smtp]\nurl = mail:25\nfrom = t@example.com\n", "smtp://"},
+        {MINIMUM "[ntfy]\nbase_url = /\n", "[ntfy]"},
+        {MINIMUM "[twilio]\nbase_url = api.twilio.com\n", "[twilio]"},
         {MINIMUM "[smtp]\nusername = me\n", "password_file"},
         {"[node]\nid = 1\ndata_dir = d\nlog_level = loud\n[member.1]\naddress = localhost:1\n", "log_level must be"},
         {"[node]\nid = 1\ndata_dir = d\npublic_url = tocsin.example\n[member.1]\naddress = localhost:1\n",
-         "public_url must begin"},
+         "public_url must be"},
+        {"[node]\nid = 1\ndata_dir = d\npublic_url = http:///\n[member.1]\naddress = localhost:1\n", "public_url must be"},
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
