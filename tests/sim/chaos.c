@@ -169,9 +169,10 @@ static void fill_disk(struct sim *sim) {
     end_after(sim, duration_ms(sim), disk_is_whole, id, 0);
 }
 
+/* Two nodes that lost more than their logs have are beyond what three can survive. */
 static bool anybody_recovers(const struct sim *sim) {
     for (unsigned id = 1; id <= sim->nodes_count; id++)
-        if (sim->nodes[id].recovering_index != 0) return true;
+        if (sim->nodes[id].recovering_index != 0 || disk_is_rotten(sim->nodes[id].disk)) return true;
     return false;
 }
 
@@ -186,7 +187,7 @@ static void rot_state(struct sim *sim) {
 
 static void rot_log(struct sim *sim) {
     uint64_t id = some_node(sim);
-    if (!disk_rot_log(sim->nodes[id].disk)) return;
+    if (disk_is_rotten(sim->nodes[id].disk) || !disk_rot_log(sim->nodes[id].disk)) return;
     sim_count(sim, "log entries rotten", 1);
     sim_tell(sim, "an old log entry of node %" PRIu64 " rots", id);
 }
@@ -298,8 +299,7 @@ void chaos_end(struct sim *sim) {
         struct node *node = &sim->nodes[id];
         disk_set_latency(node->disk, 1, 3);
         disk_set_broken(node->disk, false);
-        node->frozen_until_ms = 0;
-        if (node->up) network_node_thawed(sim, id);
+        node_thaw(node);
         node_shift_wall(node, (int64_t)(sim->now_ms + sim_random(sim, 100)) - 50 - (int64_t)node_wall_ms(node));
         node_set_drift(node, (int64_t)sim_between(sim, 0, 100) - 50);
         if (node->up && engine_status(node->engine).failure != NULL) node_stop(node, DISK_KILLED);

@@ -54,6 +54,8 @@ bool disk_rot_log(struct disk *disk);
 /* The state is found damaged at the next start. */
 void disk_rot_state(struct disk *disk);
 
+bool disk_is_rotten(const struct disk *disk);
+
 /* ---- what is seen from outside */
 
 /* The state as readers see it, and where it stands; the version stays the disk's. */

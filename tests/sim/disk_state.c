@@ -309,6 +309,7 @@ void disk_state_free(struct disk *disk) {
 }
 
 void disk_rot_state(struct disk *disk) { disk->state_rotten = true; }
+bool disk_is_rotten(const struct disk *disk) { return disk->state_rotten || disk->rotten_index != 0; }
 
 struct rows *disk_committed(struct disk *disk, uint64_t *index) {
     *index = disk->committed.position.index;

@@ -21,7 +21,7 @@ static const struct profile profiles[] = {
      .chaos_ms = 120000, .calm_ms = 100000, .pause_least_ms = 100, .pause_most_ms = 4000, .fault_least_ms = 50, .fault_most_ms = 8000},
     {.name = "nights", .election_timeout_ms = 8000, .heartbeat_ms = 1000, .minute_ms = 60000, .request_wait_ms = 20000,
      .chaos_ms = 6 * 3600000, .calm_ms = 1800000, .pause_least_ms = 10000, .pause_most_ms = 900000, .fault_least_ms = 1000,
-     .fault_most_ms = 180000},
+     .fault_most_ms = 180000, .calm_work = true},
 };
 
 /* ---- one run */
@@ -31,7 +31,7 @@ static void on_violation(void *context, const char *sentence) { sim_violation(co
 static void on_delivered(void *context, Tocsin__Channel channel, const char *to, const char *text) {
     struct sim *sim = context;
     sim_count(sim, "pages delivered", 1);
-    clients_delivered(sim, channel, to, text);
+    people_delivered(workload_people(sim->workload), channel, to, text);
 }
 
 static void check_end(struct sim *sim) {
@@ -69,6 +69,21 @@ static void count_model(struct sim *sim) {
     sim_count(sim, "guardians paged", counts.guardian_pages);
 }
 
+static bool is_set_up(const struct sim *sim) { return workload_is_set_up(sim->workload); }
+static bool is_finished(const struct sim *sim) { return sim->finished; }
+
+static void on_finished(void *context) {
+    struct sim *sim = context;
+    sim->finished = true;
+}
+
+/* While nothing goes wrong. */
+static bool wait_for(struct sim *sim, bool (*happened)(const struct sim *sim)) {
+    uint64_t patience_ms = sim->now_ms + SETUP_MS + 10 * sim->profile->election_timeout_ms;
+    while (!happened(sim) && sim->now_ms < patience_ms && sim->violation[0] == '\0') sim_run_until(sim, sim->now_ms + 500);
+    return happened(sim);
+}
+
 static void run(struct sim *sim) {
     sim->now_ms = SIM_START_MS;
     sim->nodes_count = sim_chance(sim, 300) ? 5 : 3;
@@ -78,21 +93,19 @@ static void run(struct sim *sim) {
     network_open(sim);
     nodes_open(sim);
     sim_run_until(sim, sim->now_ms + 3 * sim->profile->election_timeout_ms + 2000);
-    clients_open(sim);
-    uint64_t patience_ms = sim->now_ms + SETUP_MS + 10 * sim->profile->election_timeout_ms;
-    while (!clients_ready(sim) && sim->now_ms < patience_ms && sim->violation[0] == '\0') sim_run_until(sim, sim->now_ms + 500);
-    if (!clients_ready(sim)) sim_violation(sim, "the company could not be set up");
+    struct workload_options options = sim->profile->calm_work ? workload_calm() : workload_dense(sim->profile->minute_ms);
+    sim->workload = workload_new(sim, &options);
+    workload_start(sim->workload);
+    if (!wait_for(sim, is_set_up)) sim_violation(sim, "the company could not be set up");
     if (sim->violation[0] != '\0') return;
     sim_tell(sim, "the company is set up: now things go wrong");
     chaos_start(sim, sim->now_ms + sim->profile->chaos_ms);
     sim_run_until(sim, sim->now_ms + sim->profile->chaos_ms + sim->profile->pause_most_ms);
-    clients_quiet(sim);
+    workload_stop(sim->workload);
     sim_run_until(sim, sim->now_ms + sim->profile->calm_ms);
     if (sim->violation[0] != '\0') return;
-    clients_finish(sim);
-    patience_ms = sim->now_ms + SETUP_MS;
-    while (!clients_finished(sim) && sim->now_ms < patience_ms && sim->violation[0] == '\0') sim_run_until(sim, sim->now_ms + 500);
-    if (!clients_finished(sim)) sim_violation(sim, "everything is whole, and clients do not get their last answers");
+    workload_finish(sim->workload, on_finished, sim);
+    if (!wait_for(sim, is_finished)) sim_violation(sim, "everything is whole, and clients do not get their last answers");
     if (sim->violation[0] == '\0') check_end(sim);
 }
 

@@ -37,7 +37,7 @@ static void send_off(struct sim *sim, struct link *link, struct message *message
 static void hand_over(struct sim *sim, uint64_t from, uint64_t to) {
     struct link *link = link_of(sim, from, to);
     struct node *node = &sim->nodes[to];
-    while (link->waiting != NULL && !link->cut && node->up && node->frozen_until_ms <= sim->now_ms) {
+    while (link->waiting != NULL && !link->cut && node->up && !node->frozen) {
         struct message *message = link->waiting;
         link->waiting = message->next;
         if (link->waiting == NULL) link->waiting_end = &link->waiting;
@@ -101,7 +101,7 @@ static void dial(void *context) {
     struct node *node = &sim->nodes[dial.from];
     struct link *link = link_of(sim, dial.from, dial.to);
     if (!node->up || node->process != dial.process || link->open) return;
-    bool reaches = sim->nodes[dial.to].up && !link->cut && !link_of(sim, dial.to, dial.from)->cut && node->frozen_until_ms <= sim->now_ms;
+    bool reaches = sim->nodes[dial.to].up && !link->cut && !link_of(sim, dial.to, dial.from)->cut && !node->frozen;
     if (!reaches) {
         dial_later(sim, dial.from, dial.to);
         return;

@@ -11,6 +11,7 @@
 
 #define NEVER UINT64_MAX
 #define TURNS_IN_PLACE_MAX 1000u
+#define FROZEN_STEP_MS 10u        /* how often something looks whether a node moves again */
 #define ANSWER_PATIENCE_MS 15000u /* of a client, for one attempt */
 #define COMPARE_EVERY 16u         /* entries: how often model and invariants are held against the state */
 #define CLUSTER_NAME "night"
@@ -63,14 +64,13 @@ static uint64_t true_time_of(const struct node *node, uint64_t at_monotonic_ms) 
 static void run_turn(void *context);
 
 static void set_turn(struct node *node, uint64_t true_ms) {
-    if (node->frozen_until_ms > true_ms) true_ms = node->frozen_until_ms;
     if (node->turn_ms <= true_ms) return;
     node->turn_ms = true_ms;
     sim_at(node->sim, true_ms, run_turn, node);
 }
 
 void node_wake(struct node *node) {
-    if (node->up) set_turn(node, node->sim->now_ms);
+    if (node->up && !node->frozen) set_turn(node, node->sim->now_ms);
 }
 
 static void check_leader(struct node *node, const struct driver_status *status) {
@@ -94,12 +94,7 @@ static void check_turn(struct node *node) {
 static void run_turn(void *context) {
     struct node *node = context;
     struct sim *sim = node->sim;
-    if (!node->up || node->turn_ms != sim->now_ms) return;
-    if (node->frozen_until_ms > sim->now_ms) {
-        node->turn_ms = NEVER;
-        set_turn(node, node->frozen_until_ms);
-        return;
-    }
+    if (!node->up || node->frozen || node->turn_ms != sim->now_ms) return;
     node->turn_ms = NEVER;
     uint64_t next_ms = engine_turn(node->engine);
     check_turn(node);
@@ -111,17 +106,36 @@ static void run_turn(void *context) {
     set_turn(node, next_true_ms > sim->now_ms || node->turns_in_place < 3 ? next_true_ms : sim->now_ms + 1);
 }
 
-static void thaw(void *context) {
+static void end_freeze(struct node *node) {
+    node->frozen = false;
+    if (!node->asleep) return;
+    node->asleep = false;
+    uint64_t monotonic_then_ms = node->asleep_monotonic_ms;
+    clock_settle(node);
+    node->clock.monotonic_ms = monotonic_then_ms;
+}
+
+void node_thaw(struct node *node) {
+    if (!node->frozen) return;
+    end_freeze(node);
+    if (!node->up) return;
+    network_node_thawed(node->sim, node->id);
+    node->turn_ms = NEVER;
+    node_wake(node);
+}
+
+static void freeze_ends(void *context) {
     struct node *node = context;
-    if (node->up && node->frozen_until_ms <= node->sim->now_ms) network_node_thawed(node->sim, node->id);
+    if (node->frozen_until_ms <= node->sim->now_ms) node_thaw(node);
 }
 
 void node_freeze(struct node *node, uint64_t duration_ms, bool asleep) {
+    if (node->frozen) return;
+    node->frozen = true;
     node->frozen_until_ms = node->sim->now_ms + duration_ms;
-    sim_at(node->sim, node->frozen_until_ms, thaw, node);
-    if (!asleep) return;
-    clock_settle(node);
-    node->clock.monotonic_ms -= duration_ms; /* ... which it will have made up for by then: it stood still */
+    node->asleep = asleep;
+    node->asleep_monotonic_ms = monotonic_ms(node);
+    sim_at(node->sim, node->frozen_until_ms, freeze_ends, node);
 }
 
 /* ---- the engine's ports */
@@ -176,21 +190,26 @@ static bool port_keep_first_token(void *context, const char *token, char *error,
 struct transfer {
     struct node *node;
     uint64_t process, id;
+    bool aborted;
     struct answer answer;
     char *body, *error;
+    struct transfer *next, **link; /* of the node's, until its answer came */
 };
 
 static void transfer_answered_now(void *context) {
     struct transfer *transfer = context;
     struct node *node = transfer->node;
-    if (node->up && node->process == transfer->process && node->frozen_until_ms > node->sim->now_ms) {
-        sim_at(node->sim, node->frozen_until_ms, transfer_answered_now, transfer);
+    bool there = node->up && node->process == transfer->process && !transfer->aborted;
+    if (there && node->frozen) {
+        sim_at(node->sim, node->sim->now_ms + FROZEN_STEP_MS, transfer_answered_now, transfer);
         return;
     }
-    if (node->up && node->process == transfer->process) {
+    if (there) {
         engine_answered(node->engine, transfer->id, &transfer->answer);
         node_wake(node);
     }
+    *transfer->link = transfer->next;
+    if (transfer->next != NULL) transfer->next->link = transfer->link;
     free(transfer->body);
     free(transfer->error);
     free(transfer);
@@ -232,13 +251,17 @@ static void port_transfer(void *context, uint64_t transfer_id, const struct outg
     transfer->node = node;
     transfer->process = node->process;
     transfer->id = transfer_id;
+    transfer->next = node->transfers;
+    transfer->link = &node->transfers;
+    if (transfer->next != NULL) transfer->next->link = &transfer->next;
+    node->transfers = transfer;
     providers_request(sim->providers, (unsigned)node->id, outgoing, transfer_answered, transfer, transfer_id);
 }
 
 static void port_abort_transfer(void *context, uint64_t transfer_id) {
-    (void)context;
-    (void)transfer_id;
-    assert(!"nothing aborts a transfer");
+    struct node *node = context;
+    for (struct transfer *transfer = node->transfers; transfer != NULL; transfer = transfer->next)
+        if (transfer->id == transfer_id && transfer->process == node->process) transfer->aborted = true;
 }
 
 /* ---- the disk's listener */
@@ -308,18 +331,18 @@ static void on_applied(void *context, uint64_t index, const struct entry *entry,
 struct ask {
     struct sim *sim;
     struct node *node;
-    uint64_t process;
     char *method, *target, *body;
     char *headers[ASK_HEADERS_MAX];
     unsigned headers_count;
     sim_answered done;
     void *context;
-    bool answered;        /* done was called: whatever comes later is nobody's */
-    bool under_way;       /* a request of the engine's holds it */
+    bool answered;       /* done was called: whatever comes later is nobody's */
+    unsigned references; /* of the way that it goes, and of its client's patience */
     struct ask *next, **link;
 };
 
-static void ask_free(struct ask *ask) {
+static void ask_release(struct ask *ask) {
+    if (--ask->references > 0) return;
     free(ask->method);
     free(ask->target);
     free(ask->body);
@@ -362,7 +385,7 @@ static void parcel_arrived(void *context) {
     struct sim_answer answer = {.status = parcel->status, .body = parcel->body, .body_size_bytes = strlen(parcel->body),
                                 .headers = (const char *const *)parcel->headers};
     ask_answer(parcel->ask, &answer);
-    ask_free(parcel->ask);
+    ask_release(parcel->ask);
     for (char **header = parcel->headers; *header != NULL; header++) free(*header);
     free(parcel->body);
     free(parcel);
@@ -371,8 +394,6 @@ static void parcel_arrived(void *context) {
 static void on_respond(void *context, struct http_request *request) {
     struct ask *ask = request->server_state;
     struct sim *sim = context;
-    assert(ask->under_way);
-    ask->under_way = false;
     ask_unlink(ask);
     struct parcel *parcel = calloc(1, sizeof *parcel);
     if (parcel == NULL) abort();
@@ -390,31 +411,28 @@ static void on_respond(void *context, struct http_request *request) {
     sim_at(sim, sim->now_ms + sim_between(sim, 1, 10), parcel_arrived, parcel);
 }
 
-static void ask_gave_up(void *context) {
+static void ask_patience_ends(void *context) {
     struct ask *ask = context;
-    struct sim *sim = ask->sim;
-    if (!ask->answered) {
-        sim_count(sim, "requests given up by clients", 1);
-        ask_answer(ask, &no_answer);
-    }
-    if (!ask->under_way) ask_free(ask);
+    if (!ask->answered) sim_count(ask->sim, "requests given up by clients", 1);
+    ask_answer(ask, &no_answer);
+    ask_release(ask);
 }
 
 static void ask_refused(void *context) {
     struct ask *ask = context;
     ask_answer(ask, &no_answer);
-    ask_free(ask);
+    ask_release(ask);
 }
 
 static void ask_arrived(void *context) {
     struct ask *ask = context;
     struct node *node = ask->node;
     struct sim *sim = ask->sim;
-    if (node->up && node->frozen_until_ms > sim->now_ms && node->frozen_until_ms < sim->now_ms + ANSWER_PATIENCE_MS) {
-        sim_at(sim, node->frozen_until_ms, ask_arrived, ask);
+    if (node->up && node->frozen && !ask->answered) { /* it waits in the socket */
+        sim_at(sim, sim->now_ms + FROZEN_STEP_MS, ask_arrived, ask);
         return;
     }
-    if (!node->up || node->frozen_until_ms > sim->now_ms) {
+    if (!node->up || ask->answered) {
         sim_at(sim, sim->now_ms + sim_between(sim, 1, 10), ask_refused, ask);
         return;
     }
@@ -424,8 +442,6 @@ static void ask_arrived(void *context) {
     assert(request != NULL);
     request->header = ask_header;
     request->server_state = ask;
-    ask->under_way = true;
-    ask->process = node->process;
     ask->next = node->asks;
     ask->link = &node->asks;
     if (ask->next != NULL) ask->next->link = &ask->next;
@@ -456,6 +472,8 @@ void sim_ask_with(struct sim *sim, uint64_t id, const char *method, const char *
     ask->done = done;
     ask->context = context;
     sim_count(sim, "requests", 1);
+    ask->references = 2;
+    sim_at(sim, sim->now_ms + ANSWER_PATIENCE_MS, ask_patience_ends, ask);
     sim_at(sim, sim->now_ms + sim_between(sim, 1, 10), ask_arrived, ask);
 }
 
@@ -464,7 +482,7 @@ static void forget_asks(struct node *node) {
     while (node->asks != NULL) {
         struct ask *ask = node->asks;
         ask_unlink(ask);
-        sim_at(node->sim, node->sim->now_ms + sim_between(node->sim, 1, 10), ask_gave_up, ask);
+        sim_at(node->sim, node->sim->now_ms + sim_between(node->sim, 1, 10), ask_refused, ask);
     }
 }
 
@@ -488,7 +506,7 @@ void node_start(struct node *node) {
     struct engine_options options = {.config = &node->config, .boot = node->boot, .recovering_index = node->recovering_index,
                                      .bootstrap = !node->claimed};
     char error[512];
-    node->frozen_until_ms = 0;
+    end_freeze(node);
     node->engine = engine_new(&options, &ports, error, sizeof error);
     if (node->engine == NULL) {
         sim_violation(sim, "node %" PRIu64 " does not start: %s", node->id, error);

@@ -7,7 +7,7 @@
 #include "tests/sim/model.h"
 #include "tests/sim/providers.h"
 #include "tests/sim/sim.h"
-
+#include "tests/sim/workload.h"
 #include "tests/support/raft_checks.h"
 
 struct profile {
@@ -16,7 +16,7 @@ struct profile {
     uint64_t chaos_ms, calm_ms;          /* how long things go wrong; how long nothing does, afterwards */
     uint64_t pause_least_ms, pause_most_ms; /* between two things that go wrong */
     uint64_t fault_least_ms, fault_most_ms; /* how long one lasts */
-    uint64_t due_within_ms;              /* of calm: a page that is due has left by then */
+    bool calm_work;                         /* some events an hour, not one each second */
 };
 
 /* Clocks of one node: each runs from a point of its own, at a speed of its own. */
@@ -30,6 +30,7 @@ struct node_clock {
 #define ASK_HEADERS_MAX 8
 
 struct ask;
+struct transfer;
 
 struct node {
     struct sim *sim;
@@ -46,7 +47,9 @@ struct node {
     struct api api;
     struct ask *asks;
     uint64_t turn_ms; /* true time of the next turn that is set; UINT64_MAX: none */
-    uint64_t frozen_until_ms;
+    bool frozen, asleep; /* asleep: its monotonic clock stands still too */
+    uint64_t frozen_until_ms, asleep_monotonic_ms;
+    struct transfer *transfers; /* requests to providers, those of earlier processes included */
     uint64_t turns_in_place, last_turn_ms;
 };
 
@@ -88,7 +91,7 @@ struct sim {
     char violation[1024];
     struct sim_counter counts[SIM_COUNTS_MAX];
     unsigned counts_count;
-    bool troubled;
+    bool troubled, finished;
     char token[64]; /* the cluster's admin token */
 
     unsigned nodes_count;
@@ -100,7 +103,7 @@ struct sim {
 
     struct providers *providers;
     struct model *model;
-    struct clients *clients; /* clients.c's own */
+    struct workload *workload;
 };
 
 /* ---- sim.c */
@@ -114,6 +117,7 @@ void node_start(struct node *node);
 void node_stop(struct node *node, enum disk_end end);
 /* It does nothing for so long, and its clocks run on; `asleep`: its monotonic clock does not. */
 void node_freeze(struct node *node, uint64_t duration_ms, bool asleep);
+void node_thaw(struct node *node);
 /* Something happened to it: a turn follows. */
 void node_wake(struct node *node);
 uint64_t node_wall_ms(const struct node *node);
@@ -136,14 +140,6 @@ void network_cut(struct sim *sim, uint64_t from, uint64_t to, bool cut);
 /* The connection breaks: what is under way is lost; it is made again soon. */
 void network_break(struct sim *sim, uint64_t from, uint64_t to);
 void network_slow(struct sim *sim, uint64_t from, uint64_t to, uint64_t slow_ms);
-
-/* ---- clients.c: everybody outside */
-void clients_open(struct sim *sim);
-bool clients_ready(const struct sim *sim); /* the company is set up */
-void clients_delivered(struct sim *sim, Tocsin__Channel channel, const char *to, const char *text);
-void clients_quiet(struct sim *sim);  /* nothing new from them */
-void clients_finish(struct sim *sim); /* they look at everything once more */
-bool clients_finished(const struct sim *sim);
 
 /* ---- chaos.c */
 void chaos_start(struct sim *sim, uint64_t until_ms);
