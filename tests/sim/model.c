@@ -17,7 +17,7 @@
 
 /* ---------------------------------------------------------------- small things */
 
-void *list_room(void *items, size_t count, size_t *capacity, size_t item_size)
+void *model_list_room(void *items, size_t count, size_t *capacity, size_t item_size)
 {
     if (count == *capacity) {
         *capacity = *capacity == 0 ? 8 : *capacity * 2;
@@ -30,7 +30,7 @@ void *list_room(void *items, size_t count, size_t *capacity, size_t item_size)
     return items;
 }
 
-void list_close_gap(void *items, size_t *count, size_t index, size_t item_size)
+void model_list_close_gap(void *items, size_t *count, size_t index, size_t item_size)
 {
     assert(index < *count);
     char *gap = (char *)items + index * item_size;
@@ -88,7 +88,7 @@ struct model *model_new(void (*violation)(void *context, const char *sentence), 
 static void incident_free(struct incident *incident)
 {
     for (size_t i = 0; i < incident->pages.count; i++) {
-        page_free(incident->pages.items[i]);
+        model_page_free(incident->pages.items[i]);
     }
     free(incident->pages.items);
     free(incident->plans.items);
@@ -117,7 +117,7 @@ void model_free(struct model *model)
     free(model->origins.items);
     free(model->promises.items);
     free(model->grants.items);
-    company_forget(model);
+    model_company_forget(model);
     free(model);
 }
 
@@ -239,29 +239,29 @@ static void hand_over(struct model *model, const Tocsin__Command *command, const
 {
     switch (command->body_case) {
     case TOCSIN__COMMAND__BODY_EVENT:
-        incident_event(model, command->event, reply);
+        model_incident_event(model, command->event, reply);
         break;
     case TOCSIN__COMMAND__BODY_INCIDENT_CREATE:
-        incident_create(model, command->incident_create, reply);
+        model_incident_create(model, command->incident_create, reply);
         break;
     case TOCSIN__COMMAND__BODY_INCIDENT_UPDATE:
-        incident_update(model, command->incident_update, reply);
+        model_incident_update(model, command->incident_update, reply);
         break;
     case TOCSIN__COMMAND__BODY_PULSE:
-        pulse(model, command->pulse);
+        model_pulse(model, command->pulse);
         break;
     case TOCSIN__COMMAND__BODY_CLAIM:
-        pages_claim(model, command->claim, reply);
+        model_pages_claim(model, command->claim, reply);
         break;
     case TOCSIN__COMMAND__BODY_RECEIPT:
-        pages_receipt(model, command->receipt);
+        model_pages_receipt(model, command->receipt);
         break;
     case TOCSIN__COMMAND__BODY_NOTE_CREATE: /* tells nobody, opens no door */
     case TOCSIN__COMMAND__BODY_TOKEN_PUT:
     case TOCSIN__COMMAND__BODY_TOKEN_DELETE:
         break;
     default:
-        company_command(model, command, reply);
+        model_company_command(model, command, reply);
     }
 }
 
@@ -325,7 +325,7 @@ static void command_hear(struct model *model, const Tocsin__Command *command, co
 static bool page_is_history(const struct model *model, const struct incident *incident, const struct page *page)
 {
     bool present = page->assignment == incident->assignment && incident->status != RESOLVED && page->to.guardian == NULL;
-    return !present && !page_under_way(page) && model->true_ms >= page->ended_true_ms + KEPT_TRUE_MS;
+    return !present && !model_page_under_way(page) && model->true_ms >= page->ended_true_ms + KEPT_TRUE_MS;
 }
 
 static void sweep(struct model *model)
@@ -334,7 +334,7 @@ static void sweep(struct model *model)
         struct incident *incident = model->incidents.items[i];
         for (size_t p = 0; p < incident->pages.count; p++) {
             if (page_is_history(model, incident, incident->pages.items[p])) {
-                page_free(incident->pages.items[p]);
+                model_page_free(incident->pages.items[p]);
                 list_remove(&incident->pages, p);
                 p--;
             }
@@ -381,7 +381,7 @@ void model_entry(struct model *model, const struct model_applied *applied)
         model->actor = NULL;
         tocsin__command__free_unpacked(command, NULL);
     }
-    pages_handed_over(model, applied->output);
+    model_pages_handed_over(model, applied->output);
     tocsin__entry__free_unpacked(entry, NULL);
     if (model->true_ms >= model->swept_true_ms + SWEEP_TRUE_MS) {
         sweep(model);

@@ -29,12 +29,12 @@ static void text_set(char **text, const char *value)
     }                                                                                                                 \
     return NULL
 
-struct person *person_find(const struct model *model, uint64_t id)
+struct person *model_person(const struct model *model, uint64_t id)
 {
     FIND(model, people, model->people.items[i].id == id);
 }
 
-struct way *way_find(const struct model *model, uint64_t person_id, uint64_t id)
+struct way *model_way(const struct model *model, uint64_t person_id, uint64_t id)
 {
     FIND(model, ways, model->ways.items[i].id == id && model->ways.items[i].person_id == person_id);
 }
@@ -44,17 +44,17 @@ static struct rule *rule_find(const struct model *model, uint64_t person_id, uin
     FIND(model, rules, model->rules.items[i].id == id && model->rules.items[i].person_id == person_id);
 }
 
-struct service *service_find(const struct model *model, uint64_t id)
+struct service *model_service(const struct model *model, uint64_t id)
 {
     FIND(model, services, model->services.items[i].id == id);
 }
 
-struct source *source_find(const struct model *model, const char *key)
+struct source *model_source(const struct model *model, const char *key)
 {
     FIND(model, sources, strcmp(model->sources.items[i].key, key) == 0);
 }
 
-struct policy *policy_find(const struct model *model, uint64_t id)
+struct policy *model_policy(const struct model *model, uint64_t id)
 {
     for (size_t i = 0; i < model->policies.count; i++) {
         if (model->policies.items[i]->id == id) {
@@ -64,9 +64,9 @@ struct policy *policy_find(const struct model *model, uint64_t id)
     return NULL;
 }
 
-const char *person_name(const struct model *model, uint64_t id)
+const char *model_person_name(const struct model *model, uint64_t id)
 {
-    const struct person *person = person_find(model, id);
+    const struct person *person = model_person(model, id);
     return person != NULL ? person->name : "somebody who is gone";
 }
 
@@ -75,7 +75,7 @@ const char *person_name(const struct model *model, uint64_t id)
 static void user_put(struct model *model, const Tocsin__UserPut *put, const Tocsin__Reply *reply)
 {
     bool creation = put->id == 0;
-    struct person *person = person_find(model, put->id);
+    struct person *person = model_person(model, put->id);
     bool lawful = put->user != NULL && (creation || person != NULL);
     for (size_t i = 0; lawful && given(creation, put->fields, 3) && i < model->people.count; i++) {
         lawful = model->people.items[i].id == put->id || strcasecmp(model->people.items[i].email, put->user->email) != 0;
@@ -120,7 +120,7 @@ static void person_remove(struct model *model, uint64_t id)
             list_remove(&model->ways, i);
         }
     }
-    struct person *person = person_find(model, id);
+    struct person *person = model_person(model, id);
     free(person->name);
     free(person->email);
     list_remove(&model->people, (size_t)(person - model->people.items));
@@ -129,12 +129,12 @@ static void person_remove(struct model *model, uint64_t id)
 /* Somebody whom a policy would tell stays. */
 static void user_delete(struct model *model, const Tocsin__UserDelete *delete, const Tocsin__Reply *reply)
 {
-    bool lawful = person_find(model, delete->id) != NULL;
+    bool lawful = model_person(model, delete->id) != NULL;
     for (size_t i = 0; lawful && i < model->policies.count; i++) {
         lawful = !is_target(model->policies.items[i], delete->id);
     }
     if (model_accepted(model, reply, lawful, "the deletion of a user") && lawful) {
-        incident_person_deleted(model, delete->id);
+        model_incident_person_deleted(model, delete->id);
         person_remove(model, delete->id);
     }
 }
@@ -152,8 +152,8 @@ static void contact_method_put(struct model *model, const Tocsin__ContactMethodP
 {
     const Tocsin__ContactMethod *asked = put->contact_method;
     bool creation = put->id == 0;
-    struct way *old = asked != NULL ? way_find(model, asked->user_id, put->id) : NULL;
-    bool lawful = asked != NULL && person_find(model, asked->user_id) != NULL && (creation || old != NULL);
+    struct way *old = asked != NULL ? model_way(model, asked->user_id, put->id) : NULL;
+    bool lawful = asked != NULL && model_person(model, asked->user_id) != NULL && (creation || old != NULL);
     struct way wanted = {0};
     if (lawful) {
         wanted = creation ? (struct way){.person_id = asked->user_id} : *old;
@@ -185,7 +185,7 @@ static void contact_method_put(struct model *model, const Tocsin__ContactMethodP
 static void contact_method_delete(struct model *model, const Tocsin__ContactMethodDelete *delete,
                                   const Tocsin__Reply *reply)
 {
-    struct way *way = way_find(model, delete->user_id, delete->id);
+    struct way *way = model_way(model, delete->user_id, delete->id);
     if (!model_accepted(model, reply, way != NULL, "the deletion of a contact method") || way == NULL) {
         return;
     }
@@ -203,14 +203,14 @@ static void notification_rule_put(struct model *model, const Tocsin__Notificatio
     const Tocsin__NotificationRule *asked = put->notification_rule;
     bool creation = put->id == 0;
     struct rule *old = asked != NULL ? rule_find(model, asked->user_id, put->id) : NULL;
-    bool lawful = asked != NULL && person_find(model, asked->user_id) != NULL && (creation || old != NULL);
+    bool lawful = asked != NULL && model_person(model, asked->user_id) != NULL && (creation || old != NULL);
     struct rule wanted = {0};
     if (lawful) {
         wanted = creation ? (struct rule){.person_id = asked->user_id} : *old;
         wanted.way_id = given(creation, put->fields, 3) ? asked->contact_method_id : wanted.way_id;
         wanted.low = given(creation, put->fields, 4) ? asked->urgency == TOCSIN__URGENCY__URGENCY_LOW : wanted.low;
         wanted.delay_minutes = given(creation, put->fields, 5) ? asked->start_delay_minutes : wanted.delay_minutes;
-        lawful = way_find(model, asked->user_id, wanted.way_id) != NULL;
+        lawful = model_way(model, asked->user_id, wanted.way_id) != NULL;
     }
     for (size_t i = 0; lawful && i < model->rules.count; i++) {
         const struct rule *other = &model->rules.items[i];
@@ -242,13 +242,13 @@ static void service_put(struct model *model, const Tocsin__ServicePut *put, cons
 {
     const Tocsin__Service *asked = put->service;
     bool creation = put->id == 0;
-    struct service *service = service_find(model, put->id);
+    struct service *service = model_service(model, put->id);
     bool lawful = asked != NULL && (creation || service != NULL);
     for (size_t i = 0; lawful && given(creation, put->fields, 2) && i < model->services.count; i++) {
         lawful = model->services.items[i].id == put->id || strcmp(model->services.items[i].name, asked->name) != 0;
     }
     if (lawful && given(creation, put->fields, 4)) {
-        lawful = policy_find(model, asked->escalation_policy_id) != NULL;
+        lawful = model_policy(model, asked->escalation_policy_id) != NULL;
     }
     if (!model_accepted(model, reply, lawful, "a service") || !lawful) {
         return;
@@ -275,7 +275,7 @@ static void service_put(struct model *model, const Tocsin__ServicePut *put, cons
 
 static void service_delete(struct model *model, const Tocsin__ServiceDelete *delete, const Tocsin__Reply *reply)
 {
-    struct service *service = service_find(model, delete->id);
+    struct service *service = model_service(model, delete->id);
     bool lawful = service != NULL;
     for (size_t i = 0; lawful && i < model->incidents.count; i++) {
         const struct incident *incident = model->incidents.items[i];
@@ -298,7 +298,7 @@ static void integration_put(struct model *model, const Tocsin__IntegrationPut *p
 {
     const Tocsin__Integration *asked = put->integration;
     bool creation = put->id == 0;
-    bool lawful = asked != NULL && service_find(model, asked->service_id) != NULL;
+    bool lawful = asked != NULL && model_service(model, asked->service_id) != NULL;
     bool found = creation;
     for (size_t i = 0; lawful && i < model->sources.count; i++) {
         const struct source *source = &model->sources.items[i];
@@ -340,7 +340,7 @@ static bool levels_are_lawful(struct model *model, const Tocsin__EscalationPolic
         const Tocsin__EscalationLevel *level = asked->levels[l];
         lawful = level->n_user_ids > 0;
         for (size_t p = 0; lawful && p < level->n_user_ids; p++) {
-            lawful = person_find(model, level->user_ids[p]) != NULL;
+            lawful = model_person(model, level->user_ids[p]) != NULL;
         }
     }
     return lawful;
@@ -372,7 +372,7 @@ static void escalation_policy_put(struct model *model, const Tocsin__EscalationP
 {
     const Tocsin__EscalationPolicy *asked = put->escalation_policy;
     bool creation = put->id == 0;
-    struct policy *policy = policy_find(model, put->id);
+    struct policy *policy = model_policy(model, put->id);
     bool lawful = asked != NULL && (creation || policy != NULL);
     for (size_t i = 0; lawful && given(creation, put->fields, 2) && i < model->policies.count; i++) {
         lawful = model->policies.items[i]->id == put->id || strcmp(model->policies.items[i]->name, asked->name) != 0;
@@ -412,7 +412,7 @@ static void policy_free(struct policy *policy)
 static void escalation_policy_delete(struct model *model, const Tocsin__EscalationPolicyDelete *delete,
                                      const Tocsin__Reply *reply)
 {
-    bool lawful = policy_find(model, delete->id) != NULL;
+    bool lawful = model_policy(model, delete->id) != NULL;
     for (size_t i = 0; lawful && i < model->services.count; i++) {
         lawful = model->services.items[i].policy_id != delete->id;
     }
@@ -482,7 +482,7 @@ static void settings_put(struct model *model, const Tocsin__SettingsPut *put, co
     each(INTEGRATION_DELETE, integration_delete) each(ESCALATION_POLICY_PUT, escalation_policy_put)                   \
     each(ESCALATION_POLICY_DELETE, escalation_policy_delete) each(SETTINGS_PUT, settings_put)
 
-void company_command(struct model *model, const Tocsin__Command *command, const Tocsin__Reply *reply)
+void model_company_command(struct model *model, const Tocsin__Command *command, const Tocsin__Reply *reply)
 {
 #define HEAR(NAME, name)                                                                                              \
     case TOCSIN__COMMAND__BODY_##NAME:                                                                                \
@@ -497,7 +497,7 @@ void company_command(struct model *model, const Tocsin__Command *command, const 
 #undef HEAR
 }
 
-void company_forget(struct model *model)
+void model_company_forget(struct model *model)
 {
     for (size_t i = 0; i < model->people.count; i++) {
         free(model->people.items[i].name);

@@ -80,7 +80,7 @@ static size_t pages_under_way(const struct incident *incident)
 {
     size_t count = 0;
     for (size_t i = 0; i < incident->pages.count; i++) {
-        count += page_under_way(incident->pages.items[i]) ? 1 : 0;
+        count += model_page_under_way(incident->pages.items[i]) ? 1 : 0;
     }
     return count;
 }
@@ -107,7 +107,7 @@ static bool page_agrees(const struct comparison *comparison, const struct page *
                   (row->possibly_repeated != 0) == page->possibly_repeated;
     if (!agrees) {
         char text[256];
-        page_describe(comparison->expected, page, text, sizeof text);
+        model_page_describe(comparison->expected, page, text, sizeof text);
         (void)snprintf(comparison->sentence, comparison->size, "%s is %s: state %d for %d, attempt %u for %u", text,
                        row == NULL ? "not there" : "otherwise", row != NULL ? (int)row->state : -1, (int)STATES[page->state],
                        row != NULL ? row->attempt : 0, page->attempt);
@@ -128,7 +128,7 @@ static bool pages_agree(const struct comparison *comparison, const struct machin
     }
     for (size_t i = 0; i < expected->pages.count; i++) {
         const struct page *page = expected->pages.items[i];
-        if (page_under_way(page) && page->id != 0 && !page_agrees(comparison, page, view)) {
+        if (model_page_under_way(page) && page->id != 0 && !page_agrees(comparison, page, view)) {
             return false;
         }
     }

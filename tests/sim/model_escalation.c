@@ -19,7 +19,7 @@
 
 /* ---------------------------------------------------------------- looking */
 
-struct incident *incident_find(const struct model *model, uint64_t number)
+struct incident *model_incident_find(const struct model *model, uint64_t number)
 {
     for (size_t i = 0; i < model->incidents.count; i++) {
         if (model->incidents.items[i]->number == number) {
@@ -29,7 +29,7 @@ struct incident *incident_find(const struct model *model, uint64_t number)
     return NULL;
 }
 
-struct incident *incident_find_id(const struct model *model, uint64_t id)
+struct incident *model_incident_find_id(const struct model *model, uint64_t id)
 {
     for (size_t i = 0; i < model->incidents.count; i++) {
         if (model->incidents.items[i]->id == id) {
@@ -49,7 +49,7 @@ static bool is_among(const uint64_t *ids, size_t count, uint64_t id)
     return false;
 }
 
-bool incident_has(const struct incident *incident, uint64_t person_id)
+bool model_incident_has(const struct incident *incident, uint64_t person_id)
 {
     return is_among(incident->people.items, incident->people.count, person_id);
 }
@@ -57,7 +57,7 @@ bool incident_has(const struct incident *incident, uint64_t person_id)
 static bool anything_under_way(const struct incident *incident)
 {
     for (size_t i = 0; i < incident->pages.count; i++) {
-        if (page_under_way(incident->pages.items[i])) {
+        if (model_page_under_way(incident->pages.items[i])) {
             return true;
         }
     }
@@ -146,7 +146,7 @@ static size_t intents_of(struct model *model, uint64_t person_id, bool low, stru
     for (size_t i = 0; i < model->rules.count; i++) {
         const struct rule *rule = &model->rules.items[i];
         if (rule->person_id == person_id && rule->low == low) {
-            intend(intents, &count, way_find(model, person_id, rule->way_id), rule->delay_minutes);
+            intend(intents, &count, model_way(model, person_id, rule->way_id), rule->delay_minutes);
         }
     }
     if (count == 0) {
@@ -165,7 +165,7 @@ static bool people_tell(struct model *model, struct incident *incident)
         size_t count = intents_of(model, person_id, incident->low, intents);
         for (size_t i = 0; i < count; i++) {
             if (intents[i].delay_minutes == 0) {
-                page_owe(model, incident, intents[i].way, person_name(model, person_id), "at once");
+                model_page_owe(model, incident, intents[i].way, model_person_name(model, person_id), "at once");
                 continue;
             }
             struct plan *plan = list_add(&incident->plans);
@@ -187,7 +187,7 @@ static bool guardian_is_being_told(const struct incident *incident, const struct
 {
     for (size_t i = 0; i < incident->pages.count; i++) {
         const struct page *page = incident->pages.items[i];
-        if (page->to.guardian != NULL && page->assignment == incident->assignment && page_under_way(page) &&
+        if (page->to.guardian != NULL && page->assignment == incident->assignment && model_page_under_way(page) &&
             page->to.channel == way->channel && strcmp(page->to.address, way->address) == 0) {
             return true;
         }
@@ -200,7 +200,7 @@ static void guardians_tell(struct model *model, struct incident *incident)
     for (size_t i = 0; i < model->guardians.count; i++) {
         const struct way *way = &model->guardians.items[i];
         if (!guardian_is_being_told(incident, way)) {
-            page_owe(model, incident, way, way->guardian, "as a guardian");
+            model_page_owe(model, incident, way, way->guardian, "as a guardian");
             model->counts.guardian_pages++;
         }
     }
@@ -224,7 +224,7 @@ static void assignment_begin(struct model *model, struct incident *incident)
     incident->acknowledged_by.count = 0;
     incident->acknowledgement_ends_ms = 0;
     escalation_stop(incident);
-    pages_withdraw(model, incident, 0);
+    model_pages_withdraw(model, incident, 0);
 }
 
 static void give(struct model *model, struct incident *incident, const uint64_t *people, size_t count)
@@ -232,7 +232,7 @@ static void give(struct model *model, struct incident *incident, const uint64_t 
     assignment_begin(model, incident);
     incident->people.count = 0;
     for (size_t i = 0; i < count; i++) {
-        if (!incident_has(incident, people[i]) && person_find(model, people[i]) != NULL) {
+        if (!model_incident_has(incident, people[i]) && model_person(model, people[i]) != NULL) {
             *list_add(&incident->people) = people[i];
         }
     }
@@ -273,7 +273,7 @@ static void levels_end(struct model *model, struct incident *incident)
 /* From the incident's level on, the first level with somebody who can be told has it; a whole round without one is the end. */
 static void walk_levels(struct model *model, struct incident *incident)
 {
-    const struct policy *policy = policy_find(model, incident->policy_id);
+    const struct policy *policy = model_policy(model, incident->policy_id);
     unsigned levels_count = policy != NULL ? policy->levels_count : 0;
     for (unsigned tried = 0; tried < levels_count; tried++) {
         if (incident->level > levels_count) {
@@ -330,7 +330,7 @@ static void tell_by_hand(struct model *model, struct incident *incident)
 /* The same people hear of it anew. */
 static void tell_again(struct model *model, struct incident *incident)
 {
-    const struct policy *policy = policy_find(model, incident->policy_id);
+    const struct policy *policy = model_policy(model, incident->policy_id);
     bool level_is_gone = policy == NULL || incident->level > policy->levels_count;
     if (incident->level > 0 && (incident->exhausted || level_is_gone)) {
         policy_begin(model, incident, 1);
@@ -344,7 +344,7 @@ static void tell_again(struct model *model, struct incident *incident)
     }
 }
 
-void incident_settle(struct model *model, struct incident *incident)
+void model_incident_settle(struct model *model, struct incident *incident)
 {
     if (incident->status == TRIGGERED && !incident->exhausted && !anything_under_way(incident) &&
         !somebody_was_told(incident)) {
@@ -356,7 +356,7 @@ void incident_settle(struct model *model, struct incident *incident)
 
 static void pages_are_over(struct model *model, struct incident *incident)
 {
-    pages_withdraw(model, incident, 0);
+    model_pages_withdraw(model, incident, 0);
     for (size_t i = 0; i < incident->pages.count; i++) {
         struct page *page = incident->pages.items[i];
         if (page->over_true_ms == 0) {
@@ -381,7 +381,7 @@ static void acknowledge(struct model *model, struct incident *incident, uint64_t
         pages_are_over(model, incident);
         model->counts.acknowledgements++;
     }
-    const struct service *service = service_find(model, incident->service_id);
+    const struct service *service = model_service(model, incident->service_id);
     uint64_t timeout_s = service != NULL ? service->acknowledgement_timeout_s : DEFAULT_ACKNOWLEDGEMENT_TIMEOUT_S;
     incident->acknowledgement_ends_ms = timeout_s > 0 ? model->now_ms + timeout_s * model->minute_ms / 60 : 0;
 }
@@ -402,41 +402,41 @@ static bool is_told_at_this_instant(const struct model *model, const struct inci
 {
     for (size_t i = 0; i < incident->pages.count; i++) {
         const struct page *page = incident->pages.items[i];
-        if (is_of_present(incident, page) && page_under_way(page) && page->to.id == way_id && page->owed_ms == model->now_ms) {
+        if (is_of_present(incident, page) && model_page_under_way(page) && page->to.id == way_id && page->owed_ms == model->now_ms) {
             return true;
         }
     }
     return false;
 }
 
-void incident_plan_due(struct model *model, struct incident *incident, struct plan plan)
+void model_incident_plan_due(struct model *model, struct incident *incident, struct plan plan)
 {
     if (incident->status != TRIGGERED || plan.assignment != incident->assignment) {
         return;
     }
-    const struct way *way = way_find(model, plan.person_id, plan.way_id);
-    if (way != NULL && incident_has(incident, plan.person_id) && !is_told_at_this_instant(model, incident, way->id)) {
-        struct page *page = page_owe(model, incident, way, person_name(model, plan.person_id), "after a delay");
+    const struct way *way = model_way(model, plan.person_id, plan.way_id);
+    if (way != NULL && model_incident_has(incident, plan.person_id) && !is_told_at_this_instant(model, incident, way->id)) {
+        struct page *page = model_page_owe(model, incident, way, model_person_name(model, plan.person_id), "after a delay");
         page->delay_minutes = plan.delay_minutes;
     }
-    incident_settle(model, incident);
+    model_incident_settle(model, incident);
 }
 
-void incident_next_level_due(struct model *model, struct incident *incident)
+void model_incident_next_level_due(struct model *model, struct incident *incident)
 {
     if (incident->status == TRIGGERED) {
         next_level(model, incident);
     }
 }
 
-void incident_acknowledgement_ends(struct model *model, struct incident *incident)
+void model_incident_acknowledgement_ends(struct model *model, struct incident *incident)
 {
     if (incident->status == ACKNOWLEDGED) {
         tell_again(model, incident);
     }
 }
 
-void incident_guardians_due(struct model *model, struct incident *incident)
+void model_incident_guardians_due(struct model *model, struct incident *incident)
 {
     if (incident->status == TRIGGERED) {
         (incident->exhausted ? guardians_tell : exhaust)(model, incident);
@@ -444,9 +444,9 @@ void incident_guardians_due(struct model *model, struct incident *incident)
 }
 
 /* Counted from the last trigger. */
-void incident_auto_resolve_due(struct model *model, struct incident *incident)
+void model_incident_auto_resolve_due(struct model *model, struct incident *incident)
 {
-    const struct service *service = service_find(model, incident->service_id);
+    const struct service *service = model_service(model, incident->service_id);
     if (service == NULL || service->auto_resolve_timeout_s == 0) {
         return;
     }
@@ -494,16 +494,16 @@ static const struct way *way_next(struct model *model, const struct incident *in
     return NULL;
 }
 
-void incident_way_failed(struct model *model, struct incident *incident, const struct page *failed)
+void model_incident_way_failed(struct model *model, struct incident *incident, const struct page *failed)
 {
-    if (failed->to.guardian != NULL || !incident_has(incident, failed->to.person_id)) {
+    if (failed->to.guardian != NULL || !model_incident_has(incident, failed->to.person_id)) {
         return;
     }
     const struct way *way = way_next(model, incident, failed);
     if (way == NULL) {
         return;
     }
-    struct page *page = page_owe(model, incident, way, failed->name, "because another way failed");
+    struct page *page = model_page_owe(model, incident, way, failed->name, "because another way failed");
     for (size_t i = 0; i < failed->failed_ways_count && i < MODEL_WAYS_PER_PERSON; i++) {
         page->failed_ways[page->failed_ways_count++] = failed->failed_ways[i];
     }
@@ -568,14 +568,14 @@ static void event_of_known(struct model *model, const Tocsin__Event *event, stru
     }
 }
 
-void incident_event(struct model *model, const Tocsin__Event *event, const Tocsin__Reply *reply)
+void model_incident_event(struct model *model, const Tocsin__Event *event, const Tocsin__Reply *reply)
 {
-    const struct source *source = source_find(model, event->routing_key);
+    const struct source *source = model_source(model, event->routing_key);
     if (!model_accepted(model, reply, source != NULL, "an event") || source == NULL) {
         return;
     }
     struct incident *incident = incident_of_alert(model, source->id, event->dedup_key);
-    const struct service *service = service_find(model, source->service_id);
+    const struct service *service = model_service(model, source->service_id);
     if (incident != NULL) {
         event_of_known(model, event, incident, reply);
     } else if (event->action == TOCSIN__EVENT_ACTION__EVENT_TRIGGER && !service->disabled) {
@@ -597,7 +597,7 @@ void incident_event(struct model *model, const Tocsin__Event *event, const Tocsi
 static bool people_are_known(struct model *model, const uint64_t *people, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (person_find(model, people[i]) == NULL) {
+        if (model_person(model, people[i]) == NULL) {
             return false;
         }
     }
@@ -606,7 +606,7 @@ static bool people_are_known(struct model *model, const uint64_t *people, size_t
 
 static bool target_is_lawful(struct model *model, const uint64_t *people, size_t count, uint64_t policy_id)
 {
-    return (count == 0 || policy_id == 0) && (policy_id == 0 || policy_find(model, policy_id) != NULL) &&
+    return (count == 0 || policy_id == 0) && (policy_id == 0 || model_policy(model, policy_id) != NULL) &&
            people_are_known(model, people, count);
 }
 
@@ -627,9 +627,9 @@ static uint64_t acting_person(const struct model *model)
     return model->actor->kind == TOCSIN__ACTOR_KIND__ACTOR_USER ? model->actor->id : 0;
 }
 
-void incident_create(struct model *model, const Tocsin__IncidentCreate *create, const Tocsin__Reply *reply)
+void model_incident_create(struct model *model, const Tocsin__IncidentCreate *create, const Tocsin__Reply *reply)
 {
-    const struct service *service = service_find(model, create->service_id);
+    const struct service *service = model_service(model, create->service_id);
     bool keyed = create->incident_key[0] != '\0';
     bool lawful = service != NULL && !service->disabled && create->urgency != TOCSIN__URGENCY__URGENCY_SEVERITY_BASED &&
                   target_is_lawful(model, create->assignee_ids, create->n_assignee_ids, create->escalation_policy_id) &&
@@ -662,7 +662,7 @@ static bool assigns(const Tocsin__IncidentChange *change)
 static bool level_is_lawful(struct model *model, const struct incident *incident, const Tocsin__IncidentChange *change)
 {
     uint64_t policy_id = change->escalation_policy_id != 0 ? change->escalation_policy_id : incident->policy_id;
-    const struct policy *policy = policy_find(model, policy_id);
+    const struct policy *policy = model_policy(model, policy_id);
     return change->n_assignee_ids == 0 && policy != NULL && change->escalation_level <= policy->levels_count;
 }
 
@@ -711,14 +711,14 @@ static void change_hear(struct model *model, struct incident *incident, const To
     }
 }
 
-void incident_update(struct model *model, const Tocsin__IncidentUpdate *update, const Tocsin__Reply *reply)
+void model_incident_update(struct model *model, const Tocsin__IncidentUpdate *update, const Tocsin__Reply *reply)
 {
     if (!model_accepted(model, reply, update->n_changes <= LIMIT_INCIDENTS_PER_UPDATE, "changes of incidents")) {
         return;
     }
     for (size_t i = 0; i < update->n_changes; i++) {
         const Tocsin__IncidentChange *change = update->changes[i];
-        struct incident *incident = incident_find_id(model, change->id);
+        struct incident *incident = model_incident_find_id(model, change->id);
         bool lawful = change_is_lawful(model, incident, change);
         const Tocsin__Reply *part = reply != NULL && i < reply->n_parts ? reply->parts[i] : NULL;
         if (part != NULL && (part->status == TOCSIN__STATUS__STATUS_OK) != lawful) {
@@ -741,9 +741,9 @@ static void person_leaves(struct model *model, struct incident *incident, uint64
             list_remove(&incident->people, i);
         }
     }
-    pages_withdraw(model, incident, person_id);
+    model_pages_withdraw(model, incident, person_id);
     if (incident->people.count > 0) {
-        incident_settle(model, incident);
+        model_incident_settle(model, incident);
     } else if (incident->status == ACKNOWLEDGED) {
         tell_again(model, incident); /* who had it is gone */
     } else if (!incident->exhausted) {
@@ -751,11 +751,11 @@ static void person_leaves(struct model *model, struct incident *incident, uint64
     }
 }
 
-void incident_person_deleted(struct model *model, uint64_t person_id)
+void model_incident_person_deleted(struct model *model, uint64_t person_id)
 {
     for (size_t i = 0; i < model->incidents.count; i++) {
         struct incident *incident = model->incidents.items[i];
-        if (incident->status != RESOLVED && incident_has(incident, person_id)) {
+        if (incident->status != RESOLVED && model_incident_has(incident, person_id)) {
             person_leaves(model, incident, person_id);
         }
     }

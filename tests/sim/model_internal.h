@@ -16,12 +16,12 @@
         size_t count, capacity;                                                                                       \
     }
 /* Room for one more, zeroed; the new end of the list. */
-void *list_room(void *items, size_t count, size_t *capacity, size_t item_size);
+void *model_list_room(void *items, size_t count, size_t *capacity, size_t item_size);
 #define list_add(list)                                                                                                \
-    ((list)->items = list_room((list)->items, (list)->count, &(list)->capacity, sizeof *(list)->items),               \
+    ((list)->items = model_list_room((list)->items, (list)->count, &(list)->capacity, sizeof *(list)->items),               \
      &(list)->items[(list)->count++])
-void list_close_gap(void *items, size_t *count, size_t index, size_t item_size);
-#define list_remove(list, index) list_close_gap((list)->items, &(list)->count, index, sizeof *(list)->items)
+void model_list_close_gap(void *items, size_t *count, size_t index, size_t item_size);
+#define list_remove(list, index) model_list_close_gap((list)->items, &(list)->count, index, sizeof *(list)->items)
 
 /* ---- the company */
 
@@ -217,53 +217,53 @@ bool model_accepted(struct model *, const Tocsin__Reply *reply, bool lawful, con
 uint64_t model_named(const Tocsin__Reply *reply);
 
 /* ---- model_company.c */
-struct person *person_find(const struct model *, uint64_t id);
-struct way *way_find(const struct model *, uint64_t person_id, uint64_t id);
-struct policy *policy_find(const struct model *, uint64_t id);
-struct service *service_find(const struct model *, uint64_t id);
-struct source *source_find(const struct model *, const char *key);
-const char *person_name(const struct model *, uint64_t id);
-void company_forget(struct model *);
-void company_command(struct model *, const Tocsin__Command *, const Tocsin__Reply *);
+struct person *model_person(const struct model *, uint64_t id);
+struct way *model_way(const struct model *, uint64_t person_id, uint64_t id);
+struct policy *model_policy(const struct model *, uint64_t id);
+struct service *model_service(const struct model *, uint64_t id);
+struct source *model_source(const struct model *, const char *key);
+const char *model_person_name(const struct model *, uint64_t id);
+void model_company_forget(struct model *);
+void model_company_command(struct model *, const Tocsin__Command *, const Tocsin__Reply *);
 
 /* ---- model_escalation.c */
-struct incident *incident_find(const struct model *, uint64_t number);
-struct incident *incident_find_id(const struct model *, uint64_t id);
-bool incident_has(const struct incident *, uint64_t person_id);
-void incident_event(struct model *, const Tocsin__Event *, const Tocsin__Reply *);
-void incident_create(struct model *, const Tocsin__IncidentCreate *, const Tocsin__Reply *);
-void incident_update(struct model *, const Tocsin__IncidentUpdate *, const Tocsin__Reply *);
-void incident_person_deleted(struct model *, uint64_t person_id);
+struct incident *model_incident_find(const struct model *, uint64_t number);
+struct incident *model_incident_find_id(const struct model *, uint64_t id);
+bool model_incident_has(const struct incident *, uint64_t person_id);
+void model_incident_event(struct model *, const Tocsin__Event *, const Tocsin__Reply *);
+void model_incident_create(struct model *, const Tocsin__IncidentCreate *, const Tocsin__Reply *);
+void model_incident_update(struct model *, const Tocsin__IncidentUpdate *, const Tocsin__Reply *);
+void model_incident_person_deleted(struct model *, uint64_t person_id);
 /* A person's time to be told has come. */
-void incident_plan_due(struct model *, struct incident *, struct plan);
-void incident_next_level_due(struct model *, struct incident *);
-void incident_acknowledgement_ends(struct model *, struct incident *);
-void incident_guardians_due(struct model *, struct incident *);
-void incident_auto_resolve_due(struct model *, struct incident *);
+void model_incident_plan_due(struct model *, struct incident *, struct plan);
+void model_incident_next_level_due(struct model *, struct incident *);
+void model_incident_acknowledgement_ends(struct model *, struct incident *);
+void model_incident_guardians_due(struct model *, struct incident *);
+void model_incident_auto_resolve_due(struct model *, struct incident *);
 /* Nothing is on its way any more, and nobody was told: on to the next level. */
-void incident_settle(struct model *, struct incident *);
+void model_incident_settle(struct model *, struct incident *);
 /* A way to a person is closed: the next one. */
-void incident_way_failed(struct model *, struct incident *, const struct page *);
+void model_incident_way_failed(struct model *, struct incident *, const struct page *);
 
 /* ---- model_pages.c */
-bool page_under_way(const struct page *);
+bool model_page_under_way(const struct page *);
 /* Somebody still has to be told. */
-bool page_wanted(const struct incident *, const struct page *);
+bool model_page_wanted(const struct incident *, const struct page *);
 /* Owes a page by this way, and claims it for who proposed the entry. The caller fills the reason. */
-struct page *page_owe(struct model *, struct incident *, const struct way *, const char *name, const char *reason);
+struct page *model_page_owe(struct model *, struct incident *, const struct way *, const char *name, const char *reason);
 /* Nobody needs what is not being sent already; of one person, or (0) of all. */
-void pages_withdraw(struct model *, struct incident *, uint64_t person_id);
-void page_describe(const struct incident *, const struct page *, char *out, size_t size);
-void page_due(struct model *, struct incident *, struct page *);
-void pages_claim(struct model *, const Tocsin__Claim *, const Tocsin__Reply *);
-void pages_receipt(struct model *, const Tocsin__Receipt *);
+void model_pages_withdraw(struct model *, struct incident *, uint64_t person_id);
+void model_page_describe(const struct incident *, const struct page *, char *out, size_t size);
+void model_page_due(struct model *, struct incident *, struct page *);
+void model_pages_claim(struct model *, const Tocsin__Claim *, const Tocsin__Reply *);
+void model_pages_receipt(struct model *, const Tocsin__Receipt *);
 /* Holds what the machine handed over against what the entry granted. */
-void pages_handed_over(struct model *, const struct machine_output *);
-void page_free(struct page *);
+void model_pages_handed_over(struct model *, const struct machine_output *);
+void model_page_free(struct page *);
 
 /* ---- model_pulse.c */
-void pulse(struct model *, const Tocsin__Pulse *);
+void model_pulse(struct model *, const Tocsin__Pulse *);
 /* The first thing that is due at or before `until_ms`, as a sentence; false when there is none. */
-bool pulse_overdue(const struct model *, uint64_t until_ms, char *sentence, size_t size);
+bool model_overdue(const struct model *, uint64_t until_ms, char *sentence, size_t size);
 
 #endif

@@ -11,15 +11,15 @@
 #include "consensus/machine/limits.h"
 #include "tests/sim/model_internal.h"
 
-bool page_under_way(const struct page *page)
+bool model_page_under_way(const struct page *page)
 {
     return page->state == PAGE_OWED || page->state == PAGE_CLAIMED || page->state == PAGE_WAITING;
 }
 
-bool page_wanted(const struct incident *incident, const struct page *page)
+bool model_page_wanted(const struct incident *incident, const struct page *page)
 {
     return incident->status == TRIGGERED && page->assignment == incident->assignment &&
-           (page->to.guardian != NULL || incident_has(incident, page->to.person_id));
+           (page->to.guardian != NULL || model_incident_has(incident, page->to.person_id));
 }
 
 static const char *channel_word(Tocsin__Channel channel)
@@ -28,7 +28,7 @@ static const char *channel_word(Tocsin__Channel channel)
     return (size_t)channel < sizeof WORDS / sizeof WORDS[0] ? WORDS[channel] : "?";
 }
 
-void page_describe(const struct incident *incident, const struct page *page, char *out, size_t size)
+void model_page_describe(const struct incident *incident, const struct page *page, char *out, size_t size)
 {
     char when[64];
     if (page->delay_minutes > 0) {
@@ -40,7 +40,7 @@ void page_describe(const struct incident *incident, const struct page *page, cha
                    page->name, channel_word(page->to.channel), page->to.address, page->level, page->pass, when);
 }
 
-void page_free(struct page *page)
+void model_page_free(struct page *page)
 {
     free(page->to.address);
     free(page->to.guardian);
@@ -82,7 +82,7 @@ static void grant(struct model *model, struct incident *incident, struct page *p
     *list_add(&model->grants) = (struct grant){.incident = incident, .page = page, .attempt = page->attempt};
 }
 
-struct page *page_owe(struct model *model, struct incident *incident, const struct way *way, const char *name,
+struct page *model_page_owe(struct model *model, struct incident *incident, const struct way *way, const char *name,
                       const char *reason)
 {
     struct page *page = calloc(1, sizeof *page);
@@ -106,7 +106,7 @@ struct page *page_owe(struct model *model, struct incident *incident, const stru
     return page;
 }
 
-void pages_withdraw(struct model *model, struct incident *incident, uint64_t person_id)
+void model_pages_withdraw(struct model *model, struct incident *incident, uint64_t person_id)
 {
     for (size_t i = 0; i < incident->pages.count; i++) {
         struct page *page = incident->pages.items[i];
@@ -122,25 +122,25 @@ void pages_withdraw(struct model *model, struct incident *incident, uint64_t per
 /* This way is closed. A page that never left must have a word in the log about why. */
 static void give_up(struct model *model, struct incident *incident, struct page *page)
 {
-    bool wanted = page_wanted(incident, page);
+    bool wanted = model_page_wanted(incident, page);
     page_end(model, page, PAGE_FAILED);
     if (page->requests == 0) {
         model->counts.excused++;
         if (model->healed && page->receipts == 0 && page->owed_true_ms >= model->healed_true_ms && wanted) {
             char text[256];
-            page_describe(incident, page, text, sizeof text);
+            model_page_describe(incident, page, text, sizeof text);
             model_broken(model, "%s, owed at %s, was given up at %s without a single request", text,
                          model_clock(model, page->owed_ms), model_clock(model, model->now_ms));
         }
     }
     if (wanted) {
-        incident_way_failed(model, incident, page);
+        model_incident_way_failed(model, incident, page);
     }
 }
 
-void page_due(struct model *model, struct incident *incident, struct page *page)
+void model_page_due(struct model *model, struct incident *incident, struct page *page)
 {
-    if (!page_wanted(incident, page)) {
+    if (!model_page_wanted(incident, page)) {
         page_end(model, page, PAGE_CANCELLED);
     } else if (page->state == PAGE_CLAIMED) {
         page->possibly_repeated = true; /* no word came of it */
@@ -155,7 +155,7 @@ void page_due(struct model *model, struct incident *incident, struct page *page)
         grant(model, incident, page);
         return;
     }
-    incident_settle(model, incident);
+    model_incident_settle(model, incident);
 }
 
 static struct page *page_find(struct model *model, uint64_t id, struct incident **incident)
@@ -171,11 +171,48 @@ static struct page *page_find(struct model *model, uint64_t id, struct incident 
     return NULL;
 }
 
+static bool awaits_word(const struct page *page)
+{
+    return page->requests > 0 && page->last_outcome == TOCSIN__OUTCOME__OUTCOME_NONE;
+}
+
+static void claim_mark(struct page *page, uint32_t attempt, bool used)
+{
+    for (size_t i = 0; i < page->claims_count; i++) {
+        if (page->claims[i].attempt == attempt) {
+            page->claims[i].used = used;
+        }
+    }
+}
+
+/*
+ * A message names its incident and not its page: of two pages to one person by one way at one time, the request of the younger may
+ * have been taken for the elder's. The receipt tells.
+ */
+static void request_from_twin(struct incident *incident, struct page *page)
+{
+    for (size_t i = 0; i < incident->pages.count && !awaits_word(page); i++) {
+        struct page *twin = incident->pages.items[i];
+        bool same_way = twin->to.channel == page->to.channel && strcmp(twin->to.address, page->to.address) == 0;
+        if (twin == page || !same_way || !awaits_word(twin) || twin->level != page->level) {
+            continue;
+        }
+        claim_mark(page, page->attempt, true);
+        page->last_request = page->claims[page->claims_count - 1];
+        page->last_outcome = TOCSIN__OUTCOME__OUTCOME_NONE;
+        page->lapsed_since = false;
+        page->requests++;
+        claim_mark(twin, twin->last_request.attempt, false);
+        twin->last_outcome = TOCSIN__OUTCOME__OUTCOME_RETRY; /* what was known before is forgotten, and held against nobody */
+        twin->requests--;
+    }
+}
+
 static void receipt_says_sent(struct model *model, struct incident *incident, struct page *page)
 {
     if (page->requests == 0) {
         char text[256];
-        page_describe(incident, page, text, sizeof text);
+        model_page_describe(incident, page, text, sizeof text);
         model_broken(model, "%s: a receipt says that it was sent, and no request ever left", text);
     }
     page_end(model, page, PAGE_SENT);
@@ -190,7 +227,7 @@ static void receipt_says_failed(struct model *model, struct incident *incident, 
     page->failures++;
     if (!may_recover) {
         give_up(model, incident, page);
-    } else if (!page_wanted(incident, page)) {
+    } else if (!model_page_wanted(incident, page)) {
         page_end(model, page, PAGE_CANCELLED);
     } else if (page->failures < NOTIFICATION_FAILURES_MAX) {
         page->state = PAGE_WAITING;
@@ -201,13 +238,18 @@ static void receipt_says_failed(struct model *model, struct incident *incident, 
 }
 
 /* Only of the latest attempt: the outcome of an older one is known to nobody any more. */
-void pages_receipt(struct model *model, const Tocsin__Receipt *receipt)
+void model_pages_receipt(struct model *model, const Tocsin__Receipt *receipt)
 {
     struct incident *incident;
     struct page *page = page_find(model, receipt->notification_id, &incident);
     if (page == NULL || page->state != PAGE_CLAIMED || page->attempt != receipt->attempt ||
         receipt->outcome == TOCSIN__OUTCOME__OUTCOME_NONE) {
         return;
+    }
+    bool of_request = receipt->outcome != TOCSIN__OUTCOME__OUTCOME_NEVER &&
+                      receipt->outcome != TOCSIN__OUTCOME__OUTCOME_MISCONFIGURED;
+    if (of_request && !awaits_word(page)) {
+        request_from_twin(incident, page);
     }
     page->receipts++;
     page->last_outcome = receipt->outcome;
@@ -216,7 +258,7 @@ void pages_receipt(struct model *model, const Tocsin__Receipt *receipt)
     } else {
         receipt_says_failed(model, incident, page, receipt);
     }
-    incident_settle(model, incident);
+    model_incident_settle(model, incident);
 }
 
 /* ---------------------------------------------------------------- claims that are asked for */
@@ -242,9 +284,9 @@ static bool claim(struct model *model, uint64_t id)
     if (page == NULL || !page_is_free(model, page)) {
         return false;
     }
-    if (!page_wanted(incident, page)) {
+    if (!model_page_wanted(incident, page)) {
         page_end(model, page, PAGE_CANCELLED);
-        incident_settle(model, incident);
+        model_incident_settle(model, incident);
         return false;
     }
     if (page->state == PAGE_CLAIMED && page->claims[page->claims_count - 1].term < model->term) {
@@ -254,7 +296,7 @@ static bool claim(struct model *model, uint64_t id)
     return true;
 }
 
-void pages_claim(struct model *model, const Tocsin__Claim *asked, const Tocsin__Reply *reply)
+void model_pages_claim(struct model *model, const Tocsin__Claim *asked, const Tocsin__Reply *reply)
 {
     bool lawful = model->node != 0 && asked->n_notification_ids <= LIMIT_CLAIM_NOTIFICATIONS;
     if (!model_accepted(model, reply, lawful, "a claim") || !lawful) {
@@ -314,13 +356,13 @@ static void handed_over(struct model *model, const struct machine_send *send, co
                       send->claim_boottime_ms == model->boottime_ms;
     if (!same_claim || (claim->attempt == grant->attempt && (notification->possibly_repeated != 0) != claim->marked)) {
         char text[256];
-        page_describe(grant->incident, grant->page, text, sizeof text);
+        model_page_describe(grant->incident, grant->page, text, sizeof text);
         model_broken(model, "%s: entry %" PRIu64 " hands it over %s", text, model->index,
                      same_claim ? "with the wrong word about being repeated" : "for somebody who did not claim it");
     }
 }
 
-void pages_handed_over(struct model *model, const struct machine_output *output)
+void model_pages_handed_over(struct model *model, const struct machine_output *output)
 {
     for (size_t i = 0; i < output->sends_count; i++) {
         const struct machine_send *send = &output->sends[i];
@@ -337,7 +379,7 @@ void pages_handed_over(struct model *model, const struct machine_output *output)
         const struct grant *grant = &model->grants.items[i];
         if (!grant->told) {
             char text[256];
-            page_describe(grant->incident, grant->page, text, sizeof text);
+            model_page_describe(grant->incident, grant->page, text, sizeof text);
             model_broken(model, "%s is owed since entry %" PRIu64 " at %s, and was handed to nobody", text, model->index,
                          model_clock(model, model->now_ms));
         }

@@ -53,7 +53,7 @@ static void consider_incident(struct due *first, struct incident *incident)
     }
     for (size_t i = 0; i < incident->pages.count; i++) {
         struct page *page = incident->pages.items[i];
-        consider(first, (struct due){.kind = DUE_PAGE, .due_ms = page_under_way(page) ? page->due_ms : 0,
+        consider(first, (struct due){.kind = DUE_PAGE, .due_ms = model_page_under_way(page) ? page->due_ms : 0,
                                      .object = page->id != 0 ? page->id : UINT64_MAX, .sub_object = page->sequence,
                                      .incident = incident, .page = page});
     }
@@ -99,13 +99,13 @@ static void describe(const struct model *model, const struct due *due, char *out
     const struct incident *incident = due->incident;
     if (due->kind == DUE_PLAN) {
         const struct plan *plan = &incident->plans.items[due->plan];
-        const struct way *way = way_find(model, plan->person_id, plan->way_id);
+        const struct way *way = model_way(model, plan->person_id, plan->way_id);
         (void)snprintf(out, size, "incident %" PRIu64 ": %s (%s) was to be paged at %s (level %u, after %" PRIu32 " min)",
-                       incident->number, person_name(model, plan->person_id), way != NULL ? way->address : "a way that is gone",
+                       incident->number, model_person_name(model, plan->person_id), way != NULL ? way->address : "a way that is gone",
                        model_clock(model, due->due_ms), incident->level, plan->delay_minutes);
     } else if (due->kind == DUE_PAGE) {
         char page[256];
-        page_describe(incident, due->page, page, sizeof page);
+        model_page_describe(incident, due->page, page, sizeof page);
         (void)snprintf(out, size, "%s %s at %s", page, what_is_due(due), model_clock(model, due->due_ms));
     } else {
         (void)snprintf(out, size, "incident %" PRIu64 " %s at %s", incident->number, what_is_due(due),
@@ -113,7 +113,7 @@ static void describe(const struct model *model, const struct due *due, char *out
     }
 }
 
-bool pulse_overdue(const struct model *model, uint64_t until_ms, char *sentence, size_t size)
+bool model_overdue(const struct model *model, uint64_t until_ms, char *sentence, size_t size)
 {
     struct due first = {.kind = DUE_NONE};
     for (size_t i = 0; i < model->incidents.count; i++) {
@@ -150,34 +150,34 @@ static void handle(struct model *model, const struct due *due)
     case DUE_PLAN: {
         struct plan plan = incident->plans.items[due->plan];
         list_remove(&incident->plans, due->plan);
-        incident_plan_due(model, incident, plan);
+        model_incident_plan_due(model, incident, plan);
         break;
     }
     case DUE_PAGE:
-        page_due(model, incident, due->page);
+        model_page_due(model, incident, due->page);
         break;
     case DUE_NEXT_LEVEL:
         incident->next_level_ms = 0;
-        incident_next_level_due(model, incident);
+        model_incident_next_level_due(model, incident);
         break;
     case DUE_ACKNOWLEDGEMENT:
         incident->acknowledgement_ends_ms = 0;
-        incident_acknowledgement_ends(model, incident);
+        model_incident_acknowledgement_ends(model, incident);
         break;
     case DUE_GUARDIANS:
         incident->guardians_ms = 0;
-        incident_guardians_due(model, incident);
+        model_incident_guardians_due(model, incident);
         break;
     case DUE_AUTO_RESOLVE:
         incident->auto_resolve_ms = 0;
-        incident_auto_resolve_due(model, incident);
+        model_incident_auto_resolve_due(model, incident);
         break;
     case DUE_NONE:
         break;
     }
 }
 
-void pulse(struct model *model, const Tocsin__Pulse *asked)
+void model_pulse(struct model *model, const Tocsin__Pulse *asked)
 {
     uint32_t limit = asked->limit < LIMIT_PULSE_DEADLINES ? asked->limit : LIMIT_PULSE_DEADLINES;
     for (uint32_t done = 0; done < limit; done++) {

@@ -18,6 +18,19 @@ struct message {
     unsigned level; /* 0: not said */
 };
 
+/* Where the message itself speaks, after the title of the incident, which may say anything. */
+static unsigned level_read(const char *text)
+{
+    bool is_long = strchr(text, '\n') != NULL;
+    const char *before = is_long ? "\n\nService: " : " - service ", *level = is_long ? "\nEscalation level: " : ", level ";
+    const char *facts = text;
+    for (const char *found; (found = strstr(facts, before)) != NULL;) {
+        facts = found + strlen(before);
+    }
+    const char *found = strstr(facts, level);
+    return found != NULL ? (unsigned)strtoul(found + strlen(level), NULL, 10) : 0;
+}
+
 static struct message message_read(const char *text)
 {
     struct message message = {0};
@@ -28,12 +41,7 @@ static struct message message_read(const char *text)
         message.to_guardian = strncmp(rest, " NOBODY ANSWERED", strlen(" NOBODY ANSWERED")) == 0;
     }
     message.marked = strstr(text, "(possibly repeated)") != NULL;
-    static const char *const LEVELS[] = {"\nEscalation level: ", ", level "};
-    for (size_t i = 0; message.level == 0 && i < sizeof LEVELS / sizeof LEVELS[0]; i++) {
-        for (const char *level = text; (level = strstr(level, LEVELS[i])) != NULL; level++) {
-            message.level = (unsigned)strtoul(level + strlen(LEVELS[i]), NULL, 10); /* the last one: titles come first */
-        }
-    }
+    message.level = level_read(text);
     return message;
 }
 
@@ -91,6 +99,19 @@ static enum miss claim_miss(const struct model_request *request, const struct me
     return claim->marked != message->marked ? MISS_MARK : MISS_NONE;
 }
 
+/* The same node claimed it anew in a later term: it no longer leads in the claim's own. */
+static bool is_superseded(const struct page *page, size_t claim)
+{
+    const struct claim *old = &page->claims[claim];
+    for (size_t i = claim + 1; i < page->claims_count; i++) {
+        const struct claim *later = &page->claims[i];
+        if (later->node == old->node && later->boot == old->boot && later->term > old->term) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum miss page_miss(struct page *page, const struct model_request *request, const struct message *message,
                            struct claim **claim)
 {
@@ -102,8 +123,11 @@ static enum miss page_miss(struct page *page, const struct model_request *reques
     }
     enum miss nearest = MISS_CLAIMANT;
     for (size_t i = 0; i < page->claims_count; i++) {
+        if (is_superseded(page, i)) {
+            continue;
+        }
         enum miss miss = claim_miss(request, message, &page->claims[i]);
-        if (miss > nearest) {
+        if (miss >= nearest) { /* the latest one, where several would do */
             nearest = miss;
             *claim = &page->claims[i];
         }
@@ -151,7 +175,7 @@ static void judge_repeat(struct model *model, const struct incident *incident, c
     model->counts.repeats++;
     if (!repeat_is_explained(page, claim)) {
         char text[256];
-        page_describe(incident, page, text, sizeof text);
+        model_page_describe(incident, page, text, sizeof text);
         model_broken(model,
                      "%s was sent by node %" PRIu64 " in term %" PRIu64 " and again by node %" PRIu64 " in term %" PRIu64
                      " without a reason in the log",
@@ -172,7 +196,7 @@ static void judge_lateness(struct model *model, const struct incident *incident,
     }
     if (late_ms > MODEL_LEAVES_WITHIN_MS) {
         char text[256];
-        page_describe(incident, page, text, sizeof text);
+        model_page_describe(incident, page, text, sizeof text);
         model_broken(model, "%s, owed at %s, left %" PRIu64 " ms after everything was whole", text,
                      model_clock(model, page->owed_ms), late_ms);
     }
@@ -183,7 +207,7 @@ static void request_take(struct model *model, const struct incident *incident, s
 {
     if (page->over_true_ms != 0 && request->true_ms > page->over_true_ms + CLAIM_VALID_MS + CLOCK_SLACK_MS) {
         char text[256];
-        page_describe(incident, page, text, sizeof text);
+        model_page_describe(incident, page, text, sizeof text);
         model_broken(model, "%s left %" PRIu64 " ms after the incident was acknowledged or resolved", text,
                      request->true_ms - page->over_true_ms);
     }
@@ -207,23 +231,34 @@ static void request_unexplained(struct model *model, const struct model_request 
 void model_request(struct model *model, const struct model_request *request)
 {
     struct message message = message_read(request->text);
-    struct incident *incident = incident_find(model, message.number);
+    struct incident *incident = model_incident_find(model, message.number);
     if (incident == NULL) {
         request_unexplained(model, request, NULL, "it speaks of no incident that is known");
         return;
     }
+    /* Two pages may look alike to the person: the one that explains the request best has it. */
     enum miss nearest = MISS_ADDRESS;
+    struct page *taker = NULL;
+    struct claim *claim = NULL;
     for (size_t i = 0; i < incident->pages.count; i++) {
         struct page *page = incident->pages.items[i];
-        struct claim *claim = NULL;
-        enum miss miss = page_miss(page, request, &message, &claim);
-        if (miss == MISS_NONE) {
-            request_take(model, incident, page, claim, request);
-            return;
+        struct claim *candidate = NULL;
+        enum miss miss = page_miss(page, request, &message, &candidate);
+        bool natural = miss == MISS_NONE && (page->requests == 0 || repeat_is_explained(page, candidate));
+        if (miss == MISS_NONE && (taker == NULL || natural)) {
+            taker = page;
+            claim = candidate;
+        }
+        if (natural) {
+            break;
         }
         nearest = miss > nearest ? miss : nearest;
     }
-    request_unexplained(model, request, incident, miss_sentence(nearest));
+    if (taker != NULL) {
+        request_take(model, incident, taker, claim, request);
+    } else {
+        request_unexplained(model, request, incident, miss_sentence(nearest));
+    }
 }
 
 /* ---------------------------------------------------------------- the end */
@@ -231,7 +266,7 @@ void model_request(struct model *model, const struct model_request *request)
 /* Owed long enough, still wanted, and neither a request nor a word in the log. */
 static bool page_is_missing(const struct incident *incident, const struct page *page, uint64_t due_until_ms)
 {
-    return page_under_way(page) && page_wanted(incident, page) && page->requests == 0 && page->receipts == 0 &&
+    return model_page_under_way(page) && model_page_wanted(incident, page) && page->requests == 0 && page->receipts == 0 &&
            page->owed_ms <= due_until_ms;
 }
 
@@ -247,7 +282,7 @@ static bool is_forgotten(const struct incident *incident)
 void model_finish(struct model *model, uint64_t due_until_ms)
 {
     char sentence[768];
-    if (pulse_overdue(model, due_until_ms, sentence, sizeof sentence)) {
+    if (model_overdue(model, due_until_ms, sentence, sizeof sentence)) {
         model_broken(model, "%s", sentence);
     }
     for (size_t i = 0; i < model->incidents.count; i++) {
@@ -256,7 +291,7 @@ void model_finish(struct model *model, uint64_t due_until_ms)
             const struct page *page = incident->pages.items[p];
             if (page_is_missing(incident, page, due_until_ms)) {
                 char text[256];
-                page_describe(incident, page, text, sizeof text);
+                model_page_describe(incident, page, text, sizeof text);
                 model_broken(model, "%s was owed at %s and had not left by %s", text, model_clock(model, page->owed_ms),
                              model_clock(model, model->now_ms));
             }
