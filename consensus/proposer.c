@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "consensus/machine/limits.h"
+#include "consensus/machine/machine.h"
 #include "consensus/wire.h"
 
 /* A command of this node that has no reply yet. Sequences are consecutive, so a ring finds it. */
@@ -37,6 +38,7 @@ struct proposer {
     struct proposer_ports ports;
     struct driver *driver;
     struct cluster_clock *clock;
+    struct machine *machine; /* applies nothing: it judges what is forwarded */
 
     struct proposal ring[LIMIT_ORIGIN_WINDOW];
     uint64_t next_sequence;   /* of the next command */
@@ -81,6 +83,7 @@ struct proposer *proposer_new(uint64_t node, uint64_t boot, const struct propose
     proposer->ports = *ports;
     proposer->driver = driver;
     proposer->clock = clock;
+    proposer->machine = machine_new();
     proposer->next_sequence = proposer->oldest_sequence = proposer->unsent_sequence = 1;
     return proposer;
 }
@@ -98,6 +101,7 @@ void proposer_free(struct proposer *proposer) {
     free(proposer->queue);
     free(proposer->endings);
     free(proposer->frame);
+    machine_free(proposer->machine);
     free(proposer);
 }
 
@@ -198,7 +202,12 @@ void proposer_frame(struct proposer *proposer, uint64_t peer, struct span body) 
         uint32_t size_bytes = wire_read_u32(&reader);
         const void *command = wire_read_bytes(&reader, size_bytes);
         if (reader.failed) return;
-        if (size_bytes > LIMIT_COMMAND_SIZE_BYTES) continue; /* never taken; those behind it are */
+        /* Damaged on its way or of another version: never taken; those behind it are. */
+        if (size_bytes > LIMIT_COMMAND_SIZE_BYTES ||
+            !machine_knows(proposer->machine, (struct span){command, size_bytes})) {
+            proposer->statistics.refused++;
+            continue;
+        }
         if (!queue_add(proposer, command, size_bytes)) return; /* they send again */
     }
 }

@@ -62,7 +62,7 @@ void proposer_submit(struct proposer *proposer, Tocsin__Command *command, uint64
 /* A command of the leader's own, without origin or reply: dropped (false) when this node does not lead. */
 bool proposer_submit_own(struct proposer *proposer, const Tocsin__Command *command);
 
-/* Commands forwarded by a follower. */
+/* Commands forwarded by a follower; those that the machine does not know are left out. */
 void proposer_frame(struct proposer *proposer, uint64_t peer, struct span body);
 
 /* An applied entry answered a command of this origin. */
@@ -81,6 +81,7 @@ void proposer_stop(struct proposer *proposer);
 
 struct proposer_statistics {
     uint64_t submitted, applied, unavailable, overloaded, forwarded, entries, commands;
+    uint64_t refused; /* commands of followers: too large, or none that the machine knows */
     size_t pending, queued_bytes;
 };
 struct proposer_statistics proposer_statistics(const struct proposer *proposer);

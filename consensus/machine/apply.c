@@ -325,6 +325,14 @@ enum machine_error machine_apply(struct machine *machine, const struct machine_s
     return MACHINE_OK;
 }
 
+bool machine_knows(struct machine *machine, struct span command)
+{
+    Tocsin__Command *decoded;
+
+    arena_reset(&machine->arena);
+    return command_decode(command, &machine->arena.allocator, &decoded) == MACHINE_OK;
+}
+
 uint64_t machine_last_time_ms(const struct machine_store *store)
 {
     Tocsin__Counters *counters = counters_get(store, NULL);

@@ -65,10 +65,9 @@ static bool message_known(const ProtobufCMessage *message)
     return true;
 }
 
-static enum machine_error command_decode(ProtobufCBinaryData packed, ProtobufCAllocator *allocator,
-                                         Tocsin__Command **command)
+enum machine_error command_decode(struct span packed, ProtobufCAllocator *allocator, Tocsin__Command **command)
 {
-    *command = tocsin__command__unpack(allocator, packed.len, packed.data);
+    *command = tocsin__command__unpack(allocator, packed.size_bytes, packed.data);
     if (*command == NULL) {
         return MACHINE_MALFORMED;
     }
@@ -88,7 +87,8 @@ enum machine_error entry_decode(struct span data, ProtobufCAllocator *allocator,
     decoded->entry = entry;
     decoded->commands = allocator->alloc(allocator->allocator_data, entry->n_commands * sizeof *decoded->commands);
     for (size_t i = 0; i < entry->n_commands; i++) {
-        enum machine_error error = command_decode(entry->commands[i], allocator, &decoded->commands[i]);
+        struct span packed = {.data = entry->commands[i].data, .size_bytes = entry->commands[i].len};
+        enum machine_error error = command_decode(packed, allocator, &decoded->commands[i]);
         if (error != MACHINE_OK) {
             return error;
         }

@@ -10,10 +10,12 @@ struct decoded_entry {
 };
 
 /*
- * Unpacks the entry and every command in it. MACHINE_MALFORMED when one does not decode, MACHINE_UNKNOWN_FIELD when
+ * Unpacks a command, or an entry and every command in it. MACHINE_MALFORMED when one does not decode, MACHINE_UNKNOWN_FIELD when
  * one holds a field, a value of an enumeration or a body that this version does not know. Memory comes from
  * `allocator`, an arena.
  */
+enum machine_error command_decode(struct span packed, ProtobufCAllocator *allocator, Tocsin__Command **command);
+
 enum machine_error entry_decode(struct span data, ProtobufCAllocator *allocator, struct decoded_entry *decoded);
 
 #endif

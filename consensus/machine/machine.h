@@ -74,6 +74,10 @@ void machine_free(struct machine *machine);
 enum machine_error machine_apply(struct machine *machine, const struct machine_store *store, uint64_t term,
                                  struct span data, struct machine_output *output);
 
+/* True when the packed command is one that this version applies. A leader asks before another node's command goes into an
+ * entry: what no node understands would stop them all, for good. */
+bool machine_knows(struct machine *machine, struct span command);
+
 /* Cluster time of the last applied entry, 0 for an empty state. */
 uint64_t machine_last_time_ms(const struct machine_store *store);
 

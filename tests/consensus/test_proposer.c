@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "consensus/machine/limits.h"
 #include "tests/support/command_cluster.h"
@@ -226,6 +227,33 @@ static void test_a_command_that_is_too_large_does_not_hold_up_others(void **stat
     close_cluster(cluster);
 }
 
+/* An entry with a command that no node knows would have stopped all of them, and again at each start. */
+static void test_a_command_that_the_machine_does_not_know_is_not_proposed(void **state)
+{
+    (void)state;
+    static const uint8_t strange[] = {
+        0, 0, 0, 0,                   /* no command at all */
+        4, 0, 0, 0, 1, 2, 3, 4,       /* damaged */
+        3, 0, 0, 0, 0x98, 0x06, 0x01, /* a field of a later version */
+    };
+    uint64_t leader, follower;
+    struct command_cluster *cluster = led_cluster(9, &leader, &follower);
+    size_t known_size_bytes;
+    uint8_t *frame = command_cluster_bulk(1, 100, &known_size_bytes);
+    frame = realloc(frame, sizeof strange + known_size_bytes);
+    assert_non_null(frame);
+    memmove(frame + sizeof strange, frame, known_size_bytes);
+    memcpy(frame, strange, sizeof strange);
+    proposer_frame(cluster->nodes[leader].proposer, follower, (struct span){frame, sizeof strange + known_size_bytes});
+    free(frame);
+    assert_int_equal(statistics(cluster, leader).refused, 3);
+    assert_int_equal(statistics(cluster, leader).queued_bytes, 100); /* those behind it are taken */
+    struct command_write *write = command_cluster_write(cluster, follower, PATIENCE_MS, 0);
+    command_cluster_run(cluster, 3000, NULL);
+    assert_applied(write);
+    close_cluster(cluster);
+}
+
 /* ---- elections and losses */
 
 static uint64_t busy_until_ms;
@@ -441,6 +469,7 @@ int main(void)
         cmocka_unit_test(test_a_leaders_queue_has_a_bound_and_ends_with_its_term),
         cmocka_unit_test(test_a_backlog_larger_than_an_entry_goes_out_in_several),
         cmocka_unit_test(test_a_command_that_is_too_large_does_not_hold_up_others),
+        cmocka_unit_test(test_a_command_that_the_machine_does_not_know_is_not_proposed),
         cmocka_unit_test(test_what_is_under_way_when_the_leader_dies_is_answered_once),
         cmocka_unit_test(test_a_command_without_a_leader_ends_at_its_deadline),
         cmocka_unit_test(test_a_command_without_any_time_is_not_proposed),

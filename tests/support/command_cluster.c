@@ -317,12 +317,30 @@ struct command_read *command_cluster_read(struct command_cluster *cluster, uint6
     return read;
 }
 
+/* A note on no incident, of exactly this packed size. */
+static void pack_bulk(uint8_t *out, size_t size_bytes)
+{
+    Tocsin__Command command = TOCSIN__COMMAND__INIT;
+    Tocsin__NoteCreate note = TOCSIN__NOTE_CREATE__INIT;
+    command.body_case = TOCSIN__COMMAND__BODY_NOTE_CREATE;
+    command.note_create = &note;
+    note.content = zeroed(size_bytes + 1);
+    memset(note.content, 'x', size_bytes);
+    for (size_t length = size_bytes; tocsin__command__get_packed_size(&command) > size_bytes; length--) {
+        note.content[length - 1] = '\0';
+    }
+    assert(tocsin__command__get_packed_size(&command) == size_bytes);
+    tocsin__command__pack(&command, out);
+    free(note.content);
+}
+
 uint8_t *command_cluster_bulk(size_t count, size_t size_bytes, size_t *frame_size_bytes)
 {
     *frame_size_bytes = count * (4 + size_bytes);
     uint8_t *frame = zeroed(*frame_size_bytes);
     for (size_t i = 0; i < count; i++) {
         wire_put_u32(frame + i * (4 + size_bytes), (uint32_t)size_bytes);
+        pack_bulk(frame + i * (4 + size_bytes) + 4, size_bytes);
     }
     return frame;
 }
