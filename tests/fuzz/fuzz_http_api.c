@@ -1,0 +1,308 @@
+/*
+ * Requests to the HTTP API, from any client: method, target, headers and body as they come. What is asked goes through
+ * the router and the handlers to a machine and back.
+ *
+ *     POST /users?limit=1                      requests one after the other, with a line "----" between
+ *     Idempotency-Key: k                       the admin's token goes along unless "No-Token:" stands here
+ *     Trouble: unavailable                     overloaded, stopped, stale, large
+ *
+ *     {"user": ...}
+ */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "tests/fuzz/input.h"
+#include "tests/fuzz/world.h"
+#include "tests/support/api_fixture.h"
+#include "tests/support/api_story.h"
+
+#define REQUESTS_MAX 12u
+
+struct request {
+    char *method_line; /* method and target, apart by a NUL */
+    const char *target;
+    char *headers[API_QUESTION_HEADERS_MAX];
+    unsigned headers_count;
+    struct span body;
+    struct api_question question;
+    const char *trouble; /* NULL: none */
+    const char *idempotency_key;
+};
+
+/* ---------------------------------------------------------------- the company that is asked about */
+
+static struct api_fixture *origin;
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    (void)argc;
+    (void)argv;
+    origin = api_fixture_new();
+    const char *alice = story_user(origin, "Alice", "alice@example.org");
+    const char *bob = story_user(origin, "Bob", "bob@example.org");
+    (void)story_contact_method(origin, alice, "sms_contact_method", "5550100");
+    const char *policy = story_policy(origin, "Database people", alice);
+    (void)story_policy(origin, "Others", bob);
+    const char *service = story_service(origin, "Database", policy);
+    const char *target = story_text("/services/%s/integrations", service);
+    const struct api_answer *made = api_post(
+        origin, target,
+        "{\"integration\":{\"type\":\"events_api_v2_inbound_integration\",\"name\":\"Monitoring\"}}");
+    fuzz_require(made->status == 201);
+    const char *key = api_answer_text(made, "integration", "integration_key", NULL);
+    made = api_post(origin, "/v2/enqueue",
+                    story_text("{\"routing_key\":\"%s\",\"event_action\":\"trigger\",\"dedup_key\":\"disk\",\"payload\":{"
+                               "\"summary\":\"Disk full\",\"source\":\"db1\",\"severity\":\"critical\"}}",
+                               key));
+    fuzz_require(made->status == 202);
+    api_fixture_add_token(origin, "observertoken", TOCSIN__ROLE__ROLE_OBSERVER, 0);
+    api_fixture_add_token(origin, "usertoken", TOCSIN__ROLE__ROLE_USER, 0);
+    return 0;
+}
+
+static struct api_fixture *company(void)
+{
+    struct api_fixture *api = api_fixture_new();
+
+    memory_store_free(api->store);
+    api->store = memory_store_copy(origin->store);
+    api->view = memory_store_view(api->store);
+    api->sequence = origin->sequence;
+    api->random_next = origin->random_next;
+    return api;
+}
+
+/* ---------------------------------------------------------------- taking requests apart */
+
+static void add_header(struct request *request, char *line)
+{
+    char *colon = strchr(line, ':');
+    char *value = colon != NULL ? colon + 1 + strspn(colon + 1, " ") : NULL;
+
+    request->headers[request->headers_count] = line;
+    if (colon == NULL) {
+        return; /* no server hands that on */
+    }
+    *colon = '\0';
+    if (strcasecmp(line, "Trouble") == 0) {
+        request->trouble = value;
+    }
+    if (strcasecmp(line, "Idempotency-Key") == 0 && request->idempotency_key == NULL) {
+        request->idempotency_key = value;
+    }
+    request->question.headers[request->headers_count++] = (struct http_parameter){line, value};
+}
+
+static void add_token(struct request *request)
+{
+    static const char *const names[] = {"No-Token", "X-Api-Key", "Authorization"};
+    bool given = request->headers_count == API_QUESTION_HEADERS_MAX;
+
+    for (unsigned i = 0; i < request->headers_count; i++) {
+        for (size_t j = 0; j < sizeof names / sizeof *names; j++) {
+            given = given || strcasecmp(request->question.headers[i].name, names[j]) == 0;
+        }
+    }
+    if (!given) {
+        request->question.headers[request->headers_count] = (struct http_parameter){"X-Api-Key", API_FIXTURE_TOKEN};
+    }
+}
+
+static void read_request(struct span text, struct request *request)
+{
+    struct fuzz_input input = fuzz_input(text.data, text.size_bytes);
+
+    *request = (struct request){.method_line = fuzz_line(&input)};
+    char *space = strchr(request->method_line, ' ');
+    request->target = space != NULL ? space + 1 : "/";
+    if (space != NULL) {
+        *space = '\0';
+    }
+    for (char *line = fuzz_line(&input);; line = fuzz_line(&input)) {
+        if (line[0] == '\0' || request->headers_count == API_QUESTION_HEADERS_MAX) {
+            free(line);
+            break;
+        }
+        add_header(request, line);
+        if (request->headers_count == 0 || request->headers[request->headers_count - 1] != line) {
+            free(line);
+        }
+    }
+    request->body = fuzz_rest(&input);
+    request->question.method = request->method_line;
+    request->question.target = request->target;
+    /* The fixture measures a body whose size is 0, and none is what a server hands on. */
+    request->question.body = request->body.size_bytes > 0 ? request->body.data : NULL;
+    request->question.body_size_bytes = request->body.size_bytes;
+    add_token(request);
+}
+
+static void close_request(struct request *request)
+{
+    free(request->method_line);
+    for (unsigned i = 0; i < request->headers_count; i++) {
+        free(request->headers[i]);
+    }
+}
+
+static void ignore(void *context, struct http_request *request)
+{
+    (void)context;
+    (void)request;
+}
+
+/* What a server makes a request of; it turns the rest away itself. */
+static bool is_request(const struct request *request)
+{
+    struct http_request *made = http_request_new(request->question.method, request->question.target,
+                                                 (struct span){NULL, 0}, (struct http_sink){.respond = ignore});
+
+    if (made == NULL) {
+        return false;
+    }
+    fuzz_require(made->parts_count <= HTTP_PATH_PARTS_MAX && made->query_count <= HTTP_QUERY_PARAMETERS_MAX);
+    http_request_free(made);
+    return request->question.method[0] != '\0';
+}
+
+/* ---------------------------------------------------------------- what must hold of an answer */
+
+static void check_errors(const json_t *errors)
+{
+    const json_t *error;
+    size_t i;
+
+    fuzz_require(json_is_array(errors));
+    json_array_foreach(errors, i, error) {
+        fuzz_require(json_is_string(error) && json_string_length(error) > 0);
+    }
+}
+
+/* One of the two shapes of errors, or the answer of a health check. */
+static void check_error(const struct api_answer *answer)
+{
+    const json_t *error = json_object_get(answer->json, "error");
+
+    fuzz_require(json_is_object(answer->json));
+    if (json_is_string(error)) { /* /users/me of an account-level token */
+        fuzz_require(answer->status == 400);
+    } else if (error != NULL) {
+        fuzz_require(json_is_string(json_object_get(error, "message")));
+        fuzz_require(json_integer_value(json_object_get(error, "code")) >= 1000);
+        check_errors(json_object_get(error, "errors"));
+    } else {
+        fuzz_require(json_is_string(json_object_get(answer->json, "status")));
+        fuzz_require(json_is_string(json_object_get(answer->json, "message")));
+        const json_t *errors = json_object_get(answer->json, "errors");
+        fuzz_require(errors != NULL);
+        if (!json_is_string(errors)) {
+            check_errors(errors);
+        }
+    }
+}
+
+static void check_answer(const struct request *request, const struct api_answer *answer)
+{
+    static const unsigned statuses[] = {200, 201, 202, 204, 400, 401, 402, 403, 404, 405, 409, 413};
+    bool known = false;
+
+    for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
+        known = known || answer->status == statuses[i];
+    }
+    fuzz_require(known || (answer->status == 503 && request->trouble != NULL));
+    fuzz_require((answer->json != NULL) == (answer->status != 204));
+    fuzz_require(answer->json == NULL || strncmp(answer->content_type, "application/json", 16) == 0);
+    for (unsigned i = 0; i < answer->headers_count; i++) {
+        fuzz_require(fuzz_is_line(answer->headers[i].name) && fuzz_is_line(answer->headers[i].value));
+    }
+    if (answer->status >= 400) {
+        check_error(answer);
+    }
+    fuzz_require(answer->status != 405 || api_answer_header(answer, "Allow") != NULL);
+}
+
+/* Where the time, and which commands were seen, is remembered; the rest is the state that people know. */
+static bool same_state(const struct memory_store *a, const struct memory_store *b)
+{
+    for (unsigned table = 0; table < TABLE_COUNT; table++) {
+        if (table != TABLE_META && table != TABLE_ORIGIN &&
+            !memory_store_table_equal(a, b, (enum machine_table)table)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_trouble(const struct request *request, const char *kind)
+{
+    return request->trouble != NULL && strcmp(request->trouble, kind) == 0;
+}
+
+static const struct api_answer *ask(struct api_fixture *api, struct request *request)
+{
+    api->outcome = is_trouble(request, "unavailable")  ? SUBMIT_UNAVAILABLE
+                   : is_trouble(request, "overloaded") ? SUBMIT_OVERLOADED
+                   : is_trouble(request, "stopped")    ? SUBMIT_STOPPED
+                                                       : SUBMIT_APPLIED;
+    api->stopped = is_trouble(request, "stopped");
+    api->stale = is_trouble(request, "stale");
+    request->question.body_too_large = is_trouble(request, "large");
+    const struct api_answer *answer = api_fixture_ask(api, &request->question);
+    check_answer(request, answer);
+    return answer;
+}
+
+/* Asked again under the same key, the answer is the same, and nothing more is done. */
+static void check_repeat(struct api_fixture *api, struct request *request, const struct api_answer *first)
+{
+    struct memory_store *before = memory_store_copy(api->store);
+    const struct api_answer *again = ask(api, request);
+
+    fuzz_require(again->status == first->status && strcmp(again->text, first->text) == 0);
+    fuzz_require(same_state(api->store, before));
+    memory_store_free(before);
+}
+
+static void try_request(struct api_fixture *api, struct request *request)
+{
+    bool reads = strcmp(request->question.method, "GET") == 0 || strcmp(request->question.method, "HEAD") == 0;
+    struct memory_store *before = memory_store_copy(api->store);
+    unsigned submits = api->submits;
+    const struct api_answer *answer = ask(api, request);
+
+    fuzz_require(!reads || api->submits == submits);
+    if (answer->status >= 400 || reads) {
+        fuzz_require(same_state(api->store, before));
+    } else {
+        struct machine_fixture world = {.store = api->view};
+        world_check(&world);
+        if (request->idempotency_key != NULL && request->idempotency_key[0] != '\0' && request->trouble == NULL) {
+            check_repeat(api, request, answer);
+        }
+    }
+    memory_store_free(before);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
+{
+    static const char between[] = "\n----\n";
+    struct api_fixture *api = company();
+
+    for (unsigned i = 0; i < REQUESTS_MAX && size_bytes > 0; i++) {
+        const uint8_t *end = memmem(data, size_bytes, between, sizeof between - 1);
+        size_t size = end != NULL ? (size_t)(end - data) : size_bytes;
+        struct request request;
+        read_request((struct span){data, size}, &request);
+        if (is_request(&request)) {
+            try_request(api, &request);
+        }
+        close_request(&request);
+        size += end != NULL ? sizeof between - 1 : 0;
+        data += size;
+        size_bytes -= size;
+    }
+    api_fixture_free(api);
+    return 0;
+}
