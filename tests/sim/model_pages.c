@@ -193,8 +193,10 @@ static void request_from_twin(struct incident *incident, struct page *page)
 {
     for (size_t i = 0; i < incident->pages.count && !awaits_word(page); i++) {
         struct page *twin = incident->pages.items[i];
-        bool same_way = twin->to.channel == page->to.channel && strcmp(twin->to.address, page->to.address) == 0;
-        if (twin == page || !same_way || !awaits_word(twin) || twin->level != page->level) {
+        bool to_guardian = page->to.guardian != NULL;
+        bool alike = twin->to.channel == page->to.channel && strcmp(twin->to.address, page->to.address) == 0 &&
+                     (twin->to.guardian != NULL) == to_guardian && (to_guardian || twin->level == page->level);
+        if (twin == page || !alike || !awaits_word(twin)) {
             continue;
         }
         claim_mark(page, page->attempt, true);

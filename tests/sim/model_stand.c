@@ -135,6 +135,9 @@ void stand_apply(struct stand *stand, ProtobufCBinaryData *commands, size_t coun
                                           .term = stand->term,
                                           .data = data,
                                           .output = &stand->output};
+    if (stand->doctor != NULL) {
+        stand->doctor(stand);
+    }
     model_entry(stand->model, &applied);
     sends_take(stand);
     reply_take(stand);
