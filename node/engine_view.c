@@ -91,6 +91,11 @@ static void port_read(void *context, bool current, void (*done)(void *argument, 
     read_barrier_wait(engine->reads, reading_done, reading);
 }
 
+static bool port_caught_up(void *context) {
+    struct engine *engine = context;
+    return engine->progress.committed_index >= engine->progress.applied_index;
+}
+
 static void port_random(void *context, void *buffer, size_t size_bytes) {
     struct engine *engine = context;
     engine->ports.random(engine->ports.context, buffer, size_bytes);
@@ -202,7 +207,7 @@ static json_t *port_ready(void *context, unsigned *status) {
 }
 
 struct api_ports engine_api_ports(struct engine *engine) {
-    return (struct api_ports){.context = engine, .submit = port_submit, .read = port_read, .random = port_random,
+    return (struct api_ports){.context = engine, .submit = port_submit, .read = port_read, .caught_up = port_caught_up, .random = port_random,
                               .wall_ms = engine_wall_ms, .cluster = port_cluster, .health = port_health, .ready = port_ready};
 }
 

@@ -41,6 +41,8 @@ struct api_ports {
      * is no leader to ask. A NULL view: the node is stopped. May call back from inside. */
     void (*read)(void *context, bool current,
                  void (*done)(void *argument, const struct machine_store *view, bool stale), void *argument);
+    /* What readers see covers everything that this node has answered. False for good when its state cannot be written any more. */
+    bool (*caught_up)(void *context);
     void (*random)(void *context, void *buffer, size_t size_bytes); /* for keys and tokens: cryptographic */
     uint64_t (*wall_ms)(void *context);
     /* The answers of /cluster, /healthz and /readyz as JSON; status by reference. */

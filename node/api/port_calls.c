@@ -39,6 +39,7 @@ static void on_submitted(void *argument, enum submit_outcome outcome, const Tocs
     switch (outcome) {
     case SUBMIT_APPLIED:
         assert(reply != NULL);
+        router_call_of(request)->wrote = true;
         api_call_of(request)->on_reply(request, reply);
         return;
     case SUBMIT_UNAVAILABLE:
@@ -74,6 +75,12 @@ static void on_view(void *argument, const struct machine_store *view, bool stale
 
     if (view == NULL) {
         answer_stopped(request);
+        return;
+    }
+    const struct api_ports *ports = &api_call_of(request)->api->ports;
+    if (stale && router_call_of(request)->wrote && !ports->caught_up(ports->context)) {
+        /* An older state would deny what was just done. */
+        answer_unavailable(request, "What was asked for is done and cannot be shown by this node: try again");
         return;
     }
     if (stale) {

@@ -20,6 +20,7 @@ struct router_call {
     const char *from; /* e-mail address of who asks, when an account-level token writes to incidents */
     const char *idempotency_key; /* NULL when there is none */
     bool current;     /* the state looked at for authentication is the newest */
+    bool wrote;       /* a command of this call was applied */
 };
 
 struct router_call *router_call_of(struct http_request *request);

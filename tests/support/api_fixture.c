@@ -141,12 +141,17 @@ static void deliver(struct api_fixture *fixture)
         }
     } else if (fixture->stopped) {
         pending.on_view(pending.argument, NULL, false);
-    } else if (!pending.current && fixture->behind != NULL) {
+    } else if (fixture->behind != NULL && (!pending.current || fixture->stale)) {
         struct machine_store behind = memory_store_view(fixture->behind);
-        pending.on_view(pending.argument, &behind, false);
+        pending.on_view(pending.argument, &behind, pending.current && fixture->stale);
     } else {
         pending.on_view(pending.argument, &fixture->view, pending.current && fixture->stale);
     }
+}
+
+static bool port_caught_up(void *context)
+{
+    return ((struct api_fixture *)context)->behind == NULL;
 }
 
 /* Not random: tests see the same keys each time, and no two alike. */
@@ -400,6 +405,7 @@ struct api_fixture *api_fixture_new(void)
         .ports = {.context = fixture,
                   .submit = port_submit,
                   .read = port_read,
+                  .caught_up = port_caught_up,
                   .random = port_random,
                   .wall_ms = port_wall_ms,
                   .cluster = port_cluster,

@@ -33,7 +33,7 @@ struct api_fixture {
     enum submit_outcome outcome;  /* of submits; not applied unless SUBMIT_APPLIED */
     bool stopped;                 /* reads get no view */
     bool stale;                   /* current reads find no leader */
-    struct memory_store *behind;  /* when set: what reads that are not current see */
+    struct memory_store *behind;  /* when set: what reads that are not current, or stale, see */
     unsigned health_status;
 
     /* What was asked of the cluster. */

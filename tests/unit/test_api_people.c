@@ -364,12 +364,32 @@ static void without_a_leader_writes_are_refused_and_reads_are_marked(void **stat
     assert_string_equal(api_answer_text(read, "user", "name", NULL), "Alice");
 }
 
+static void a_change_that_cannot_be_shown_is_not_denied(void **state)
+{
+    struct api_fixture *api = *state;
+    const char *alice = story_user(api, "Alice", "alice@example.org");
+
+    /* given a node whose state stays behind what it answers, for its disk is full */
+    api->behind = memory_store_copy(api->store);
+    api->stale = true;
+    const struct api_answer *made = api_post(api, story_text("/users/%s/contact_methods", alice),
+        "{\"contact_method\":{\"type\":\"email_contact_method\",\"label\":\"home\",\"address\":\"a@example.org\"}}");
+    /* then it does not say that there is no such thing */
+    assert_int_equal(made->status, 503);
+    assert_non_null(api_answer_header(made, "Retry-After"));
+    /* and what was there before is shown, marked */
+    const struct api_answer *read = api_get(api, story_text("/users/%s", alice));
+    assert_int_equal(read->status, 200);
+    assert_string_equal(api_answer_header(read, "Tocsin-Stale"), "true");
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         STORY(a_user_is_created_read_changed_and_deleted),
+        STORY(a_change_that_cannot_be_shown_is_not_denied),
         STORY(what_is_not_said_of_a_user_has_defaults),
         STORY(an_email_address_belongs_to_one_user),
         STORY(bad_users_are_refused_and_change_nothing),
