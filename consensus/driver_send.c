@@ -118,7 +118,7 @@ static void post_append(struct driver *driver, uint64_t peer, const struct raft_
     append->entries = NULL;
     do {
         append->n_entries = count > 0 ? (unsigned)fit(&entries[sent], count - sent) : 0;
-        post(driver, peer, &part, &entries[sent]);
+        post(driver, peer, &part, count > 0 ? &entries[sent] : NULL); /* of a heartbeat: there is no list */
         sent += append->n_entries;
         append->prev_log_index += append->n_entries;
         if (append->n_entries > 0) {
