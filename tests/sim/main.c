@@ -268,15 +268,47 @@ static const struct profile *profile_named(const char *name) {
     return NULL;
 }
 
+/* Seeds that showed something once: a line each, "<profile> <seed> <what>". */
+static int run_again(const char *path) {
+    FILE *file = fopen(path, "r");
+    char line[512], name[32];
+    uint64_t seed;
+    unsigned ran = 0;
+    if (file == NULL) {
+        fprintf(stderr, "sim: %s: %s\n", path, strerror(errno));
+        return EXIT_FAILURE;
+    }
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (line[0] == '#' || line[0] == '\n') continue;
+        const struct profile *profile = sscanf(line, "%31s %" SCNu64, name, &seed) == 2 ? profile_named(name) : NULL;
+        static struct result result;
+        if (profile != NULL) {
+            struct job job = begin_job(seed, profile);
+            end_job(&job, &result);
+        }
+        if (profile == NULL || result.violation[0] != '\0') {
+            printf("%s: %s%s\n", path, line, profile == NULL ? "is no profile and seed" : result.violation);
+            fclose(file);
+            return EXIT_FAILURE;
+        }
+        ran++;
+    }
+    fclose(file);
+    printf("%u seeds that once broke a promise break none\n", ran);
+    return EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv) {
-    enum { SEEDS, FIRST_SEED, SEED, PROFILE, TRACE, JOBS, FAILURES };
+    enum { SEEDS, FIRST_SEED, SEED, PROFILE, TRACE, JOBS, FAILURES, AGAIN };
     static const struct option options[] = {{"seeds", required_argument, NULL, SEEDS}, {"first-seed", required_argument, NULL, FIRST_SEED},
                                             {"seed", required_argument, NULL, SEED},   {"profile", required_argument, NULL, PROFILE},
                                             {"trace", no_argument, NULL, TRACE},       {"jobs", required_argument, NULL, JOBS},
-                                            {"failures", required_argument, NULL, FAILURES}, {0}};
+                                            {"failures", required_argument, NULL, FAILURES},
+                                            {"again", required_argument, NULL, AGAIN}, {0}};
     uint64_t seeds = 10, first = 1, seed = 0;
     unsigned jobs = (unsigned)sysconf(_SC_NPROCESSORS_ONLN), failures = 1;
     const struct profile *profile = &profiles[0];
+    const char *again = NULL;
     bool traced = false;
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (option) {
@@ -286,16 +318,19 @@ int main(int argc, char **argv) {
         case PROFILE: profile = profile_named(optarg); break;
         case TRACE: traced = true; break;
         case JOBS: jobs = (unsigned)strtoul(optarg, NULL, 10); break;
+        case AGAIN: again = optarg; break;
         case FAILURES: failures = (unsigned)strtoul(optarg, NULL, 10); break;
         default: profile = NULL;
         }
     }
     if (profile == NULL || jobs == 0 || jobs > JOBS_MAX || failures == 0 || seeds == 0) {
         fputs("usage: sim [--profile storm|nights] [--seeds N] [--first-seed N] [--jobs N] [--failures N]\n"
-              "       sim --seed N [--profile storm|nights] [--trace]\n", stderr);
+              "       sim --seed N [--profile storm|nights] [--trace]\n"
+              "       sim --again FILE\n", stderr);
         return EXIT_FAILURE;
     }
     log_level_set(LOG_LEVEL_ERROR);
+    if (again != NULL) return run_again(again);
     if (seed != 0) return run_one(seed, profile, traced);
     return run_seeds(first, seeds, jobs, failures, profile);
 }

@@ -13,7 +13,7 @@
 #define TURNS_IN_PLACE_MAX 1000u
 #define FROZEN_STEP_MS 10u        /* how often something looks whether a node moves again */
 #define ANSWER_PATIENCE_MS 15000u /* of a client, for one attempt */
-#define COMPARE_EVERY 16u         /* entries: how often model and invariants are held against the state */
+#define COMPARE_EVERY 64u         /* entries: how often model and invariants are held against the state */
 #define CLUSTER_NAME "night"
 
 /* ---- clocks */

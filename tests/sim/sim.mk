@@ -18,3 +18,14 @@ sim: deps
 sim-built: $(SIM)
 	@$(SIM) $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100) --first-seed $(or $(FIRST_SEED),1)) \
 	    --profile $(or $(PROFILE),storm) $(if $(TRACE),--trace) $(if $(FAILURES),--failures $(FAILURES))
+
+# Of `make test`: as many seeds as some twenty seconds hold, fewer where instruments slow them down.
+SIM_TEST_STORMS := $(if $(SANITIZE),16,80)
+SIM_TEST_NIGHTS := $(if $(SANITIZE),2,20)
+
+.PHONY: test-sim
+test-built: test-sim
+test-sim: $(SIM)
+	@$(SIM) --again tests/sim/seeds
+	@$(SIM) --seeds $(SIM_TEST_STORMS)
+	@$(SIM) --seeds $(SIM_TEST_NIGHTS) --profile nights
