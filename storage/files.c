@@ -21,6 +21,7 @@ enum storage_error path_join(char *path, const char *dir, const char *name, stru
     return STORAGE_OK;
 }
 
+/* Not where it belongs to somebody else, who then made the folder in it, too. */
 static enum storage_error parent_sync(const char *path, struct storage_failure *failure)
 {
     char copy[PATH_SIZE_BYTES];
@@ -28,15 +29,13 @@ static enum storage_error parent_sync(const char *path, struct storage_failure *
     if (size_bytes < 0 || size_bytes >= PATH_SIZE_BYTES) {
         return storage_fail_code(failure, ENAMETOOLONG, path, "use so long a path");
     }
-    return folder_sync(dirname(copy), failure);
+    const char *parent = dirname(copy);
+    return access(parent, R_OK | W_OK) == 0 ? folder_sync(parent, failure) : STORAGE_OK;
 }
 
 enum storage_error folder_make(const char *path, struct storage_failure *failure)
 {
-    if (mkdir(path, 0700) == 0) {
-        return parent_sync(path, failure);
-    }
-    if (errno != EEXIST) {
+    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
         return storage_fail_code(failure, errno, path, "create the directory");
     }
     struct stat status;
@@ -49,7 +48,8 @@ enum storage_error folder_make(const char *path, struct storage_failure *failure
     if (access(path, R_OK | W_OK | X_OK) != 0) {
         return storage_fail_code(failure, errno, path, "use the directory");
     }
-    return STORAGE_OK;
+    /* Also one that was there: who made it may have died before its name was durable. */
+    return parent_sync(path, failure);
 }
 
 enum storage_error folder_sync(const char *path, struct storage_failure *failure)

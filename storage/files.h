@@ -25,8 +25,8 @@
 /* "<dir>/<name>" into path[PATH_SIZE_BYTES]. STORAGE_UNREADABLE when it does not fit. */
 enum storage_error path_join(char *path, const char *dir, const char *name, struct storage_failure *failure);
 
-/* Makes the folder with mode 0700 unless it is there, and checks that it can be used. Its parent is synced when it
- * was made. */
+/* Makes the folder with mode 0700 unless it is there, and checks that it can be used. Its name is durable: the parent
+ * is synced, also for a folder that was there, unless this process may not write to the parent. */
 enum storage_error folder_make(const char *path, struct storage_failure *failure);
 
 /* Makes names that were created, renamed or removed in the folder durable. */

@@ -35,6 +35,8 @@
 #define NODE_HEAD_SIZE_BYTES 8u
 
 enum page_flag { PAGE_BRANCH = 0x01, PAGE_LEAF = 0x02, PAGE_OVERFLOW = 0x04, PAGE_META = 0x08 };
+/* What the environment keeps in the flags of its first tree: keys that are numbers, and a file without a folder. */
+enum environment_flag { ENVIRONMENT_NUMBERS = 0x08, ENVIRONMENT_FILE = 0x4000 };
 enum node_flag { NODE_BIG = 0x01, NODE_TREE = 0x02 };
 
 struct tree {
@@ -255,8 +257,8 @@ static bool check_tree(struct check *check, const struct tree *tree, enum tree_k
     if (tree->depth > DEPTH_MAX || (tree->depth == 0) != (tree->root == PAGE_NONE)) {
         return complain(check, "a table has an impossible depth");
     }
-    /* The first tree's flags also hold the environment's; the others have none in our files. */
-    if (kind != TREE_FREE_PAGES && tree->flags) {
+    unsigned flags = kind == TREE_FREE_PAGES ? ENVIRONMENT_NUMBERS | ENVIRONMENT_FILE : 0;
+    if (tree->flags != flags) {
         return complain(check, "a table has unknown flags");
     }
     if (tree->depth > 0 && !check_page(check, tree->root, tree->depth - 1u, kind, &seen)) {
@@ -296,7 +298,14 @@ static bool read_metas(struct check *check, size_t map_size_bytes, struct meta_p
         }
         offset = metas[0].free_pages.pad;
     }
-    *current = metas[metas[0].transaction < metas[1].transaction];
+    /* Transactions take turns: number n writes page n % 2 when n - 1 stands on the other. A flipped bit here would bring back
+     * the transaction before the last. */
+    uint64_t even = metas[0].transaction, odd = metas[1].transaction;
+    bool fresh = even == 0 && odd == 0;
+    if (!fresh && (even % 2 != 0 || (even < odd ? odd - even : even - odd) != 1)) {
+        return complain(check, "the meta pages do not follow each other");
+    }
+    *current = metas[even < odd];
     check->page_size_bytes = current->free_pages.pad;
     check->last_page = current->last_page;
     return true;

@@ -1,12 +1,14 @@
 # Power cuts: tests/crash/README.md.
 
+CRASH_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/crash/test_*.c))
 CRASH_PARTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/crash/test_%.c,$(wildcard tests/crash/*.c)))
-$(BUILD)/tests/crash/test_crash_points: $(CRASH_PARTS)
+$(CRASH_TESTS): $(CRASH_PARTS)
 # The parts stand behind the library on the command line: what they need of it is looked up once more.
-$(BUILD)/tests/crash/test_crash_points: private PKG_LIBS = $(LIBRARY) $(shell pkg-config --libs $(LIBRARIES) raft)
+$(CRASH_TESTS): private PKG_LIBS = $(LIBRARY) $(shell pkg-config --libs $(LIBRARIES) raft)
 
-# The long run: make crash-points STATES=100000 [CRASH_SEED=1]
+# The long run: make crash-points [STATES=100000] [CRASH_SEED=1]; also a tenth as many flipped bits in each file.
 STATES ?= 100000
 .PHONY: crash-points
-crash-points: $(BUILD)/tests/crash/test_crash_points
-	CRASH_STATES=$(STATES) $<
+crash-points: $(CRASH_TESTS)
+	CRASH_STATES=$(STATES) $(BUILD)/tests/crash/test_crash_points
+	CRASH_FLIPS=$$(($(STATES) / 10)) $(BUILD)/tests/crash/test_bit_rot

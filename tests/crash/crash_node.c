@@ -277,9 +277,20 @@ static void set_recovering(struct crash_node *node, uint64_t index)
     recording_note(NOTE_RECOVERING, index);
 }
 
+static void claim(struct crash_node *node)
+{
+    char error[256];
+    if (data_dir_claim(node->dir, CLUSTER_NAME, NODE_ID, error, sizeof error) != DATA_DIR_OK) {
+        crash_node_complain(node, "the data directory cannot be claimed: %s", error);
+    }
+    recording_note(NOTE_CLAIMED, 0);
+}
+
 void crash_node_start(struct crash_node *node, const struct promise *promise)
 {
     uint64_t recovering_index = 0;
+    bool fresh = false;
+    crash_node_check_directory(node, promise, &fresh);
     crash_node_check_log(node, promise);
     crash_node_check_state(node, promise);
     crash_node_check_rest(node, promise, &recovering_index);
@@ -287,6 +298,10 @@ void crash_node_start(struct crash_node *node, const struct promise *promise)
         return;
     }
     start_writers(node);
+    recording_note(NOTE_BOOT, node->boot); /* from here on others may hear of it */
+    if (fresh) {
+        claim(node);
+    }
     if (!is_well(node)) {
         return;
     }

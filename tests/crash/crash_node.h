@@ -26,6 +26,7 @@ struct crash_node {
     struct log_history history;
     size_t start_model; /* what the log was found to be at the last start */
     uint64_t start_index; /* and the state's index */
+    uint64_t boot;        /* number of the start */
     struct wake_bell log_bell, state_bell;
     struct log_store *log;
     struct log_writer *log_writer;

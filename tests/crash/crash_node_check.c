@@ -11,6 +11,21 @@
 #include "storage/files.h"
 #include "tests/support/scratch_dir.h"
 
+/* ---- the directory */
+
+void crash_node_check_directory(struct crash_node *node, const struct promise *promise, bool *fresh)
+{
+    char error[256];
+    if (data_dir_open(node->dir, CLUSTER_NAME, NODE_ID, true, fresh, error, sizeof error) != DATA_DIR_OK ||
+        data_dir_count_boot(node->dir, &node->boot, error, sizeof error) != DATA_DIR_OK) {
+        crash_node_complain(node, "the data directory is not entered: %s", error);
+    } else if (*fresh && promise->claimed) {
+        crash_node_complain(node, "the data directory has forgotten whose it is");
+    } else if (node->boot <= promise->boot) {
+        crash_node_complain(node, "start %" PRIu64 " is counted again", node->boot);
+    }
+}
+
 /* ---- the log */
 
 static bool same_entry(const struct entry *a, const struct entry *b)
@@ -68,6 +83,9 @@ static bool is_model(const struct log_model *model, const struct log_bounds *bou
 void crash_node_check_log(struct crash_node *node, const struct promise *promise)
 {
     struct storage_failure failure;
+    if (node->complaint[0] != '\0') {
+        return;
+    }
     if (log_store_open(node->dir, CRASH_MAP_SIZE_BYTES, &node->log, &failure) != STORAGE_OK) {
         crash_node_complain(node, "the log does not open: %s", failure.message);
         return;

@@ -6,7 +6,13 @@
 #include "node/data_dir.h"
 #include "tests/crash/crash_node.h"
 
+#define CLUSTER_NAME "crash"
+#define NODE_ID 1u
+
 void crash_node_complain(struct crash_node *node, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Enters the data directory: it has not forgotten whose it is, nor how often the node was started. */
+void crash_node_check_directory(struct crash_node *node, const struct promise *promise, bool *fresh);
 
 /* Opens the log. It is one of the models that the promise allows, entry by entry. */
 void crash_node_check_log(struct crash_node *node, const struct promise *promise);

@@ -88,6 +88,9 @@ static void bytes_resize(struct bytes *bytes, uint64_t size_bytes)
 
 static void bytes_put(struct bytes *bytes, uint64_t offset, const void *data, uint64_t size_bytes)
 {
+    if (size_bytes == 0) {
+        return;
+    }
     if (offset + size_bytes > bytes->size_bytes) {
         bytes_resize(bytes, offset + size_bytes);
     }

@@ -126,6 +126,12 @@ void promise_note(struct promise *promise, const struct disk_event *event)
     case NOTE_STATE_WHOLE:
         promise->state_damaged = false;
         break;
+    case NOTE_BOOT:
+        promise->boot = value;
+        break;
+    case NOTE_CLAIMED:
+        promise->claimed = true;
+        break;
     case NOTE_RECOVERING:
         promise->recovering_index = value;
         break;

@@ -41,6 +41,8 @@ enum note {
     NOTE_INSTALL,         /* index: of a snapshot that is put in the state's place */
     NOTE_SNAPSHOT_TAKEN,  /* index */
     NOTE_STATE_WHOLE,     /* a state that was damaged has been rebuilt */
+    NOTE_BOOT,            /* number of the start: none is used twice */
+    NOTE_CLAIMED,         /* the data directory says whose it is */
     NOTE_RECOVERING,      /* index: below it the node does not vote until its state covers it; 0: it covers it */
 };
 
@@ -49,7 +51,8 @@ struct promise {
     uint64_t state_durable, state_begun;
     uint64_t installed_index; /* the log need not have the state's entry there */
     uint64_t snapshot_index;
-    uint64_t recovering_index;
+    uint64_t recovering_index, boot;
+    bool claimed;
     bool state_damaged; /* not by a power cut: it may be refused, and be rebuilt from nothing */
 };
 

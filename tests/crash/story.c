@@ -247,6 +247,8 @@ static void node_has_been(struct telling *telling, uint64_t first_index, uint64_
     node->peer_snapshot = telling->peer_snapshot;
     telling->promise.log_done = telling->promise.log_begun = node->history.count - 1;
     telling->promise.state_durable = telling->promise.state_begun = index;
+    telling->promise.claimed = true;
+    telling->promise.boot = node->boot;
 }
 
 static void damage_state(struct telling *telling)

@@ -15,7 +15,7 @@
 #include "storage/files.h"
 #include "tests/crash/outage.h"
 
-#define STATES 5000u
+#define STATES 2500u
 #define DIFFERENT_MIN 1000u
 #define SABOTAGE_SEEDS 6u
 
