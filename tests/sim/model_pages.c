@@ -22,6 +22,13 @@ bool model_page_wanted(const struct incident *incident, const struct page *page)
            (page->to.guardian != NULL || model_incident_has(incident, page->to.person_id));
 }
 
+bool model_page_is_alike(const struct page *a, const struct page *b)
+{
+    bool to_guardian = a->to.guardian != NULL;
+    return a->to.channel == b->to.channel && strcmp(a->to.address, b->to.address) == 0 &&
+           (b->to.guardian != NULL) == to_guardian && (to_guardian || a->level == b->level);
+}
+
 static const char *channel_word(Tocsin__Channel channel)
 {
     static const char *const WORDS[] = {"nothing", "email", "sms", "voice", "push", "webhook"};
@@ -176,6 +183,13 @@ static bool awaits_word(const struct page *page)
     return page->requests > 0 && page->last_outcome == TOCSIN__OUTCOME__OUTCOME_NONE;
 }
 
+/* What is refused before it was sent has a word in the log, and no request. */
+static bool may_have_been_refused(const struct page *page)
+{
+    return page->requests > 0 && (page->last_outcome == TOCSIN__OUTCOME__OUTCOME_NEVER ||
+                                  page->last_outcome == TOCSIN__OUTCOME__OUTCOME_MISCONFIGURED);
+}
+
 static void claim_mark(struct page *page, uint32_t attempt, bool used)
 {
     for (size_t i = 0; i < page->claims_count; i++) {
@@ -193,14 +207,13 @@ static void request_from_twin(struct incident *incident, struct page *page)
 {
     for (size_t i = 0; i < incident->pages.count && !awaits_word(page); i++) {
         struct page *twin = incident->pages.items[i];
-        bool to_guardian = page->to.guardian != NULL;
-        bool alike = twin->to.channel == page->to.channel && strcmp(twin->to.address, page->to.address) == 0 &&
-                     (twin->to.guardian != NULL) == to_guardian && (to_guardian || twin->level == page->level);
-        if (twin == page || !alike || !awaits_word(twin)) {
+        bool has_one_to_spare = awaits_word(twin) || may_have_been_refused(twin);
+        if (twin == page || !model_page_is_alike(twin, page) || !has_one_to_spare) {
             continue;
         }
         claim_mark(page, page->attempt, true);
         page->last_request = page->claims[page->claims_count - 1];
+        page->last_boottime_ms = twin->last_boottime_ms;
         page->last_outcome = TOCSIN__OUTCOME__OUTCOME_NONE;
         page->lapsed_since = false;
         page->requests++;

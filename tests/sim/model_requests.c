@@ -166,10 +166,47 @@ static bool repeat_is_explained(const struct page *page, const struct claim *cla
     }
 }
 
+/* The claim by which this page could have been the one of another's last request. */
+static struct claim *claim_of_request(struct page *page, const struct page *other)
+{
+    const struct claim *request = &other->last_request;
+    for (size_t i = 0; i < page->claims_count; i++) {
+        struct claim *claim = &page->claims[i];
+        if (!claim->used && claim->node == request->node && claim->boot == request->boot && claim->marked == request->marked &&
+            other->last_boottime_ms >= claim->boottime_ms && other->last_boottime_ms <= claim->boottime_ms + CLAIM_VALID_MS) {
+            return claim;
+        }
+    }
+    return NULL;
+}
+
+/* A message names its incident and not its page: the last request may have been that of a page which looks the same. */
+static bool last_request_was_of_twin(const struct incident *incident, const struct page *page)
+{
+    for (size_t i = 0; i < incident->pages.count; i++) {
+        struct page *twin = incident->pages.items[i];
+        if (twin == page || twin->requests > 0 || !model_page_is_alike(twin, page)) {
+            continue;
+        }
+        struct claim *claim = claim_of_request(twin, page);
+        if (claim != NULL) {
+            claim->used = true;
+            twin->requests++;
+            twin->last_request = *claim;
+            twin->last_boottime_ms = page->last_boottime_ms;
+            return true;
+        }
+    }
+    return false;
+}
+
 static void judge_repeat(struct model *model, const struct incident *incident, const struct page *page,
                          const struct claim *claim)
 {
     if (page->requests == 0) {
+        return;
+    }
+    if (!repeat_is_explained(page, claim) && last_request_was_of_twin(incident, page)) {
         return;
     }
     model->counts.repeats++;
@@ -216,6 +253,7 @@ static void request_take(struct model *model, const struct incident *incident, s
     claim->used = true;
     page->requests++;
     page->last_request = *claim;
+    page->last_boottime_ms = request->boottime_ms;
     page->last_outcome = TOCSIN__OUTCOME__OUTCOME_NONE;
     page->lapsed_since = false;
     model->counts.pages_sent++;
