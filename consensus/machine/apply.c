@@ -149,7 +149,8 @@ void reply_id(struct apply *apply, Tocsin__Reply *reply, uint64_t id)
     each(ESCALATION_POLICY_DELETE, escalation_policy_delete) each(INCIDENT_CREATE, incident_create)                   \
     each(INCIDENT_UPDATE, incident_update) each(NOTE_CREATE, note_create) each(TOKEN_PUT, token_put)                  \
     each(TOKEN_DELETE, token_delete) each(SETTINGS_PUT, settings_put) each(PULSE, pulse) each(CLAIM, claim)           \
-    each(RECEIPT, receipt)
+    each(RECEIPT, receipt) each(MEMBERS_BEGIN, members_begin) each(MEMBER_ADD, member_add)                            \
+    each(MEMBER_REMOVE, member_remove) each(MEMBER_GONE, member_gone)
 
 static void hand_over(struct apply *apply, const Tocsin__Command *command, Tocsin__Reply *reply)
 {

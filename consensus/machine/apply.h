@@ -4,6 +4,7 @@
  *     apply.c      decode, drop repeats, hand each command to its part, collect replies
  *     people.c     users, contact methods, notification rules          catalog.c   services, integrations, escalation policies
  *     access.c     tokens, settings                                   event.c     alerts from event sources
+ *     membership.c who takes part
  *     incident.c   requests about incidents                           escalation.c  levels, assignments, acknowledgement timeout
  *     outbox.c     rules to notifications, claims, receipts           timeline.c  log entries
  *     pulse.c      deadlines that are due                             retention.c  what may go
@@ -57,6 +58,10 @@ void apply_escalation_policy_delete(struct apply *, const Tocsin__EscalationPoli
 void apply_token_put(struct apply *, const Tocsin__TokenPut *, Tocsin__Reply *);
 void apply_token_delete(struct apply *, const Tocsin__TokenDelete *, Tocsin__Reply *);
 void apply_settings_put(struct apply *, const Tocsin__SettingsPut *, Tocsin__Reply *);
+void apply_members_begin(struct apply *, const Tocsin__MembersBegin *, Tocsin__Reply *);
+void apply_member_add(struct apply *, const Tocsin__MemberAdd *, Tocsin__Reply *);
+void apply_member_remove(struct apply *, const Tocsin__MemberRemove *, Tocsin__Reply *);
+void apply_member_gone(struct apply *, const Tocsin__MemberGone *, Tocsin__Reply *);
 void apply_event(struct apply *, const Tocsin__Event *, Tocsin__Reply *);
 void apply_incident_create(struct apply *, const Tocsin__IncidentCreate *, Tocsin__Reply *);
 void apply_incident_update(struct apply *, const Tocsin__IncidentUpdate *, Tocsin__Reply *);

@@ -39,6 +39,15 @@
 #define LIMIT_INCIDENTS_PER_UPDATE 250u /* PagerDuty's, for one PUT */
 #define LIMIT_OPEN_INCIDENTS 1000000u
 #define LIMIT_GUARDIANS 20u
+/* Nodes that take part, or shall: each more makes every write slower and survives no more than one of these. */
+#define LIMIT_MEMBERS 7u
+/* ... with those that leave. */
+#define LIMIT_MEMBERS_WITH_LEAVING 9u
+/* Less survive no loss; a cluster shrinks no further. */
+#define LIMIT_MEMBERS_LEAST 3u
+/* Removed nodes are remembered for good; a cluster that has changed this many has an automaton gone wild. */
+#define LIMIT_REMOVED_MEMBERS 1000u
+#define LIMIT_MEMBER_ADDRESS_CHARACTERS 255u
 
 /* A flapping source must not fill the disk through one incident's timeline: beyond these, only counters move. */
 #define LIMIT_TRIGGER_LOG_ENTRIES_PER_INCIDENT 200u

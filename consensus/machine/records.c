@@ -66,6 +66,7 @@ void *record_get(const struct machine_store *store, enum machine_table table, st
 
 GET_META(settings_get, Settings, settings, META_SETTINGS)
 GET_META(counters_get, Counters, counters, META_COUNTERS)
+GET_META(members_get, Members, members, META_MEMBERS)
 GET_BY_1(user_get, User, user, TABLE_USER)
 GET_BY_2(contact_method_get, ContactMethod, contact_method, TABLE_CONTACT_METHOD)
 GET_BY_2(notification_rule_get, NotificationRule, notification_rule, TABLE_NOTIFICATION_RULE)

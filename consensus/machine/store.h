@@ -17,7 +17,7 @@
  * any length. Every value is a packed record of schema.proto unless another form is named.
  */
 enum machine_table {
-    TABLE_META,                  /* one byte, enum machine_meta: Counters, Settings */
+    TABLE_META,                  /* one byte, enum machine_meta: Counters, Settings, Members */
     TABLE_ORIGIN,                /* node: OriginWindow */
     TABLE_IDEMPOTENCY,           /* hash of actor and key: IdempotentReply */
     TABLE_IDEMPOTENCY_BY_TIME,   /* time, hash: empty */
@@ -48,7 +48,7 @@ enum machine_table {
     TABLE_COUNT
 };
 
-enum machine_meta { META_COUNTERS = 1, META_SETTINGS = 2 };
+enum machine_meta { META_COUNTERS = 1, META_SETTINGS = 2, META_MEMBERS = 3 };
 
 /* The order of kinds is the order in which deadlines of one instant are handled: telling people comes first. */
 enum deadline_kind {
