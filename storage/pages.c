@@ -62,6 +62,7 @@ struct check {
     uint32_t page_size_bytes;
     uint64_t last_page;
     uint8_t *used;        /* a bit for each page */
+    uint8_t begins[PAGE_SIZE_MAX_BYTES / 2 / 8]; /* of the page at hand: a bit for each place where a row may begin */
     const char *complaint; /* NULL while all is well */
 };
 
@@ -70,6 +71,7 @@ struct node {
     uint32_t data_size_bytes; /* of a leaf */
     uint64_t child;           /* of a branch */
     const uint8_t *data;      /* of a leaf */
+    uint32_t begin, end;      /* in the page */
 };
 
 static uint16_t load_u16(const uint8_t *from)
@@ -150,10 +152,49 @@ static bool node_read(struct check *check, const uint8_t *page, unsigned index, 
     node->data_size_bytes = low | (uint32_t)high << 16;
     node->data = bytes + NODE_HEAD_SIZE_BYTES + node->key_size_bytes;
     uint64_t here_bytes = !leaf ? 0 : node->flags & NODE_BIG ? sizeof(uint64_t) : node->data_size_bytes;
-    if (offset + NODE_HEAD_SIZE_BYTES + node->key_size_bytes + here_bytes > page_size_bytes) {
+    uint64_t end = offset + NODE_HEAD_SIZE_BYTES + node->key_size_bytes + here_bytes;
+    if (end > page_size_bytes) {
         return complain(check, "a row does not fit into its page");
     }
+    node->begin = offset;
+    node->end = (uint32_t)(end + end % 2);
     return true;
+}
+
+/* Takes the place from those where a row begins; false when it was none. */
+static bool take_begin(struct check *check, uint32_t place)
+{
+    uint8_t bit = (uint8_t)(1u << (place / 2 % 8)), *byte = &check->begins[place / 16];
+    bool begins = (*byte & bit) != 0;
+    *byte = (uint8_t)(*byte & ~bit);
+    return begins;
+}
+
+/*
+ * Rows lie side by side up to the end of their page: LMDB moves what is below a row that it removes, and trusts the
+ * bounds for how much room there is. So each row's end is where one other begins, or the page's end, and the first
+ * begins at the upper bound.
+ */
+static bool check_rows_adjoin(struct check *check, const uint8_t *page, unsigned nodes, bool leaf)
+{
+    struct node node;
+    uint32_t page_size_bytes = check->page_size_bytes;
+    unsigned last = 0;
+    memset(check->begins, 0, page_size_bytes / 16);
+    for (unsigned i = 0; i < nodes; i++) {
+        if (!node_read(check, page, i, leaf, &node)) {
+            return false;
+        }
+        check->begins[node.begin / 16] |= (uint8_t)(1u << (node.begin / 2 % 8));
+    }
+    bool adjoin = take_begin(check, load_u16(page + 14));
+    for (unsigned i = 0; i < nodes && adjoin; i++) {
+        if (!node_read(check, page, i, leaf, &node)) {
+            return false;
+        }
+        adjoin = node.end == page_size_bytes ? last++ == 0 : take_begin(check, node.end);
+    }
+    return adjoin || complain(check, "the rows of a page overlap, or do not fill it");
 }
 
 static bool check_overflow(struct check *check, const struct node *node, struct tree *seen, const uint8_t **value)
@@ -240,6 +281,9 @@ static bool check_page(struct check *check, uint64_t number, unsigned levels_bel
     } else {
         seen->branch_pages++;
     }
+    if (!check_rows_adjoin(check, page, nodes, leaf)) {
+        return false;
+    }
     for (unsigned i = 0; i < nodes; i++) {
         struct node node;
         if (!node_read(check, page, i, leaf, &node) ||
@@ -298,8 +342,8 @@ static bool read_metas(struct check *check, size_t map_size_bytes, struct meta_p
         }
         offset = metas[0].free_pages.pad;
     }
-    /* Transactions take turns: number n writes page n % 2 when n - 1 stands on the other. A flipped bit here would bring back
-     * the transaction before the last. */
+    /* Transactions take turns: number n writes page n % 2 when n - 1 stands on the other. A flipped bit here would bring
+     * back the transaction before the last. */
     uint64_t even = metas[0].transaction, odd = metas[1].transaction;
     bool fresh = even == 0 && odd == 0;
     if (!fresh && (even % 2 != 0 || (even < odd ? odd - even : even - odd) != 1)) {

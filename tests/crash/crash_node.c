@@ -271,7 +271,8 @@ static void start_writers(struct crash_node *node)
 static void set_recovering(struct crash_node *node, uint64_t index)
 {
     char error[256];
-    if (is_well(node) && data_dir_set_recovering(node->dir, index, error, sizeof error) != DATA_DIR_OK) {
+    if (is_well(node) && !node->forgets_recovering &&
+        data_dir_set_recovering(node->dir, index, error, sizeof error) != DATA_DIR_OK) {
         crash_node_complain(node, "recovering cannot be noted: %s", error);
     }
     recording_note(NOTE_RECOVERING, index);

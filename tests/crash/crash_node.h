@@ -22,6 +22,7 @@ struct crash_node {
     char dir[300];
     struct ledger *ledger;
     const char *peer_snapshot; /* the file that a peer sends when the log cannot rebuild the state; NULL: none */
+    bool forgets_recovering;   /* sabotage: what must be caught up on before a vote is not written down */
     bool claims_early;         /* sabotage: a commit counts as durable before a sync has followed it */
     struct log_history history;
     size_t start_model; /* what the log was found to be at the last start */

@@ -21,7 +21,8 @@ void crash_node_check_log(struct crash_node *node, const struct promise *promise
  * promise, the log continues it, and its tables are those of that index. */
 void crash_node_check_state(struct crash_node *node, const struct promise *promise);
 
-/* Nothing is left of a snapshot under way, the finished ones are whole; what the node must catch up on before it votes. */
+/* Nothing is left of a snapshot under way, the finished ones are whole; what the node must catch up on before it
+ * votes. */
 void crash_node_check_rest(struct crash_node *node, const struct promise *promise, uint64_t *recovering_index);
 
 /* Position and tables are those of the ledger, at the index that the node has submitted. */

@@ -211,7 +211,8 @@ static void add_receipt(struct cluster *cluster)
     cluster->sent_count--;
     receipt.notification_id = cluster->sent[cluster->sent_count].id;
     receipt.attempt = cluster->sent[cluster->sent_count].attempt;
-    receipt.outcome = chance_one_in(&cluster->chance, 4) ? TOCSIN__OUTCOME__OUTCOME_RETRY : TOCSIN__OUTCOME__OUTCOME_SENT;
+    receipt.outcome =
+        chance_one_in(&cluster->chance, 4) ? TOCSIN__OUTCOME__OUTCOME_RETRY : TOCSIN__OUTCOME__OUTCOME_SENT;
     receipt.retry_after_ms = 20000;
     receipt.detail = probe_text("accepted");
     receipt.provider = probe_text("smtp");

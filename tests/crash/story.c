@@ -333,6 +333,7 @@ void story_tell(const struct story *story, uint64_t seed, struct sabotage sabota
     crash_node_init(&telling->node, scratch_path(&telling->root, "node"), telling->ledger);
     story->before(telling);
     telling->node.claims_early = sabotage.claims_early;
+    telling->node.forgets_recovering = sabotage.forgets_recovering;
     telling->recording = recording_start(telling->root.path);
     crash_node_start(&telling->node, &telling->promise);
     story->then(telling);

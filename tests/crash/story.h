@@ -13,6 +13,7 @@
 struct sabotage {
     bool claims_early; /* a commit of the state counts as durable before a sync has followed it */
     bool prunes_early; /* the log is pruned up to what is applied */
+    bool forgets_recovering; /* a node whose entries are lost does not note that it must not vote */
     bool resets_early; /* the log is reset before the snapshot has taken the state's place */
 };
 

@@ -1,6 +1,6 @@
 /*
- * Bits that flip while a node is down: one bit of a file of a node that stopped in order, anywhere in the file, and more
- * often in the two pages that LMDB begins with.
+ * Bits that flip while a node is down: one bit of a file of a node that stopped in order, anywhere in the file, and
+ * more often in the two pages that LMDB begins with.
  *
  * The log must never hand out a wrong byte: it refuses, or names the entry. The state has no checksum over its rows, so
  * what is not noticed is counted and printed. Each flip is looked at by a process of its own, for LMDB may follow a
@@ -28,6 +28,8 @@
 #define ENTRIES 70u
 #define KEPT_FROM 20u
 #define META_SIZE_BYTES 160u
+#define META_FLAGS_OFFSET 44u /* of the first tree, in LMDB's MDB_meta behind the page's head */
+#define META_TRANSACTION_OFFSET 144u
 #define PAGE_SIZE_BYTES 4096u
 #define PATIENCE_S 20u
 
@@ -200,35 +202,62 @@ static uint64_t any_place(struct chance *chance, uint64_t size_bytes)
                                     : chance_below(chance, 2) * PAGE_SIZE_BYTES + chance_below(chance, META_SIZE_BYTES);
 }
 
+struct file {
+    struct rot *rot;
+    const char *name;
+    enum finding (*look)(struct rot *rot);
+    char path[PATH_SIZE_BYTES];
+    uint8_t *contents;
+    uint64_t size_bytes, flips;
+};
+
+static struct file file_read_all(struct rot *rot, const char *name, enum finding (*look)(struct rot *rot))
+{
+    struct file file = {.rot = rot, .name = name, .look = look};
+    struct storage_failure failure;
+    assert_int_equal(path_join(file.path, rot->node.dir, name, &failure), STORAGE_OK);
+    file.size_bytes = scratch_file_size_bytes(file.path);
+    file.contents = malloc(file.size_bytes);
+    FILE *stream = fopen(file.path, "rb");
+    assert_true(file.contents && stream && fread(file.contents, file.size_bytes, 1, stream) == 1);
+    assert_int_equal(fclose(stream), 0);
+    return file;
+}
+
+static void flip(struct file *file, uint64_t place, unsigned bit)
+{
+    file->contents[place] ^= (uint8_t)(1u << bit);
+    scratch_file_write(file->path, file->contents, file->size_bytes);
+    enum finding finding = in_a_process(file->rot, file->look);
+    file->rot->counts[finding]++;
+    file->flips++;
+    if (finding == FOUND_SIGNAL || (finding == FOUND_UNNOTICED && file->look == look_at_log)) {
+        printf("%s: %s: bit %u of byte %llu\n", file->name, finding_names[finding], bit, (unsigned long long)place);
+    }
+    file->contents[place] ^= (uint8_t)(1u << bit);
+}
+
+static void tell(struct file *file)
+{
+    printf("%s: %llu flipped bits in %llu bytes\n", file->name, (unsigned long long)file->flips,
+           (unsigned long long)file->size_bytes);
+    for (unsigned finding = 0; finding < FINDINGS; finding++) {
+        printf("  %8llu  %s\n", (unsigned long long)file->rot->counts[finding], finding_names[finding]);
+    }
+    free(file->contents);
+}
+
 static void flip_many(struct rot *rot, const char *name, enum finding (*look)(struct rot *rot))
 {
-    char path[PATH_SIZE_BYTES];
-    struct storage_failure failure;
-    assert_int_equal(path_join(path, rot->node.dir, name, &failure), STORAGE_OK);
-    uint64_t size_bytes = scratch_file_size_bytes(path), flips = setting("CRASH_FLIPS", FLIPS);
-    uint8_t *contents = malloc(size_bytes);
-    FILE *file = fopen(path, "rb");
-    assert_true(contents && file && fread(contents, size_bytes, 1, file) == 1 && fclose(file) == 0);
-    struct chance chance = chance_of(setting("CRASH_SEED", 1), 4, size_bytes);
+    struct file file = file_read_all(rot, name, look);
+    struct chance chance = chance_of(setting("CRASH_SEED", 1), 4, file.size_bytes);
+    for (uint64_t flips = setting("CRASH_FLIPS", FLIPS); file.flips < flips;) {
+        uint64_t place = any_place(&chance, file.size_bytes);
+        flip(&file, place, (unsigned)chance_below(&chance, 8));
+    }
+    scratch_file_write(file.path, file.contents, file.size_bytes);
     assert_int_equal(in_a_process(rot, look), FOUND_AS_BEFORE);
-    for (uint64_t i = 0; i < flips; i++) {
-        uint64_t place = any_place(&chance, size_bytes);
-        uint8_t bit = (uint8_t)(1u << chance_below(&chance, 8));
-        contents[place] ^= bit;
-        scratch_file_write(path, contents, size_bytes);
-        enum finding finding = in_a_process(rot, look);
-        rot->counts[finding]++;
-        if (finding == FOUND_SIGNAL || (finding == FOUND_UNNOTICED && look == look_at_log)) {
-            printf("%s: %s: bit %u of byte %llu\n", name, finding_names[finding], bit, (unsigned long long)place);
-        }
-        contents[place] ^= bit;
-    }
-    scratch_file_write(path, contents, size_bytes);
-    free(contents);
-    printf("%s: %llu flipped bits in %llu bytes\n", name, (unsigned long long)flips, (unsigned long long)size_bytes);
-    for (unsigned finding = 0; finding < FINDINGS; finding++) {
-        printf("  %8llu  %s\n", (unsigned long long)rot->counts[finding], finding_names[finding]);
-    }
+    tell(&file);
 }
 
 static void the_log_never_hands_out_a_wrong_byte(void **state)
@@ -239,6 +268,26 @@ static void the_log_never_hands_out_a_wrong_byte(void **state)
     assert_int_equal(rot->counts[FOUND_SIGNAL], 0);
     assert_true(rot->counts[FOUND_REFUSED] > 0);
     assert_true(rot->counts[FOUND_NAMED] > 0);
+}
+
+/* A tree of another kind made LMDB abort at the next write, and another number brought back an older log. */
+static void what_a_meta_page_says_of_its_trees_and_its_number_is_checked(void **state)
+{
+    static const struct {
+        uint64_t offset, size_bytes;
+    } fields[] = {{META_FLAGS_OFFSET, 2}, {META_TRANSACTION_OFFSET, 8}};
+    struct rot *rot = *state;
+    struct file file = file_read_all(rot, LOG_FILE, look_at_log);
+    for (size_t i = 0; i < 2 * sizeof fields / sizeof fields[0]; i++) {
+        uint64_t from = (i % 2) * PAGE_SIZE_BYTES + fields[i / 2].offset;
+        for (uint64_t bit = 0; bit < fields[i / 2].size_bytes * 8; bit++) {
+            flip(&file, from + bit / 8, (unsigned)(bit % 8));
+        }
+    }
+    tell(&file);
+    assert_int_equal(rot->counts[FOUND_SIGNAL], 0);
+    assert_int_equal(rot->counts[FOUND_UNNOTICED], 0);
+    assert_in_range(rot->counts[FOUND_OLDER], 0, 1); /* n - 1 taken for n + 1 */
 }
 
 static void a_damaged_state_ends_no_process(void **state)
@@ -253,6 +302,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_log_never_hands_out_a_wrong_byte, given_a_node_at_rest, clear),
+        cmocka_unit_test_setup_teardown(what_a_meta_page_says_of_its_trees_and_its_number_is_checked,
+                                        given_a_node_at_rest, clear),
         cmocka_unit_test_setup_teardown(a_damaged_state_ends_no_process, given_a_node_at_rest, clear),
     };
     if (!getenv("TMPDIR") && access("/dev/shm", W_OK) == 0 && setenv("TMPDIR", "/dev/shm", 0) != 0) {

@@ -15,7 +15,7 @@
 #include "storage/files.h"
 #include "tests/crash/outage.h"
 
-#define STATES 2500u
+#define STATES 2000u
 #define DIFFERENT_MIN 1000u
 #define SABOTAGE_SEEDS 6u
 
@@ -115,6 +115,13 @@ static void a_log_reset_before_the_install_is_found(void **state)
                  (struct outage_options){.sabotage = {.resets_early = true}});
 }
 
+static void a_node_that_does_not_note_what_it_lost_is_found(void **state)
+{
+    (void)state;
+    assert_found(&stories[3], "entries are lost and it is not noted",
+                 (struct outage_options){.sabotage = {.forgets_recovering = true}});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -127,6 +134,7 @@ int main(void)
         cmocka_unit_test(a_commit_taken_for_durable_is_found),
         cmocka_unit_test(a_log_pruned_before_the_state_is_durable_is_found),
         cmocka_unit_test(a_log_reset_before_the_install_is_found),
+        cmocka_unit_test(a_node_that_does_not_note_what_it_lost_is_found),
     };
     /* Files in memory: it is the recording that says what a sync covers, and not the disk below. */
     if (!getenv("TMPDIR") && access("/dev/shm", W_OK) == 0 && setenv("TMPDIR", "/dev/shm", 0) != 0) {

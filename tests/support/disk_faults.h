@@ -14,8 +14,8 @@ void disk_faults_fail_syncs(bool fail);
 /* How many were asked for. */
 unsigned disk_faults_syncs(void);
 
-/* Who wants to know of each fdatasync: `begins` before it, and `ended`, with what that returned, once it succeeded. Both
- * run on the thread that syncs. NULL: nobody. */
+/* Who wants to know of each fdatasync: `begins` before it, and `ended`, with what that returned, once it succeeded.
+ * Both run on the thread that syncs. NULL: nobody. */
 struct disk_watch {
     size_t (*begins)(int fd);
     void (*ended)(int fd, size_t begun);
