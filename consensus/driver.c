@@ -15,6 +15,7 @@
 #include "consensus/driver_internal.h"
 #include "consensus/guards.h"
 #include "consensus/machine/limits.h"
+#include "consensus/machine/planted.h"
 
 void *driver_resize(void *memory, size_t count, size_t size_bytes)
 {
@@ -246,7 +247,8 @@ static void read_commit_index(struct driver *driver)
 static void hand_over(struct driver *driver)
 {
     uint64_t durable_index = driver->raft.last_stored;
-    uint64_t end = driver->commit_index < durable_index ? driver->commit_index : durable_index;
+    bool all_committed = driver->commit_index >= durable_index || planted(APPLIED_BEFORE_COMMITTED);
+    uint64_t end = all_committed ? durable_index : driver->commit_index;
     while (!driver->installing && !driver->failed && driver->handed_over_index < end) {
         uint64_t index = driver->handed_over_index + 1;
         if (index < driver->log.held || index > driver->log.last) {

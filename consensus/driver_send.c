@@ -9,6 +9,7 @@
 #include "consensus/driver_internal.h"
 #include "consensus/guards.h"
 #include "consensus/machine/limits.h"
+#include "consensus/machine/planted.h"
 
 /* One message's entries together, so that it fits into a frame of the transport: at least the largest entry. */
 #define APPEND_SIZE_BYTES_MAX LIMIT_ENTRY_SIZE_BYTES
@@ -44,7 +45,7 @@ static void deliver(struct driver *driver, uint64_t peer, const struct raft_mess
 static void post(struct driver *driver, uint64_t peer, const struct raft_message *message,
                  struct entry *const *entries)
 {
-    if (driver->outbox == NULL && driver->durable_ticket >= driver->vote_ticket) {
+    if ((driver->outbox == NULL && driver->durable_ticket >= driver->vote_ticket) || planted(VOTE_NOT_DURABLE)) {
         deliver(driver, peer, message, entries);
         return;
     }

@@ -7,6 +7,7 @@
 
 #include "consensus/machine/limits.h"
 #include "consensus/machine/machine.h"
+#include "consensus/machine/planted.h"
 #include "consensus/wire.h"
 
 /* A command of this node that has no reply yet. Sequences are consecutive, so a ring finds it. */
@@ -214,7 +215,7 @@ void proposer_frame(struct proposer *proposer, uint64_t peer, struct span body) 
 
 void proposer_replied(struct proposer *proposer, uint64_t node, uint64_t boot, uint64_t sequence, bool repeated,
                       struct span reply) {
-    if (node != proposer->node || boot != proposer->boot) return;
+    if ((node != proposer->node || boot != proposer->boot) && !planted(ANSWERED_BY_SEQUENCE)) return;
     struct proposal *proposal = slot(proposer, sequence);
     if (proposal->sequence != sequence) return; /* its deadline has passed, or it was answered before */
     proposal_done done = proposal->done;

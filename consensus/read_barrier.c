@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "consensus/machine/planted.h"
 #include "consensus/wire.h"
 
 /* Questions of one peer that may be under way at a leader: one that is asked again must not end the one before it. */
@@ -137,7 +138,7 @@ static bool majority_confirmed(struct read_barrier *barrier, const struct confir
     const struct raft_configuration *configuration = driver_configuration(barrier->driver);
     unsigned yes = is_voter(configuration, barrier->node);
     for (unsigned i = 0; i < confirmation->voters_count; i++) yes += is_voter(configuration, confirmation->voters[i]);
-    return yes > voters_count(configuration) / 2;
+    return yes > voters_count(configuration) / 2 || planted(READ_WITHOUT_MAJORITY);
 }
 
 static void confirmation_drop(struct read_barrier *barrier, size_t at) {
@@ -286,7 +287,8 @@ void read_barrier_turn(struct read_barrier *barrier) {
     size_t ended_count = 0, ended_capacity = 0, kept = 0;
     for (size_t i = 0; i < barrier->reads_count; i++) {
         struct read *read = &barrier->reads[i];
-        bool reached = read->stage == READ_INDEXED && read->index <= barrier->committed_index;
+        bool covered = read->index <= barrier->committed_index || planted(READ_NOT_WAITED_FOR);
+        bool reached = read->stage == READ_INDEXED && covered;
         if (reached || read->deadline_ms <= now_ms) {
             ended = grown(ended, &ended_capacity, ended_count + 1, sizeof *ended);
             ended[ended_count] = *read;

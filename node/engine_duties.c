@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "consensus/machine/limits.h"
+#include "consensus/machine/planted.h"
 #include "consensus/wire.h"
 #include "node/engine_internal.h"
 #include "node/log.h"
@@ -48,7 +49,7 @@ void engine_release_held(struct engine *engine) {
 static void take_send(struct engine *engine, uint64_t index, const struct machine_send *send) {
     if (send->claim_node != engine->config->id || send->claim_boot != engine->boot) return;
     struct driver_status status = driver_status(engine->driver);
-    if (status.role != DRIVER_LEADER || send->claim_term != status.term) return;
+    if ((status.role != DRIVER_LEADER || send->claim_term != status.term) && !planted(DEPOSED_LEADER_SENDS)) return;
     bool on_duty = send->claim_term == engine->duties_term;
     /* What was applied before this leader looked into the outbox was found there: work is handed over once. */
     if (on_duty && index <= engine->outbox_index) return;
@@ -66,7 +67,7 @@ static void take_send(struct engine *engine, uint64_t index, const struct machin
 static void take_held(struct engine *engine) {
     for (size_t i = 0; i < engine->held_count; i++) {
         const struct held_send *held = &engine->held[i];
-        if (held->term == engine->duties_term && held->index > engine->outbox_index)
+        if (held->term == engine->duties_term && held->index > engine->outbox_index && !planted(HELD_SENDS_DROPPED))
             dispatcher_take(engine->dispatcher, held->notification, held->term);
     }
     engine_release_held(engine);
@@ -270,6 +271,10 @@ static void reclaim_outbox(struct engine *engine, const struct machine_store *vi
     while (walk_next(&walk)) {
         Tocsin__Notification *notification = record_unpack(&tocsin__notification__descriptor, walk.value, NULL);
         if (notification == NULL) abort();
+        if (planted(CLAIM_NOT_COMMITTED)) {
+            notification->claim_boottime_ms = engine_boottime_ms(engine);
+            dispatcher_take(engine->dispatcher, notification, term);
+        }
         /* One that waits for its next attempt has its deadline. */
         if (notification->state != TOCSIN__NOTIFICATION_STATE__NOTIFICATION_WAITING) {
             if (count == capacity) {
@@ -297,7 +302,7 @@ static void take_up_duties(struct engine *engine, uint64_t term) {
     }
     log_info("leading term %" PRIu64, term);
     cluster_clock_floor(&engine->clock, machine_last_time_ms(&reader.view));
-    engine->next_deadline_ms = machine_next_deadline_ms(&reader.view);
+    engine->next_deadline_ms = planted(DEADLINE_LOST_ON_FAILOVER) ? UINT64_MAX : machine_next_deadline_ms(&reader.view);
     offer_first_token(engine, &reader.view);
     offer_settings(engine, &reader.view);
     engine->outbox_index = reader.applied_index;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "consensus/codec.h"
+#include "consensus/machine/planted.h"
 #include "node/engine_internal.h"
 #include "node/log.h"
 
@@ -220,7 +221,8 @@ struct driver *engine_driver_open(struct engine *engine, char *error, size_t err
         struct driver_options options = {.id = config->id, .address = own_address(config),
                                          .election_timeout_ms = config->election_timeout_ms,
                                          .heartbeat_ms = config->heartbeat_ms, .snapshot_timeout_ms = 30000, .seed = seed,
-                                         .inflight_entries_max = 64, .cache_size_bytes = 4u << 20};
+                                         .inflight_entries_max = 64, .cache_size_bytes = 4u << 20,
+                                         .guards_off = planted_guards_off()};
         struct driver_start start = {.term = bounds.term, .voted_for = bounds.voted_for,
                                      .first_index = bounds.first_index, .last_index = bounds.last_index,
                                      .state = {.index = position.index, .term = position.term,
@@ -299,13 +301,13 @@ void engine_compact(struct engine *engine) {
         }
         engine->compaction_set = true;
     }
-    if (engine->progress.durable_index < engine->compaction.index) return; /* as soon as a sync has followed */
+    if (engine->progress.durable_index < engine->compaction.index && !planted(LOG_PRUNED_TOO_FAR)) return; /* as soon as a sync has followed */
     engine->compaction_set = false;
     struct driver_position position = {.index = engine->compaction.index, .term = engine->compaction.term,
                                        .configuration_index = engine->compaction.configuration_index,
                                        .configuration = engine->compaction.configuration,
                                        .configuration_size_bytes = engine->compaction.configuration_size_bytes};
-    driver_compact(engine->driver, &position, trailing);
+    driver_compact(engine->driver, &position, planted(LOG_PRUNED_TOO_FAR) ? 0 : trailing);
 }
 
 /* ---- snapshots */

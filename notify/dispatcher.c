@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "consensus/machine/limits.h"
+#include "consensus/machine/planted.h"
 #include "notify/claims.h"
 #include "notify/compose.h"
 
@@ -152,10 +153,16 @@ static void forget_waiting(struct dispatcher *dispatcher)
     claims_forget(&dispatcher->claims);
 }
 
+static uint64_t leading_term(const struct dispatcher *dispatcher)
+{
+    uint64_t term = dispatcher->ports.leading_term(dispatcher->ports.context);
+    return term == 0 && planted(DEPOSED_LEADER_SENDS) ? dispatcher->term : term;
+}
+
 /* What waits belongs to one term; another one's, or none, makes it void. Returns the term, 0 when not leading. */
 static uint64_t observe_term(struct dispatcher *dispatcher)
 {
-    uint64_t term = dispatcher->ports.leading_term(dispatcher->ports.context);
+    uint64_t term = leading_term(dispatcher);
     if (term != dispatcher->term) {
         forget_waiting(dispatcher);
         dispatcher->term = term;
@@ -265,8 +272,8 @@ static void refuse(struct dispatcher *dispatcher, const struct job *job, const c
 static bool claim_is_valid(const struct dispatcher *dispatcher, const struct job *job)
 {
     uint64_t now = now_ms(dispatcher), claimed_ms = job->notification->claim_boottime_ms;
-    return job->term != 0 && dispatcher->ports.leading_term(dispatcher->ports.context) == job->term &&
-           now >= claimed_ms && now - claimed_ms <= CLAIM_VALID_MS;
+    bool in_time = now >= claimed_ms && now - claimed_ms <= CLAIM_VALID_MS;
+    return job->term != 0 && leading_term(dispatcher) == job->term && (in_time || planted(CLAIM_VALIDITY_IGNORED));
 }
 
 static void claim_anew(struct dispatcher *dispatcher, struct job *job)
@@ -279,6 +286,8 @@ static void claim_anew(struct dispatcher *dispatcher, struct job *job)
 /* Sends, refuses, or claims anew. The job is out of the queue. */
 static void start(struct dispatcher *dispatcher, struct job *job)
 {
+    if (planted(REPEATS_NOT_MARKED))
+        job->notification->possibly_repeated = false;
     const Tocsin__Notification *notification = job->notification;
     const struct channel *channel = channel_for(notification->channel);
     if (!channel) {
@@ -304,6 +313,8 @@ static void start(struct dispatcher *dispatcher, struct job *job)
             dispatcher->under_way[dispatcher->under_way_count++] = job;
             ++*channel_count(dispatcher, notification->channel);
             dispatcher->ports.transfer(dispatcher->ports.context, job->transfer_id, &outgoing);
+            if (planted(DOUBLE_SEND))
+                dispatcher->ports.transfer(dispatcher->ports.context, ++dispatcher->last_transfer_id, &outgoing);
         } else {
             claim_anew(dispatcher, job); /* or forgotten with the term, which the next look at it shows */
         }
@@ -469,6 +480,8 @@ void dispatcher_reclaim(struct dispatcher *dispatcher, const uint64_t *notificat
 
 void dispatcher_stop(struct dispatcher *dispatcher)
 {
+    if (planted(DEPOSED_LEADER_SENDS))
+        return;
     forget_waiting(dispatcher);
     dispatcher->term = 0;
 }

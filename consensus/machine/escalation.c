@@ -13,6 +13,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "consensus/machine/planted.h"
+
 /* People who were assigned by hand have as long as this many levels before the guardians are told. */
 #define LEVELS_BY_HAND 4u
 
@@ -104,7 +106,9 @@ static void give(struct apply *apply, Tocsin__Incident *incident, const uint64_t
 
 static void guardians_tell(struct apply *apply, Tocsin__Incident *incident)
 {
-    telling_guardians(apply, incident);
+    if (!planted(GUARDIANS_NOT_TOLD)) {
+        telling_guardians(apply, incident);
+    }
     incident_deadline(apply, incident, DEADLINE_GUARDIANS,
                       apply->time_ms + apply_minutes_ms(apply, GUARDIANS_REPEAT_MINUTES));
 }
@@ -200,7 +204,7 @@ static void levels_walk(struct apply *apply, Tocsin__Incident *incident, Tocsin_
         }
         incident->level++;
         type = TOCSIN__LOG_TYPE__LOG_ESCALATE;
-        why = TOCSIN__WHY__WHY_NOBODY_ON_LEVEL;
+        why = planted(QUIET_LEVEL_WITHOUT_REASON) ? why : TOCSIN__WHY__WHY_NOBODY_ON_LEVEL;
         by = NULL;
     }
     levels_end(apply, incident, TOCSIN__WHY__WHY_NOBODY_ON_LEVEL);
@@ -289,7 +293,8 @@ void escalation_renew(struct apply *apply, Tocsin__Incident *incident)
 
 void escalation_level_due(struct apply *apply, Tocsin__Incident *incident)
 {
-    if (is_triggered(incident)) {
+    bool lost = planted(LEVEL_LOST_AFTER_LEADER_CHANGE) && apply->term > 2; /* the first leader's */
+    if ((is_triggered(incident) && !lost) || planted(RESOLVED_STILL_ESCALATES)) {
         escalation_next(apply, incident, TOCSIN__WHY__WHY_LEVEL_TIMEOUT);
     }
 }

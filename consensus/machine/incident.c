@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "consensus/machine/checks.h"
+#include "consensus/machine/planted.h"
 
 bool incident_is(const Tocsin__Incident *incident, Tocsin__IncidentStatus status)
 {
@@ -160,10 +161,13 @@ bool incident_acknowledge(struct apply *apply, Tocsin__Incident *incident, Tocsi
     if (!was_acknowledged) {
         incident_set_status(apply, incident, TOCSIN__INCIDENT_STATUS__INCIDENT_ACKNOWLEDGED, by);
         escalation_stop(apply, incident);
-        outbox_withdraw(apply, incident, 0, TOCSIN__WHY__WHY_INCIDENT_ACKNOWLEDGED);
+        if (!planted(ACKNOWLEDGED_STILL_OWED)) {
+            outbox_withdraw(apply, incident, 0, TOCSIN__WHY__WHY_INCIDENT_ACKNOWLEDGED);
+        }
     }
     const Tocsin__Service *service = service_get(apply->store, incident->service_id, apply->arena);
     uint32_t timeout_s = service != NULL ? service->acknowledgement_timeout_s : DEFAULT_ACKNOWLEDGEMENT_TIMEOUT_S;
+    timeout_s = planted(ACKNOWLEDGEMENT_TIMEOUT_FORGOTTEN) ? 0 : timeout_s;
     incident_deadline(apply, incident, DEADLINE_ACKNOWLEDGEMENT,
                       timeout_s > 0 ? apply->time_ms + apply_seconds_ms(apply, timeout_s) : 0);
 
@@ -210,7 +214,9 @@ void incident_resolve(struct apply *apply, Tocsin__Incident *incident, Tocsin__W
     assert(!incident_is(incident, TOCSIN__INCIDENT_STATUS__INCIDENT_RESOLVED));
     incident_set_status(apply, incident, TOCSIN__INCIDENT_STATUS__INCIDENT_RESOLVED, by);
     incident->resolved_at_ms = apply->time_ms;
-    escalation_stop(apply, incident);
+    if (!planted(RESOLVED_STILL_ESCALATES)) {
+        escalation_stop(apply, incident);
+    }
     incident_deadline(apply, incident, DEADLINE_ACKNOWLEDGEMENT, 0);
     incident_deadline(apply, incident, DEADLINE_AUTO_RESOLVE, 0);
     outbox_withdraw(apply, incident, 0, TOCSIN__WHY__WHY_INCIDENT_RESOLVED);

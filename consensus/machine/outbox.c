@@ -19,6 +19,7 @@
 
 #include "consensus/machine/checks.h"
 #include "consensus/machine/output.h"
+#include "consensus/machine/planted.h"
 
 static bool is_state(const Tocsin__Notification *notification, Tocsin__NotificationState state)
 {
@@ -152,7 +153,7 @@ static Tocsin__Why why_not(const Tocsin__Incident *incident, const Tocsin__Notif
     if (incident_is(incident, TOCSIN__INCIDENT_STATUS__INCIDENT_RESOLVED)) {
         return TOCSIN__WHY__WHY_INCIDENT_RESOLVED;
     }
-    if (incident_is(incident, TOCSIN__INCIDENT_STATUS__INCIDENT_ACKNOWLEDGED)) {
+    if (incident_is(incident, TOCSIN__INCIDENT_STATUS__INCIDENT_ACKNOWLEDGED) && !planted(ACKNOWLEDGED_STILL_OWED)) {
         return TOCSIN__WHY__WHY_INCIDENT_ACKNOWLEDGED;
     }
     if (notification->generation != incident->generation) {
@@ -242,7 +243,7 @@ static void give_up(struct apply *apply, Tocsin__Incident *incident, Tocsin__Not
 {
     bool wanted = why_not(incident, notification) == TOCSIN__WHY__WHY_NONE;
     row_end(apply, incident, notification, TOCSIN__NOTIFICATION_STATE__NOTIFICATION_FAILED, why_ended);
-    if (wanted) {
+    if (wanted && !planted(NEXT_CHANNEL_NOT_TAKEN)) {
         telling_next_method(apply, incident, notification);
     }
 }

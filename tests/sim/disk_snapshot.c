@@ -3,10 +3,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "consensus/machine/planted.h"
+#include "consensus/machine/records.h"
 #include "consensus/wire.h"
 #include "tests/sim/disk_internal.h"
 
 #define HEAD_SIZE_BYTES 32u
+
+static void drop_deadlines(struct rows *rows) {
+    struct machine_store view = rows_view(rows);
+    for (struct walk walk = walk_all(&view, TABLE_DEADLINE); walk_next(&walk); walk = walk_all(&view, TABLE_DEADLINE))
+        view.del(view.context, TABLE_DEADLINE, key_span(&walk.position));
+}
 
 static void prepared(struct disk *disk, void *argument) {
     (void)argument;
@@ -14,7 +22,10 @@ static void prepared(struct disk *disk, void *argument) {
     const struct state_position *position = &disk->committed.position;
     uint8_t *bytes;
     size_t size_bytes, head_size_bytes = HEAD_SIZE_BYTES + position->configuration_size_bytes;
-    rows_pack(disk->committed.rows, &bytes, &size_bytes);
+    struct rows *rows = rows_version(disk->committed.rows);
+    if (planted(SNAPSHOT_WITHOUT_DEADLINES)) drop_deadlines(rows);
+    rows_pack(rows, &bytes, &size_bytes);
+    rows_free(rows);
     disk->outgoing_size_bytes = head_size_bytes + size_bytes;
     disk->outgoing = malloc(disk->outgoing_size_bytes);
     if (disk->outgoing == NULL) abort();
