@@ -1,8 +1,9 @@
 /*
  * The last questions.
  *
- *     every request has its answer ──> one node: all incidents, page by page ──> each node: the newest, the open ones, all objects
- *                                                                            ──> some incidents: how often were they triggered?
+ *     every request has its answer ──> all incidents, page by page, from any node
+ *                                  ──> from each node the newest, the open ones, all objects
+ *                                  ──> of some incidents: how often were they triggered?
  *
  * Each answer is held against the history as it comes; what only the whole can tell is judged at the end.
  */
@@ -51,8 +52,9 @@ static bool is_stale(struct audit *audit, const struct client_answer *answer)
         return false;
     }
     if (++audit->tries > CURRENT_TRIES_MAX) {
-        history_violation(audit->company->history, "everything is whole, and node %" PRIu64 " has no current answer (%u)",
-                          answer->node, answer->status);
+        history_violation(audit->company->history,
+                          "everything is whole, and node %" PRIu64 " has no current answer (%u)", answer->node,
+                          answer->status);
         audit->tries = 0;
         return false;
     }
@@ -89,7 +91,8 @@ void audit_start(struct company *company, void (*done)(void *context), void *con
 {
     struct audit *audit = task_begin(company->client, sizeof *audit);
 
-    *audit = (struct audit){.company = company, .began_ms = sim_now_ms(company->sim), .node = 1, .done = done, .context = context};
+    *audit = (struct audit){
+        .company = company, .began_ms = sim_now_ms(company->sim), .node = 1, .done = done, .context = context};
     sim_tell(company->sim, "What was promised is asked for.");
     wait_for_answers(audit);
 }

@@ -38,13 +38,14 @@ _Static_assert(sizeof(struct task) % _Alignof(max_align_t) == 0, "what follows i
 struct client {
     struct sim *sim;
     struct history *history;
+    client_way way;
     struct call waiting; /* head of the ring */
     struct task tasks;   /* head of theirs */
     unsigned waiting_count;
     uint64_t calls;
 };
 
-struct client *client_new(struct sim *sim, struct history *history)
+struct client *client_new(struct sim *sim, struct history *history, client_way way)
 {
     struct client *client = calloc(1, sizeof *client);
 
@@ -53,6 +54,7 @@ struct client *client_new(struct sim *sim, struct history *history)
     }
     client->sim = sim;
     client->history = history;
+    client->way = way;
     client->waiting.next = client->waiting.previous = &client->waiting;
     client->tasks.next = client->tasks.previous = &client->tasks;
     return client;
@@ -264,7 +266,7 @@ static void attempt(void *context)
         call->first_asked = call->asked;
     }
     sim_count(client->sim, "requests", 1);
-    sim_ask_with(client->sim, call->node, call->method, call->target, headers, call->body, attempt_answered, call);
+    client->way(client->sim, call->node, call->method, call->target, headers, call->body, attempt_answered, call);
 }
 
 static char *copy_or_null(const char *text)

@@ -4,7 +4,8 @@
  *     client_ask ──> node 2: 503 ──> a little later, node 1: nothing ──> later still, node 3: 201 ──> done
  *                    the same Idempotency-Key each time, so that it happens once
  *
- * Every answer is held against the history: what it may be by itself, and what it shows of incidents, users, policies, services.
+ * Every answer is held against the history: what it may be by itself, and what it shows of incidents, users, policies,
+ * services.
  */
 #ifndef TESTS_SIM_CLIENT_H
 #define TESTS_SIM_CLIENT_H
@@ -18,8 +19,12 @@
 
 struct client;
 
+/* How a request gets to a node: sim_ask_with, but in tests of the clients themselves. */
+typedef void (*client_way)(struct sim *sim, uint64_t node, const char *method, const char *target,
+                           const char *const *headers, const char *body, sim_answered done, void *context);
+
 /* Neither simulator nor history is owned. */
-struct client *client_new(struct sim *sim, struct history *history);
+struct client *client_new(struct sim *sim, struct history *history, client_way way);
 void client_free(struct client *client);
 
 struct client_request {
@@ -33,9 +38,9 @@ struct client_request {
 };
 
 struct client_answer {
-    unsigned status;      /* 0 and 503: given up */
-    json_t *json;         /* NULL: none */
-    bool stale;           /* of no leader's knowledge: may be old */
+    unsigned status; /* 0 and 503: given up */
+    json_t *json;    /* NULL: none */
+    bool stale;      /* of no leader's knowledge: may be old */
     uint64_t node;
     uint64_t first_asked, asked; /* moments of history.h: of the first attempt, and of the one that was answered */
     uint64_t told;               /* the moment of the answer: what it shows is told to the history after it */
@@ -68,6 +73,7 @@ int incident_status_of(const json_t *incident);
 bool answer_ok(const struct client_answer *answer);
 
 /* Tells the history what an answer shows. */
-void sight_of_answer(struct history *history, const struct client_answer *answer, const char *method, const char *target);
+void sight_of_answer(struct history *history, const struct client_answer *answer, const char *method,
+                     const char *target);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * The company's beginnings: people, then policies, then services, then integrations; what does not need each other at once.
+ * The company's beginnings: people, then policies, then services, then integrations; what does not need each other at
+ * once.
  */
 #include "tests/sim/company.h"
 
@@ -11,9 +12,9 @@
 #define DELAYS_COUNT 4u
 
 static const char *const names[PEOPLE_MAX] = {"Alice", "Bob", "Carol", "Dave", "Erin", "Frank", "Grace", "Heidi"};
-static const char *const method_types[COMPANY_CHANNELS] = {
-    "sms_contact_method", "phone_contact_method", "push_notification_contact_method", "email_contact_method",
-    "webhook_contact_method"};
+static const char *const method_types[COMPANY_CHANNELS] = {"sms_contact_method", "phone_contact_method",
+                                                           "push_notification_contact_method", "email_contact_method",
+                                                           "webhook_contact_method"};
 
 /* What one request of the set-up was about. */
 struct step {
@@ -44,8 +45,8 @@ void company_free(struct company *company)
 
 /* ---------------------------------------------------------------- for both files */
 
-void company_ask(struct company *company, const char *method, char *target, char *body, bool refusable, client_done done,
-                 void *context)
+void company_ask(struct company *company, const char *method, char *target, char *body, bool refusable,
+                 client_done done, void *context)
 {
     const struct client_request request = {
         .method = method, .target = target, .body = body, .keyed = true, .refusable = refusable};
@@ -109,7 +110,8 @@ unsigned company_person_at(const struct company *company, const char *address)
 
 unsigned company_some_integration(struct company *company)
 {
-    unsigned first = company->integrations_count > 0 ? (unsigned)sim_random(company->sim, company->integrations_count) : 0;
+    unsigned first =
+        company->integrations_count > 0 ? (unsigned)sim_random(company->sim, company->integrations_count) : 0;
 
     for (unsigned i = 0; i < company->integrations_count; i++) {
         unsigned at = (first + i) % company->integrations_count;
@@ -137,7 +139,8 @@ char *company_levels(struct company *company, unsigned levels)
         unsigned second = (unsigned)sim_random(company->sim, company->people_count);
         char *more = text_of("%s%s{\"escalation_delay_in_minutes\":%u,\"targets\":["
                              "{\"id\":\"%s\",\"type\":\"user_reference\"}",
-                             text, i > 0 ? "," : "", (unsigned)sim_between(company->sim, 1, sim_chance(company->sim, 200) ? 30 : 6),
+                             text, i > 0 ? "," : "",
+                             (unsigned)sim_between(company->sim, 1, sim_chance(company->sim, 200) ? 30 : 6),
                              company->people[first].id);
         free(text);
         text = second != first && sim_chance(company->sim, 300)
@@ -273,9 +276,10 @@ static void next_of_person(struct step *step)
     struct person *person = &company->people[step->at];
 
     if (step->stage == 0) {
-        company_ask(company, "POST", text_of("/users"),
-                    text_of("{\"user\":{\"type\":\"user\",\"name\":\"%s\",\"email\":\"%s\"}}", person->name, person->email),
-                    false, on_part_of_person, step);
+        company_ask(
+            company, "POST", text_of("/users"),
+            text_of("{\"user\":{\"type\":\"user\",\"name\":\"%s\",\"email\":\"%s\"}}", person->name, person->email),
+            false, on_part_of_person, step);
     } else if (step->stage <= person->methods_count) {
         const struct method *method = &person->methods[step->stage - 1];
         company_ask(company, "POST", text_of("/users/%s/contact_methods", person->id),
@@ -395,9 +399,10 @@ void company_add_integration(struct company *company, unsigned service, bool set
     *integrating = (struct integrating){company, at, setting_up};
     company->integrations[at] = (struct integration){.service = service};
     company->under_way += setting_up;
-    company_ask(company, "POST", text_of("/services/%s/integrations", company->services[service].id),
-                text_of("{\"integration\":{\"type\":\"events_api_v2_inbound_integration\",\"name\":\"Source %u\"}}", at),
-                false, on_integration, integrating);
+    company_ask(
+        company, "POST", text_of("/services/%s/integrations", company->services[service].id),
+        text_of("{\"integration\":{\"type\":\"events_api_v2_inbound_integration\",\"name\":\"Source %u\"}}", at), false,
+        on_integration, integrating);
 }
 
 static void make_integrations(struct company *company)

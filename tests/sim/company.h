@@ -1,6 +1,6 @@
 /*
- * Whom the simulated cluster works for: people, how they are reached, escalation policies, services, integrations. Set up over
- * HTTP as any customer would, and edited while escalations run.
+ * Whom the simulated cluster works for: people, how they are reached, escalation policies, services, integrations. Set
+ * up over HTTP as any customer would, and edited while escalations run.
  *
  * Addresses are one person's and one channel's only, so that a delivery says whom it reached.
  */
@@ -10,7 +10,7 @@
 #include "tests/sim/client.h"
 
 #define PEOPLE_MAX 8u
-#define METHODS_MAX 6u  /* of a person, at a time */
+#define METHODS_MAX 6u /* of a person, at a time */
 #define RULES_MAX 8u
 #define ADDRESSES_MAX 64u /* of a person, ever */
 #define POLICIES_MAX 6u
@@ -77,10 +77,10 @@ struct company {
     struct service services[SERVICES_MAX];
     struct integration integrations[INTEGRATIONS_MAX];
     unsigned people_count, policies_count, services_count, integrations_count;
-    unsigned extras;                   /* policies and users made only to be deleted again: how many there were */
-    char visitor[HISTORY_ID_SIZE];     /* the user who is here only for a while; "": there is none */
+    unsigned extras;               /* policies and users made only to be deleted again: how many there were */
+    char visitor[HISTORY_ID_SIZE]; /* the user who is here only for a while; "": there is none */
     char visitors_policy[HISTORY_ID_SIZE];
-    bool visited;                      /* somebody comes, is here or leaves */
+    bool visited;       /* somebody comes, is here or leaves */
     unsigned under_way; /* requests of the set-up */
     void (*done)(void *context);
     void *context;
@@ -107,10 +107,11 @@ void company_delete(struct company *company);
 
 /* ---- for both files */
 
-void company_ask(struct company *company, const char *method, char *target, char *body, bool refusable, client_done done,
-                 void *context); /* target and body are freed */
+void company_ask(struct company *company, const char *method, char *target, char *body, bool refusable,
+                 client_done done, void *context);              /* target and body are freed */
 char *company_levels(struct company *company, unsigned levels); /* "[{...}]" by chance (free) */
-char *company_service_body(struct company *company, unsigned service, unsigned timeout_s, uint64_t revision); /* (free) */
+char *company_service_body(struct company *company, unsigned service, unsigned timeout_s,
+                           uint64_t revision); /* (free) */
 unsigned company_some_timeout_s(struct company *company);
 void company_address(struct company *company, unsigned person, enum company_channel channel, struct method *method);
 const char *company_method_type(enum company_channel channel);

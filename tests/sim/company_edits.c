@@ -1,6 +1,6 @@
 /*
- * The company changes while incidents are open. One edit at a time for each object: the next waits until the last is answered,
- * so that revisions follow each other in true order.
+ * The company changes while incidents are open. One edit at a time for each object: the next waits until the last is
+ * answered, so that revisions follow each other in true order.
  */
 #include "tests/sim/company.h"
 
@@ -16,7 +16,7 @@ struct edit {
     struct company *company;
     unsigned at, place; /* of the object, and within it */
     uint64_t revision;
-    bool bad;            /* it must be refused */
+    bool bad;             /* it must be refused */
     struct method method; /* as it will be */
 };
 
@@ -35,8 +35,8 @@ static void end_revision(const struct edit *edit, const char *id, const struct c
     struct history *history = edit->company->history;
 
     if (answer_ok(answer) == edit->bad) {
-        history_violation(history, "P5: node %" PRIu64 " answers %u to an edit of %s that is %s", answer->node, answer->status,
-                          id, edit->bad ? "wrong" : "right");
+        history_violation(history, "P5: node %" PRIu64 " answers %u to an edit of %s that is %s", answer->node,
+                          answer->status, id, edit->bad ? "wrong" : "right");
     } else if (edit->bad) {
         history_object_refused(history, id, edit->revision);
         sim_count(edit->company->sim, "edits refused", 1);
@@ -200,7 +200,8 @@ static void edit_method(struct company *company)
 {
     unsigned at = (unsigned)sim_random(company->sim, company->people_count);
     struct person *person = &company->people[at];
-    unsigned place = sim_chance(company->sim, 300) ? free_place(person) : (unsigned)sim_random(company->sim, METHODS_MAX);
+    unsigned place =
+        sim_chance(company->sim, 300) ? free_place(person) : (unsigned)sim_random(company->sim, METHODS_MAX);
 
     if (person->busy || place == METHODS_MAX || person->addresses_count == ADDRESSES_MAX) {
         return;
@@ -258,8 +259,8 @@ static void delete_method(struct company *company)
     struct edit *edit = edit_begin(company, at);
     edit->place = place;
     sim_tell(company->sim, "%s cannot be reached at %s any more.", person->name, person->methods[place].address);
-    company_ask(company, "DELETE", text_of("/users/%s/contact_methods/%s", person->id, person->methods[place].id), NULL, false,
-                on_method_deleted, edit);
+    company_ask(company, "DELETE", text_of("/users/%s/contact_methods/%s", person->id, person->methods[place].id), NULL,
+                false, on_method_deleted, edit);
 }
 
 /* ---------------------------------------------------------------- rules */
@@ -280,12 +281,14 @@ static void on_rule_edited(void *context, const struct client_answer *answer)
     task_end(edit->company->client, edit);
 }
 
-/* Adds a rule where there is none, or takes the one away that is there. That a rule is there already is a right answer. */
+/* Adds a rule where there is none, or takes the one away that is there. That a rule is there already is a right
+ * answer. */
 static void edit_rule(struct company *company)
 {
     unsigned at = (unsigned)sim_random(company->sim, company->people_count);
     struct person *person = &company->people[at];
-    unsigned place = (unsigned)sim_random(company->sim, RULES_MAX), method = (unsigned)sim_random(company->sim, METHODS_MAX);
+    unsigned place = (unsigned)sim_random(company->sim, RULES_MAX),
+             method = (unsigned)sim_random(company->sim, METHODS_MAX);
     struct rule *rule = &person->rules[place];
 
     if (person->busy || (rule->id[0] == '\0' && person->methods[method].id[0] == '\0')) {
@@ -342,10 +345,11 @@ static void replace_integration(struct company *company)
     struct replacement *replacement = task_begin(company->client, sizeof *replacement);
     *replacement = (struct replacement){company, at};
     integration->gone = true;
-    sim_tell(company->sim, "An integration of %s is replaced by a new one.", company->services[integration->service].name);
+    sim_tell(company->sim, "An integration of %s is replaced by a new one.",
+             company->services[integration->service].name);
     company_ask(company, "DELETE",
-                text_of("/services/%s/integrations/%s", company->services[integration->service].id, integration->id), NULL,
-                false, on_integration_deleted, replacement);
+                text_of("/services/%s/integrations/%s", company->services[integration->service].id, integration->id),
+                NULL, false, on_integration_deleted, replacement);
 }
 
 /* ---------------------------------------------------------------- visitors: a user and a policy for a while */
@@ -388,7 +392,8 @@ static void visitor_leaves(void *context)
 static void on_visitors_policy(void *context, const struct client_answer *answer)
 {
     struct company *company = context;
-    uint64_t stay = sim_between(company->sim, VISIT_LEAST_MINUTES * company->minute_ms, VISIT_MOST_MINUTES * company->minute_ms);
+    uint64_t stay =
+        sim_between(company->sim, VISIT_LEAST_MINUTES * company->minute_ms, VISIT_MOST_MINUTES * company->minute_ms);
 
     company_take_id(answer, "escalation_policy", company->visitors_policy);
     history_object_new(company->history, company->visitors_policy);
@@ -415,9 +420,10 @@ static void on_visitor(void *context, const struct client_answer *answer)
     company_take_id(answer, "user", company->visitor);
     history_object_new(company->history, company->visitor);
     sim_tell(company->sim, "A visitor comes: %s.", company->visitor);
-    company_ask(company, "POST", text_of("/users/%s/contact_methods", company->visitor),
-                text_of("{\"contact_method\":{\"type\":\"sms_contact_method\",\"address\":\"+41799%06u\"}}", company->extras),
-                false, on_visitor_reachable, company);
+    company_ask(
+        company, "POST", text_of("/users/%s/contact_methods", company->visitor),
+        text_of("{\"contact_method\":{\"type\":\"sms_contact_method\",\"address\":\"+41799%06u\"}}", company->extras),
+        false, on_visitor_reachable, company);
 }
 
 /* A user and a policy that are made only to be deleted some time later: by then incidents may be assigned to her. */
@@ -428,18 +434,19 @@ static void invite_visitor(struct company *company)
     }
     company->visited = true;
     company->extras++;
-    company_ask(company, "POST", text_of("/users"),
-                text_of("{\"user\":{\"type\":\"user\",\"name\":\"Visitor %u\",\"email\":\"visitor%u@company.example\"}}",
-                        company->extras, company->extras),
-                false, on_visitor, company);
+    company_ask(
+        company, "POST", text_of("/users"),
+        text_of("{\"user\":{\"type\":\"user\",\"name\":\"Visitor %u\",\"email\":\"visitor%u@company.example\"}}",
+                company->extras, company->extras),
+        false, on_visitor, company);
 }
 
 /* ---------------------------------------------------------------- by chance */
 
 void company_edit(struct company *company)
 {
-    static void (*const edits[])(struct company *) = {edit_user, edit_policy,  edit_policy, edit_service,
-                                                      edit_rule, edit_method};
+    static void (*const edits[])(struct company *) = {edit_user,    edit_policy, edit_policy,
+                                                      edit_service, edit_rule,   edit_method};
 
     if (sim_chance(company->sim, 30)) {
         switch_service(company);
@@ -450,7 +457,8 @@ void company_edit(struct company *company)
 
 void company_delete(struct company *company)
 {
-    static void (*const deletions[])(struct company *) = {replace_integration, delete_method, edit_rule, invite_visitor};
+    static void (*const deletions[])(struct company *) = {replace_integration, delete_method, edit_rule,
+                                                          invite_visitor};
 
     deletions[sim_random(company->sim, sizeof deletions / sizeof *deletions)](company);
 }

@@ -4,8 +4,8 @@
  *     facts of one incident:    #23 triggered 12:00:01 | #31 acknowledged 12:00:09 | #54 resolved 12:07:30
  *     a read asked at #40 must show what #31 told, or something newer.
  *
- * Facts are kept in the order of the states that they tell of; of many only the last few, which may miss a violation and
- * never makes one up.
+ * Facts are kept in the order of the states that they tell of; of many only the last few, which may miss a violation
+ * and never makes one up.
  */
 #include "tests/sim/history.h"
 
@@ -43,9 +43,9 @@ struct incident {
     uint64_t known_since, seen_last; /* moments */
     uint64_t acknowledged_at;        /* moment from which an acknowledgement is known, 0: none */
     uint64_t number;
-    size_t service;        /* in `services`, or NOBODY */
-    size_t next_of_key;    /* incident, or NOBODY */
-    uint64_t events;       /* that its alert has taken */
+    size_t service;     /* in `services`, or NOBODY */
+    size_t next_of_key; /* incident, or NOBODY */
+    uint64_t events;    /* that its alert has taken */
     bool released, counted;
 };
 
@@ -172,8 +172,7 @@ static struct incident *incident_take(struct history *history, const struct inci
         return incident;
     }
     size_t at = names_take(&history->incident_names, sight->id);
-    history->incidents =
-        array_room(history->incidents, at, &history->incidents_capacity, sizeof *history->incidents);
+    history->incidents = array_room(history->incidents, at, &history->incidents_capacity, sizeof *history->incidents);
     incident = &history->incidents[at];
     *incident = (struct incident){
         .known_since = history_moment(history), .number = sight->number, .service = NOBODY, .next_of_key = NOBODY};
@@ -207,16 +206,18 @@ static bool may_fall(const struct history *history, const struct incident *incid
     if (lasts_ms < SECOND_MS) {
         return true;
     }
-    return lasts_ms != UINT64_MAX && triggered_at_s * SECOND_MS + (SECOND_MS - 1) >= acknowledged_at_s * SECOND_MS + lasts_ms;
+    return lasts_ms != UINT64_MAX &&
+           triggered_at_s * SECOND_MS + (SECOND_MS - 1) >= acknowledged_at_s * SECOND_MS + lasts_ms;
 }
 
-static void compare_with_fact(struct history *history, const struct incident *incident, const struct incident_sight *sight,
-                              const struct fact *fact)
+static void compare_with_fact(struct history *history, const struct incident *incident,
+                              const struct incident_sight *sight, const struct fact *fact)
 {
     const char *known = status_words[fact->value], *shown = status_words[sight->status];
 
     if (fact->value == INCIDENT_RESOLVED && sight->status != INCIDENT_RESOLVED) {
-        history_violation(history, "P1: incident #%" PRIu64 " was resolved, and node %" PRIu64 " shows it %s afterwards",
+        history_violation(history,
+                          "P1: incident #%" PRIu64 " was resolved, and node %" PRIu64 " shows it %s afterwards",
                           sight->number, sight->node, shown);
     } else if (sight->changed_at_s < fact->changed_at_s) {
         history_violation(history,
@@ -226,8 +227,9 @@ static void compare_with_fact(struct history *history, const struct incident *in
     } else if (fact->value == INCIDENT_ACKNOWLEDGED && sight->status == INCIDENT_TRIGGERED &&
                !may_fall(history, incident, fact->changed_at_s, sight->changed_at_s)) {
         history_violation(history,
-                          "a lost acknowledgement: node %" PRIu64 " shows incident #%" PRIu64 " triggered since %" PRIu64
-                          ", when it was acknowledged since %" PRIu64 " and nothing took that back",
+                          "a lost acknowledgement: node %" PRIu64 " shows incident #%" PRIu64
+                          " triggered since %" PRIu64 ", when it was acknowledged since %" PRIu64
+                          " and nothing took that back",
                           sight->node, sight->number, sight->changed_at_s, fact->changed_at_s);
     }
 }
@@ -271,8 +273,8 @@ static void learn_resolved(struct history *history, struct incident *incident)
     const struct fact *last = fact_last(&incident->facts);
 
     if (last == NULL || last->value != INCIDENT_RESOLVED) {
-        fact_add(&incident->facts, (struct fact){history_moment(history), INCIDENT_RESOLVED,
-                                                 last != NULL ? last->changed_at_s : 0});
+        fact_add(&incident->facts,
+                 (struct fact){history_moment(history), INCIDENT_RESOLVED, last != NULL ? last->changed_at_s : 0});
     }
 }
 
@@ -416,12 +418,12 @@ void history_object_seen(struct history *history, uint64_t asked, uint64_t node,
     if (object->deleted_at != 0 && object->deleted_at < asked) {
         history_violation(history, "node %" PRIu64 " shows %s after its deletion was answered", node, id);
     } else if (revision > object->asked_revision || was_refused(object, revision)) {
-        history_violation(history, "P5: node %" PRIu64 " shows revision %" PRIu64 " of %s, which was %s", node, revision, id,
-                          revision > object->asked_revision ? "never written" : "refused");
+        history_violation(history, "P5: node %" PRIu64 " shows revision %" PRIu64 " of %s, which was %s", node,
+                          revision, id, revision > object->asked_revision ? "never written" : "refused");
     } else if (known != NULL && revision < known->value) {
         history_violation(history,
-                          "P1: node %" PRIu64 " shows revision %" PRIu64 " of %s, when revision %" PRIu64 " was known", node,
-                          revision, id, known->value);
+                          "P1: node %" PRIu64 " shows revision %" PRIu64 " of %s, when revision %" PRIu64 " was known",
+                          node, revision, id, known->value);
     }
     history->counts.object_sights++;
     learn_revision(history, object, revision);
@@ -485,8 +487,8 @@ void history_key_exempt(struct history *history, unsigned key)
     history->keys[key].exempt = true;
 }
 
-/* An event meets the open alert of its key. Each incident of the key that was known before the event was first sent is either that
- * alert's, or was resolved already. */
+/* An event meets the open alert of its key. Each incident of the key that was known before the event was first sent
+ * is either that alert's, or was resolved already. */
 void history_event_acknowledged(struct history *history, unsigned key, uint64_t first_asked)
 {
     assert(key < history->key_names.count);
@@ -542,8 +544,8 @@ bool history_answered(struct history *history, const struct history_answer *answ
     const char *wrong = wrong_with(answer);
 
     if (wrong != NULL) {
-        history_violation(history, "P5: node %" PRIu64 " answers %s %s with %u, which %s: %.200s", answer->node, answer->method,
-                          answer->target, answer->status, wrong, answer->body);
+        history_violation(history, "P5: node %" PRIu64 " answers %s %s with %u, which %s: %.200s", answer->node,
+                          answer->method, answer->target, answer->status, wrong, answer->body);
     }
     return wrong == NULL;
 }
@@ -558,7 +560,8 @@ static void finish_key(struct history *history, size_t at)
     bool all_counted = true;
 
     if (key->accepted > 0 && key->incident == NOBODY && !key->exempt) {
-        history_violation(history, "P1: a trigger with the key %s was answered 202, and no incident has this key", name);
+        history_violation(history, "P1: a trigger with the key %s was answered 202, and no incident has this key",
+                          name);
     }
     for (size_t i = key->incident; i != NOBODY; i = history->incidents[i].next_of_key) {
         all_counted = all_counted && history->incidents[i].counted;
@@ -568,11 +571,12 @@ static void finish_key(struct history *history, size_t at)
         return;
     }
     if (events < key->accepted && !key->exempt) {
-        history_violation(history, "P1: %" PRIu64 " triggers with the key %s were answered 202, and %" PRIu64 " were counted",
+        history_violation(history,
+                          "P1: %" PRIu64 " triggers with the key %s were answered 202, and %" PRIu64 " were counted",
                           key->accepted, name, events);
     } else if (events > key->sent) {
-        history_violation(history, "%" PRIu64 " triggers with the key %s were sent, and %" PRIu64 " were counted", key->sent,
-                          name, events);
+        history_violation(history, "%" PRIu64 " triggers with the key %s were sent, and %" PRIu64 " were counted",
+                          key->sent, name, events);
     }
 }
 

@@ -4,11 +4,12 @@
  *     asked #17 ───────────── answered #23          asking and being answered are moments, numbered in true order
  *                                      asked #24 ───────── answered #31
  *
- * What an answer told is known from its moment on. A current read that was asked later must not show anything older: that is what
- * linearizable means for whoever cannot look inside. Answers marked stale are told to nobody here.
+ * What an answer told is known from its moment on. A current read that was asked later must not show anything older:
+ * that is what linearizable means for whoever cannot look inside. Answers marked stale are told to nobody here.
  *
- *     incidents   triggered -> acknowledged -> resolved, back to triggered only when the acknowledgement timed out or somebody
- *                 assigned the incident anew. The time of the last status change is cluster time, which never runs backwards.
+ *     incidents   triggered -> acknowledged -> resolved, back to triggered only when the acknowledgement timed out or
+ *                 somebody assigned the incident anew. The time of the last status change is cluster time, which never
+ *                 runs backwards.
  *     objects     users, policies, services: each edit writes a revision that grows; deleted is for good
  *     events      what was answered 202 is there at the end, and was counted once for each time it was sent at most
  *     answers     2xx, a refusal that is expected, or 503 with Retry-After
@@ -22,7 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HISTORY_ID_SIZE 16u   /* an id as the API spells it */
+#define HISTORY_ID_SIZE 16u  /* an id as the API spells it */
 #define HISTORY_KEY_SIZE 64u /* a dedup key */
 
 struct history;
@@ -52,24 +53,25 @@ struct incident_sight {
 };
 void history_incident_seen(struct history *history, const struct incident_sight *sight);
 
-/* A complete list of open incidents was shown, and each of them told by history_incident_seen since the moment `told`: every other
- * one that was known when it was asked for is resolved. */
+/* A complete list of open incidents was shown, and each of them told by history_incident_seen since the moment
+ * `told`: every other one that was known when it was asked for is resolved. */
 void history_open_incidents_seen(struct history *history, uint64_t asked, uint64_t told);
 
-/* An acknowledgement, or a resolution, of this incident was answered with 2xx; `shown`: the status in that answer, -1 when it
- * showed none or was stale. */
+/* An acknowledgement, or a resolution, of this incident was answered with 2xx; `shown`: the status in that answer, -1
+ * when it showed none or was stale. */
 void history_incident_acknowledged(struct history *history, const char *id, int shown);
 void history_incident_resolved(struct history *history, const char *id, int shown);
 
 /* Somebody is about to assign it anew or to escalate it by hand: from now on it may be triggered again at any time. */
 void history_incident_released(struct history *history, const char *id);
 
-/* A service is about to have this timeout of acknowledgements, 0 for none: what has ever been asked for may be in force. */
+/* A service is about to have this timeout of acknowledgements, 0 for none: what has ever been asked for may be in
+ * force. */
 void history_service_timeout(struct history *history, const char *id, uint64_t timeout_ms);
 
 /* ---- objects that are edited, one edit after the other */
 
-void history_object_new(struct history *history, const char *id); /* created, answered with 2xx; revision 0 */
+void history_object_new(struct history *history, const char *id);         /* created, answered with 2xx; revision 0 */
 uint64_t history_object_writing(struct history *history, const char *id); /* the next revision, about to be asked for */
 void history_object_written(struct history *history, const char *id, uint64_t revision);
 void history_object_refused(struct history *history, const char *id, uint64_t revision); /* it must never be seen */
@@ -99,9 +101,9 @@ void history_alert_counted(struct history *history, const char *incident_id, uin
 struct history_answer {
     uint64_t node;
     const char *method, *target, *body;
-    unsigned status;    /* 0: none came */
-    bool retry_after;   /* the header is there */
-    bool refusable;     /* 400 or 404 may be the right answer */
+    unsigned status;  /* 0: none came */
+    bool retry_after; /* the header is there */
+    bool refusable;   /* 400 or 404 may be the right answer */
 };
 /* False when the answer breaks a promise by itself. */
 bool history_answered(struct history *history, const struct history_answer *answer);
@@ -121,7 +123,8 @@ struct history_counts {
 };
 struct history_counts history_counts(const struct history *history);
 
-/* The id of some incident that was seen, evenly by `chance`; NULL when there is none. `recent`: one of the last so many. */
+/* The id of some incident that was seen, evenly by `chance`; NULL when there is none. `recent`: one of the last so
+ * many. */
 const char *history_some_incident(const struct history *history, uint64_t chance, size_t recent);
 
 #endif

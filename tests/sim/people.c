@@ -58,7 +58,8 @@ struct care {
     unsigned under_way; /* requests whose answer this waits for */
 };
 
-struct people *people_new(struct sim *sim, struct client *client, struct history *history, const struct company *company)
+struct people *people_new(struct sim *sim, struct client *client, struct history *history,
+                          const struct company *company)
 {
     struct people *people = calloc(1, sizeof *people);
 
@@ -202,7 +203,7 @@ static void on_acknowledged(void *context, const struct client_answer *answer)
     if (answer_ok(answer)) {
         sim_tell(people->sim, "%s acknowledged incident #%" PRIu64 " on node %" PRIu64 "%s.", person_of(care)->name,
                  care->number, answer->node, care->habit->late ? ", late" : "");
-        sim_count(people->sim, "acknowledgements", 1);
+        sim_count(people->sim, "acknowledgements by people", 1);
         sim_count(people->sim, "answers by late people", care->habit->late);
         history_incident_acknowledged(people->history, care->id, shown_status(answer));
         if (sim_chance(people->sim, 500)) { /* does every node know? */
@@ -234,7 +235,7 @@ static void on_all_acknowledged(void *context, const struct client_answer *answe
         {
             history_incident_acknowledged(care->people->history, json_text_at(incident, "id"),
                                           answer->stale ? -1 : incident_status_of(incident));
-            sim_count(care->people->sim, "acknowledgements", 1);
+            sim_count(care->people->sim, "acknowledgements by people", 1);
         }
         sim_tell(care->people->sim, "%s acknowledged %zu incidents at once on node %" PRIu64 ".", person_of(care)->name,
                  json_array_size(incidents), answer->node);
@@ -249,8 +250,8 @@ static void acknowledge_all(struct care *care)
     char *body = text_of("{\"incidents\":[");
 
     for (unsigned i = 0; i < one->pending_count; i++) {
-        char *more = text_of("%s%s{\"id\":\"%" PRIu64 "\",\"type\":\"incident_reference\",\"status\":\"acknowledged\"}", body,
-                             i > 0 ? "," : "", one->pending[i]);
+        char *more = text_of("%s%s{\"id\":\"%" PRIu64 "\",\"type\":\"incident_reference\",\"status\":\"acknowledged\"}",
+                             body, i > 0 ? "," : "", one->pending[i]);
         free(body);
         body = more;
     }
@@ -309,7 +310,7 @@ void people_delivered(struct people *people, Tocsin__Channel channel, const char
 
     (void)channel;
     if (who == PEOPLE_MAX) {
-        sim_count(people->sim, "messages to visitors", 1);
+        sim_count(people->sim, "messages to visitors and guardians", 1);
         return;
     }
     if (number == 0) {
@@ -317,8 +318,10 @@ void people_delivered(struct people *people, Tocsin__Channel channel, const char
         return;
     }
     struct one *one = &people->ones[who];
-    const struct habit *habit = sim_chance(people->sim, 800) ? one->habit : &habits[sim_random(people->sim, HABITS_COUNT)];
-    sim_tell(people->sim, "%s is told at %s about incident #%" PRIu64 ".", people->company->people[who].name, to, number);
+    const struct habit *habit =
+        sim_chance(people->sim, 800) ? one->habit : &habits[sim_random(people->sim, HABITS_COUNT)];
+    sim_tell(people->sim, "%s is told at %s about incident #%" PRIu64 ".", people->company->people[who].name, to,
+             number);
     sim_count(people->sim, "messages to people", 1);
     if (habit->deed == DEED_NOTHING || is_pending(one, number) || one->pending_count == PENDING_MAX) {
         return;

@@ -1,8 +1,8 @@
 /*
  * People who are told, and what they do about it: at once, in minutes, late, twice, on another node, or not at all.
  *
- *     a message reaches Bob ──> a while later he looks the incident up ──> acknowledges it ──> resolves it, or forgets it
- *                                                on some node                  on another          perhaps
+ *     a message reaches Bob ──> later he looks the incident up ──> acknowledges it ──> resolves it, or forgets it
+ *                                       on some node                  on another          perhaps
  */
 #ifndef TESTS_SIM_PEOPLE_H
 #define TESTS_SIM_PEOPLE_H
@@ -13,7 +13,8 @@
 struct people;
 
 /* Nothing is owned. */
-struct people *people_new(struct sim *sim, struct client *client, struct history *history, const struct company *company);
+struct people *people_new(struct sim *sim, struct client *client, struct history *history,
+                          const struct company *company);
 void people_free(struct people *people);
 
 /* A message reached whoever has this address: `text` as it was composed, which begins with the incident's number. */

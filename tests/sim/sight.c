@@ -122,12 +122,13 @@ static void sight_of_nothing(struct history *history, const struct client_answer
     }
     history_missing(history, answer->asked, answer->node, id);
     if (strcmp(family, "incidents") == 0 && id[strspn(id, "0123456789")] == '\0') {
-        history_violation(history, "P1: somebody was paged about incident #%s, and node %" PRIu64 " does not know it", id,
-                          answer->node);
+        history_violation(history, "P1: somebody was paged about incident #%s, and node %" PRIu64 " does not know it",
+                          id, answer->node);
     }
 }
 
-void sight_of_answer(struct history *history, const struct client_answer *answer, const char *method, const char *target)
+void sight_of_answer(struct history *history, const struct client_answer *answer, const char *method,
+                     const char *target)
 {
     if (answer->stale) {
         return;

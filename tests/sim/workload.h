@@ -1,9 +1,9 @@
 /*
- * What the outside does to the cluster, from the seed: events in calm, storms and flaps, edits and deletions, requests of
- * responders, readers; and the people who answer pages.
+ * What the outside does to the cluster, from the seed: events in calm, storms and flaps, edits and deletions, requests
+ * of responders, readers; and the people who answer pages.
  *
  *     workload_start ──> the company is set up ──> everything by chance ──> workload_stop ──> ... ──> workload_finish
- *                                                                           nothing new      healed    what was promised is there
+ *                                                                           nothing new      healed    is it all there?
  *
  * History, clients, company and people are made here; the simulator needs only this header and people.h.
  */
@@ -16,15 +16,16 @@
 
 /* How often, an hour of true time; 0: never. Each comes at random around its rate. */
 struct workload_options {
-    unsigned minute_ms; /* how long the cluster's minute is: settings.minute_ms */
-    unsigned events_per_hour;    /* triggers of new keys; what becomes of them comes on top */
-    unsigned storms_per_hour;    /* up to storm_events within a second or two */
+    unsigned minute_ms;       /* how long the cluster's minute is: settings.minute_ms */
+    unsigned events_per_hour; /* triggers of new keys; what becomes of them comes on top */
+    unsigned storms_per_hour; /* up to storm_events within a second or two */
     unsigned storm_events;
-    unsigned flaps_per_hour;     /* trigger and resolve of one key, some times in a row */
+    unsigned flaps_per_hour; /* trigger and resolve of one key, some times in a row */
     unsigned edits_per_hour;
     unsigned deletions_per_hour;
-    unsigned requests_per_hour;  /* manual incidents, reassignments, escalations by hand, notes */
+    unsigned requests_per_hour; /* manual incidents, reassignments, escalations by hand, notes */
     unsigned reads_per_hour;
+    client_way way; /* NULL: sim_ask_with */
 };
 
 /* For minutes under full chaos: something each second. */
@@ -44,8 +45,8 @@ bool workload_is_set_up(const struct workload *workload);
 /* No new things; what has begun goes on, and people go on answering. */
 void workload_stop(struct workload *workload);
 /*
- * Asks all nodes for what the clients were promised; when everything has been whole for a while. Violations: what is lost, and
- * requests that nobody answered. `done` comes once.
+ * Asks all nodes for what the clients were promised; when everything has been whole for a while. Violations: what is
+ * lost, and requests that nobody answered. `done` comes once.
  */
 void workload_finish(struct workload *workload, void (*done)(void *context), void *context);
 
