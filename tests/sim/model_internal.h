@@ -264,6 +264,10 @@ void model_pages_receipt(struct model *, const Tocsin__Receipt *);
 void model_pages_handed_over(struct model *, const struct machine_output *);
 void model_page_free(struct page *);
 
+/* ---- model_requests.c */
+/* Takes the last request of one page for that of another which looks the same; false when that had no claim for it. */
+bool model_request_move(struct page *from, struct page *to);
+
 /* ---- model_pulse.c */
 void model_pulse(struct model *, const Tocsin__Pulse *);
 /* The first thing that is due at or before `until_ms`, as a sentence; false when there is none. */

@@ -190,36 +190,18 @@ static bool may_have_been_refused(const struct page *page)
                                   page->last_outcome == TOCSIN__OUTCOME__OUTCOME_MISCONFIGURED);
 }
 
-static void claim_mark(struct page *page, uint32_t attempt, bool used)
-{
-    for (size_t i = 0; i < page->claims_count; i++) {
-        if (page->claims[i].attempt == attempt) {
-            page->claims[i].used = used;
-        }
-    }
-}
-
 /*
- * A message names its incident and not its page: of two pages to one person by one way at one time, the request of the younger may
- * have been taken for the elder's. The receipt tells.
+ * A message names its incident and not its page: of two pages to one person by one way at one time, the request of the
+ * one may have been taken for the other's. The receipt tells.
  */
 static void request_from_twin(struct incident *incident, struct page *page)
 {
-    for (size_t i = 0; i < incident->pages.count && !awaits_word(page); i++) {
+    for (size_t i = 0; i < incident->pages.count; i++) {
         struct page *twin = incident->pages.items[i];
         bool has_one_to_spare = awaits_word(twin) || may_have_been_refused(twin);
-        if (twin == page || !model_page_is_alike(twin, page) || !has_one_to_spare) {
-            continue;
+        if (twin != page && has_one_to_spare && model_page_is_alike(twin, page) && model_request_move(twin, page)) {
+            return;
         }
-        claim_mark(page, page->attempt, true);
-        page->last_request = page->claims[page->claims_count - 1];
-        page->last_boottime_ms = twin->last_boottime_ms;
-        page->last_outcome = TOCSIN__OUTCOME__OUTCOME_NONE;
-        page->lapsed_since = false;
-        page->requests++;
-        claim_mark(twin, twin->last_request.attempt, false);
-        twin->last_outcome = TOCSIN__OUTCOME__OUTCOME_RETRY; /* what was known before is forgotten, and held against nobody */
-        twin->requests--;
     }
 }
 

@@ -166,47 +166,62 @@ static bool repeat_is_explained(const struct page *page, const struct claim *cla
     }
 }
 
-/* The claim by which this page could have been the one of another's last request. */
+/* The claim by which a page could have been that of another's last request. */
 static struct claim *claim_of_request(struct page *page, const struct page *other)
 {
     const struct claim *request = &other->last_request;
     for (size_t i = 0; i < page->claims_count; i++) {
         struct claim *claim = &page->claims[i];
-        if (!claim->used && claim->node == request->node && claim->boot == request->boot && claim->marked == request->marked &&
-            other->last_boottime_ms >= claim->boottime_ms && other->last_boottime_ms <= claim->boottime_ms + CLAIM_VALID_MS) {
+        if (!claim->used && claim->node == request->node && claim->boot == request->boot &&
+            claim->marked == request->marked && other->last_boottime_ms >= claim->boottime_ms &&
+            other->last_boottime_ms <= claim->boottime_ms + CLAIM_VALID_MS &&
+            (page->requests == 0 || repeat_is_explained(page, claim))) {
             return claim;
         }
     }
     return NULL;
 }
 
+bool model_request_move(struct page *from, struct page *to)
+{
+    struct claim *claim = from->requests > 0 ? claim_of_request(to, from) : NULL;
+    if (claim == NULL) {
+        return false;
+    }
+    claim->used = true;
+    to->requests++;
+    to->last_request = *claim;
+    to->last_boottime_ms = from->last_boottime_ms;
+    to->last_outcome = model_page_under_way(to) ? TOCSIN__OUTCOME__OUTCOME_NONE : to->last_outcome;
+    for (size_t i = 0; i < from->claims_count; i++) {
+        if (from->claims[i].attempt == from->last_request.attempt) {
+            from->claims[i].used = false;
+        }
+    }
+    from->requests--;
+    from->last_outcome = TOCSIN__OUTCOME__OUTCOME_RETRY; /* what was known before is forgotten, and held against nobody */
+    return true;
+}
+
 /* A message names its incident and not its page: the last request may have been that of a page which looks the same. */
-static bool last_request_was_of_twin(const struct incident *incident, const struct page *page)
+static bool request_moves_to_twin(const struct incident *incident, struct page *page)
 {
     for (size_t i = 0; i < incident->pages.count; i++) {
         struct page *twin = incident->pages.items[i];
-        if (twin == page || twin->requests > 0 || !model_page_is_alike(twin, page)) {
-            continue;
-        }
-        struct claim *claim = claim_of_request(twin, page);
-        if (claim != NULL) {
-            claim->used = true;
-            twin->requests++;
-            twin->last_request = *claim;
-            twin->last_boottime_ms = page->last_boottime_ms;
+        if (twin != page && model_page_is_alike(twin, page) && model_request_move(page, twin)) {
             return true;
         }
     }
     return false;
 }
 
-static void judge_repeat(struct model *model, const struct incident *incident, const struct page *page,
+static void judge_repeat(struct model *model, const struct incident *incident, struct page *page,
                          const struct claim *claim)
 {
     if (page->requests == 0) {
         return;
     }
-    if (!repeat_is_explained(page, claim) && last_request_was_of_twin(incident, page)) {
+    if (!repeat_is_explained(page, claim) && request_moves_to_twin(incident, page)) {
         return;
     }
     model->counts.repeats++;
@@ -266,6 +281,43 @@ static void request_unexplained(struct model *model, const struct model_request 
                  incident != NULL ? incident->number : 0, request->node, request->boot, request->to, why, request->text);
 }
 
+/* Two pages may look alike to the person: the one that explains the request best has it. NULL: none does. */
+static struct page *taker_find(const struct incident *incident, const struct model_request *request,
+                               const struct message *message, struct claim **claim, enum miss *nearest)
+{
+    struct page *taker = NULL;
+    *nearest = MISS_ADDRESS;
+    for (size_t i = 0; i < incident->pages.count; i++) {
+        struct page *page = incident->pages.items[i];
+        struct claim *candidate = NULL;
+        enum miss miss = page_miss(page, request, message, &candidate);
+        bool natural = miss == MISS_NONE && (page->requests == 0 || repeat_is_explained(page, candidate));
+        if (miss == MISS_NONE && (taker == NULL || natural)) {
+            taker = page;
+            *claim = candidate;
+        }
+        if (natural) {
+            break;
+        }
+        *nearest = miss > *nearest ? miss : *nearest;
+    }
+    return taker;
+}
+
+/* A claim that seems used may have been free: what used it may have been another page's request. */
+static bool claim_is_made_free(const struct incident *incident, const struct model_request *request,
+                               const struct message *message)
+{
+    for (size_t i = 0; i < incident->pages.count; i++) {
+        struct page *page = incident->pages.items[i];
+        struct claim *claim = NULL;
+        if (page_miss(page, request, message, &claim) == MISS_USED && request_moves_to_twin(incident, page)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void model_request(struct model *model, const struct model_request *request)
 {
     struct message message = message_read(request->text);
@@ -274,23 +326,11 @@ void model_request(struct model *model, const struct model_request *request)
         request_unexplained(model, request, NULL, "it speaks of no incident that is known");
         return;
     }
-    /* Two pages may look alike to the person: the one that explains the request best has it. */
-    enum miss nearest = MISS_ADDRESS;
-    struct page *taker = NULL;
+    enum miss nearest;
     struct claim *claim = NULL;
-    for (size_t i = 0; i < incident->pages.count; i++) {
-        struct page *page = incident->pages.items[i];
-        struct claim *candidate = NULL;
-        enum miss miss = page_miss(page, request, &message, &candidate);
-        bool natural = miss == MISS_NONE && (page->requests == 0 || repeat_is_explained(page, candidate));
-        if (miss == MISS_NONE && (taker == NULL || natural)) {
-            taker = page;
-            claim = candidate;
-        }
-        if (natural) {
-            break;
-        }
-        nearest = miss > nearest ? miss : nearest;
+    struct page *taker = taker_find(incident, request, &message, &claim, &nearest);
+    if (taker == NULL && claim_is_made_free(incident, request, &message)) {
+        taker = taker_find(incident, request, &message, &claim, &nearest);
     }
     if (taker != NULL) {
         request_take(model, incident, taker, claim, request);

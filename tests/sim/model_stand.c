@@ -118,7 +118,7 @@ void stand_apply(struct stand *stand, ProtobufCBinaryData *commands, size_t coun
 {
     Tocsin__Entry entry;
     tocsin__entry__init(&entry);
-    entry.time_ms = stand->true_ms;
+    entry.time_ms = stand->true_ms - stand->stamp_lag_ms;
     entry.proposer = stand->node;
     entry.proposer_boot = stand->boot;
     entry.proposed_boottime_ms = stand_boottime_ms(stand, stand->node);

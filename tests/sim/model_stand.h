@@ -24,6 +24,7 @@ struct stand {
     struct machine_output output;
     struct model *model;
     uint64_t true_ms, index, term, node, boot; /* node and boot: the leader's */
+    uint64_t stamp_lag_ms; /* how far the leader's stamp lags behind true time */
     uint64_t sequence;
     Tocsin__Actor actor; /* of the next commands; an account-level token at the start */
     Tocsin__Reply *reply; /* of the last command that had one */

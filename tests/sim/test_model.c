@@ -143,6 +143,33 @@ static void a_closed_channel_moves_on_to_the_persons_next_one(void **state)
     assert_int_equal(model_counts(stand->model).excused, 1);
 }
 
+/* Carol cannot be told; with Alice the only page that is still owed leaves. */
+static void who_leaves_with_the_last_page_leaves_it_to_the_next(void **state)
+{
+    struct stand *stand = *state;
+    uint64_t incident = trigger(stand);
+    stand_deliver(stand);
+    uint64_t dave = stand_user(stand, "Dave"), carol = stand_user(stand, "Carol");
+    (void)stand_method(stand, dave, TOCSIN__CHANNEL__CHANNEL_SMS, "5550004");
+    uint64_t people[] = {dave, carol};
+    Tocsin__IncidentChange change = stand_change_of(incident);
+    change.assignee_ids = people;
+    change.n_assignee_ids = 2;
+    assert_true(stand_change(stand, change));
+    struct stand_send sent = stand->sends[0];
+    stand_request(stand, &stand->sends[0]);
+    stand_receipt(stand, &sent, TOCSIN__OUTCOME__OUTCOME_RETRY, 60000);
+    stand_forget(stand, 0);
+    Tocsin__UserDelete body;
+    tocsin__user_delete__init(&body);
+    body.id = dave;
+    Tocsin__Command command = COMMAND(USER_DELETE, user_delete, body);
+    (void)stand_done(stand, &command);
+    assert_int_equal(stand->sends_count, 1);
+    assert_string_equal(stand->sends[0].notification->user_name, "Guardian");
+    stand_expect_peace(stand);
+}
+
 static void closed_incidents_are_forgotten(void **state)
 {
     struct stand *stand = *state;
@@ -569,6 +596,7 @@ int main(void)
         STORY(a_retry_and_a_repeat_are_explained_by_their_receipts),
         STORY(a_new_leader_repeats_what_the_old_one_may_have_sent),
         STORY(a_closed_channel_moves_on_to_the_persons_next_one),
+        STORY(who_leaves_with_the_last_page_leaves_it_to_the_next),
         STORY(closed_incidents_are_forgotten),
         STORY(a_page_that_never_leaves_is_missed),
         STORY(a_dispatcher_that_never_sends_is_noticed),

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "consensus/machine/limits.h"
+#include "consensus/machine/records.h"
 #include "tests/sim/model_stand.h"
 #include "tests/support/machine_probe.h"
 
@@ -474,6 +475,33 @@ static void act_as_somebody(struct night *night)
     actor->id = person ? any(night, night->users, night->users_count) : 0;
 }
 
+/* A claim of something that may be claimed already, or must wait. */
+static void step_claim(struct night *night)
+{
+    struct stand *stand = night->stand;
+    uint64_t rows = stand->store.count(stand->store.context, TABLE_OUTBOX);
+    struct walk walk = walk_all(&stand->store, TABLE_OUTBOX);
+    uint64_t id = 999999;
+    for (uint64_t i = below(night, rows + 1); i > 0 && walk_next(&walk); i--) {
+        id = span_number(walk.key, 0);
+    }
+    if (is_at_hand(stand, id)) {
+        return; /* no dispatcher claims what it is sending */
+    }
+    uint64_t boot = stand->boot;
+    stand->boot += below(night, 3) == 0 ? 1 : 0; /* nor does another start of the leader in the same term */
+    stand_claim(stand, id);
+    stand->boot = boot;
+}
+
+/* An entry whose stamp goes backwards. */
+static void step_stamp(struct night *night)
+{
+    night->stand->stamp_lag_ms = below(night, 2 * night->minute_ms);
+    step_event(night);
+    night->stand->stamp_lag_ms = 0;
+}
+
 static void step_repeat(struct night *night)
 {
     stand_repeat(night->stand);
@@ -483,7 +511,7 @@ static const struct step {
     unsigned weight;
     void (*take)(struct night *);
 } STEPS_OF_A_NIGHT[] = {{14, step_event}, {4, step_create}, {12, step_change}, {20, step_time}, {6, step_run},
-                        {40, step_send},  {3, step_leader}, {6, step_edit},    {2, step_repeat}};
+                        {40, step_send},  {3, step_leader}, {6, step_edit},    {2, step_repeat}, {3, step_claim}, {2, step_stamp}};
 
 static void step(struct night *night)
 {
