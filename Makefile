@@ -1,6 +1,7 @@
 # Tocsin. `make` builds, `make test` proves, `make demo` shows; README.md has the rest.
 #
-# SANITIZE=address,undefined or SANITIZE=thread builds the same targets with that instrumentation, in a directory of their own.
+# SANITIZE=address,undefined or SANITIZE=thread builds the same targets with that instrumentation, in a directory of their own;
+# PLANTED=1 builds the simulator with mistakes to be found (consensus/machine/planted.h), likewise.
 
 SHELL := /bin/bash
 # V=1 shows the commands.
@@ -8,8 +9,9 @@ Q := $(if $(V),,@)
 MAKEFLAGS += --no-builtin-rules
 
 SANITIZE ?=
+PLANTED ?=
 comma := ,
-BUILD := build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
+BUILD := build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))$(if $(PLANTED),-planted)
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -27,7 +29,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prot
 SANITIZE_FLAGS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer)
 PKG_CFLAGS = $(shell pkg-config --cflags $(LIBRARIES) raft)
 PKG_LIBS = $(shell pkg-config --libs $(LIBRARIES) raft)
-ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) -fstack-protector-strong $(SANITIZE_FLAGS) -pthread \
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(if $(PLANTED),-DTOCSIN_PLANTED) $(WARNINGS) $(CFLAGS) -fstack-protector-strong $(SANITIZE_FLAGS) -pthread \
              -I. -I$(BUILD)/generated $(PKG_CFLAGS)
 ALL_LDFLAGS = $(LDFLAGS) $(SANITIZE_FLAGS) -pthread
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "node/log.h"
+#include "tests/sim/planted.h"
 #include "tests/sim/sim_internal.h"
 
 #define JOBS_MAX 64
@@ -223,27 +224,54 @@ static double processor_s(void) {
     return seconds + (double)(children.tms_cutime + children.tms_cstime) / (double)sysconf(_SC_CLK_TCK);
 }
 
-static int run_seeds(uint64_t first, uint64_t count, unsigned jobs_max, unsigned failures_max, const struct profile *profile) {
-    static struct result sum, result;
+struct seeds {
+    uint64_t first, count, ended;
+    unsigned jobs_max, failures_max, failures;
+    const struct profile *profile;
+    struct result sum;
+};
+
+static void run_all(struct seeds *seeds, void (*on_failure)(const struct seeds *seeds, const struct result *result)) {
+    static struct result result;
     struct job jobs[JOBS_MAX];
-    unsigned running = 0, failures = 0;
-    uint64_t begun = 0, ended = 0;
-    while (ended < begun || (begun < count && failures < failures_max)) {
-        while (running < jobs_max && begun < count && failures < failures_max) jobs[running++] = begin_job(first + begun++, profile);
+    unsigned running = 0;
+    uint64_t begun = 0;
+    while (seeds->ended < begun || (begun < seeds->count && seeds->failures < seeds->failures_max)) {
+        while (running < seeds->jobs_max && begun < seeds->count && seeds->failures < seeds->failures_max)
+            jobs[running++] = begin_job(seeds->first + begun++, seeds->profile);
         end_job(&jobs[0], &result); /* in the order of seeds: the first that fails is the one to look at */
         memmove(jobs, jobs + 1, --running * sizeof *jobs);
-        ended++;
-        add_up(&sum, &result);
+        seeds->ended++;
+        add_up(&seeds->sum, &result);
         if (result.violation[0] == '\0') continue;
-        failures++;
-        printf("seed %" PRIu64 " of profile %s: %s\n", result.seed, profile->name, result.violation);
+        seeds->failures++;
+        on_failure(seeds, &result);
         fflush(stdout);
     }
-    print_summary(&sum, ended, processor_s());
-    if (failures == 0) return EXIT_SUCCESS;
-    printf("%u of %" PRIu64 " seeds broke a promise; `make sim SEED=... PROFILE=%s TRACE=1` tells the story of one\n", failures, ended,
-           profile->name);
+}
+
+static void print_failure(const struct seeds *seeds, const struct result *result) {
+    printf("seed %" PRIu64 " of profile %s: %s\n", result->seed, seeds->profile->name, result->violation);
+}
+
+static int run_seeds(struct seeds *seeds) {
+    run_all(seeds, print_failure);
+    print_summary(&seeds->sum, seeds->ended, processor_s());
+    if (seeds->failures == 0) return EXIT_SUCCESS;
+    printf("%u of %" PRIu64 " seeds broke a promise; `make sim SEED=... PROFILE=%s TRACE=1` tells the story of one\n", seeds->failures,
+           seeds->ended, seeds->profile->name);
     return EXIT_FAILURE;
+}
+
+static void print_found(const struct seeds *seeds, const struct result *result) {
+    if (seeds->failures == 1) printf("%" PRIu64 "\t%s\n", result->seed - seeds->first + 1, result->violation);
+}
+
+/* What breaks no promise in any of the seeds was not found: then that is what is wrong. */
+static int run_planted(struct seeds *seeds) {
+    seeds->failures_max = 1;
+    run_all(seeds, print_found);
+    return seeds->failures > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 static int run_one(uint64_t seed, const struct profile *profile, bool traced) {
@@ -299,17 +327,18 @@ static int run_again(const char *path) {
 }
 
 int main(int argc, char **argv) {
-    enum { SEEDS, FIRST_SEED, SEED, PROFILE, TRACE, JOBS, FAILURES, AGAIN };
+    enum { SEEDS, FIRST_SEED, SEED, PROFILE, TRACE, JOBS, FAILURES, AGAIN, PLANTED, PLANTED_LIST };
     static const struct option options[] = {{"seeds", required_argument, NULL, SEEDS}, {"first-seed", required_argument, NULL, FIRST_SEED},
                                             {"seed", required_argument, NULL, SEED},   {"profile", required_argument, NULL, PROFILE},
                                             {"trace", no_argument, NULL, TRACE},       {"jobs", required_argument, NULL, JOBS},
                                             {"failures", required_argument, NULL, FAILURES},
-                                            {"again", required_argument, NULL, AGAIN}, {0}};
+                                            {"again", required_argument, NULL, AGAIN}, {"planted", required_argument, NULL, PLANTED},
+                                            {"planted-list", no_argument, NULL, PLANTED_LIST}, {0}};
     uint64_t seeds = 10, first = 1, seed = 0;
     unsigned jobs = (unsigned)sysconf(_SC_NPROCESSORS_ONLN), failures = 1;
     const struct profile *profile = &profiles[0];
     const char *again = NULL;
-    bool traced = false;
+    bool traced = false, planted = false;
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (option) {
         case SEEDS: seeds = strtoull(optarg, NULL, 10); break;
@@ -320,17 +349,26 @@ int main(int argc, char **argv) {
         case JOBS: jobs = (unsigned)strtoul(optarg, NULL, 10); break;
         case AGAIN: again = optarg; break;
         case FAILURES: failures = (unsigned)strtoul(optarg, NULL, 10); break;
+        case PLANTED:
+            planted = planted_choose(optarg);
+            if (!planted) profile = NULL;
+            break;
+        case PLANTED_LIST: planted_list(stdout); return EXIT_SUCCESS;
         default: profile = NULL;
         }
     }
     if (profile == NULL || jobs == 0 || jobs > JOBS_MAX || failures == 0 || seeds == 0) {
         fputs("usage: sim [--profile storm|nights] [--seeds N] [--first-seed N] [--jobs N] [--failures N]\n"
               "       sim --seed N [--profile storm|nights] [--trace]\n"
-              "       sim --again FILE\n", stderr);
+              "       sim --again FILE\n"
+              "       sim --planted-list\n"
+              "       sim --planted NAME ...        made with PLANTED=1: succeeds when a seed finds the bug\n", stderr);
         return EXIT_FAILURE;
     }
     log_level_set(LOG_LEVEL_ERROR);
     if (again != NULL) return run_again(again);
     if (seed != 0) return run_one(seed, profile, traced);
-    return run_seeds(first, seeds, jobs, failures, profile);
+    static struct seeds run;
+    run = (struct seeds){.first = first, .count = seeds, .jobs_max = jobs, .failures_max = failures, .profile = profile};
+    return planted ? run_planted(&run) : run_seeds(&run);
 }
