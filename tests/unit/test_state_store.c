@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -489,6 +490,35 @@ static void a_state_whose_tables_are_damaged_is_refused(void **state)
     assert_int_equal(open_state(story), STORAGE_OK);
 }
 
+/* Every page looked right by itself, its rows within its bounds. LMDB then moved more bytes than it had room for when it
+ * removed one. Found by fuzzing. */
+static void rows_that_lie_over_each_other_are_refused(void **state)
+{
+    struct story *story = *state;
+    const char *path = scratch_path(&story->dir, "state.mdb");
+    begin(story);
+    put(story, TABLE_ALERT, "a", "the first alert");
+    put(story, TABLE_ALERT, "b", "another alert");
+    assert_int_equal(commit_at(story, 5), STORAGE_OK);
+    close_state(story);
+    size_t size_bytes = (size_t)scratch_file_size_bytes(path);
+    uint8_t *file = malloc(size_bytes);
+    FILE *from = fopen(path, "re");
+    assert_non_null(file);
+    assert_non_null(from);
+    assert_int_equal(fread(file, 1, size_bytes, from), size_bytes);
+    assert_int_equal(fclose(from), 0);
+    for (size_t page = 0; page + 4096 <= size_bytes; page += 4096) {
+        if (memmem(file + page, 4096, "the first alert", 15) != NULL) {
+            memcpy(file + page + 16, file + page + 18, 2); /* where the first row begins, where the second does */
+        }
+    }
+    scratch_file_write(path, file, size_bytes);
+    free(file);
+    assert_int_equal(open_state(story), STORAGE_CORRUPT);
+    assert_non_null(strstr(story->failure.message, "overlap"));
+}
+
 static void what_a_crash_left_of_snapshots_is_removed(void **state)
 {
     struct story *story = *state;
@@ -525,6 +555,7 @@ int main(void)
         STORY(a_damaged_file_is_refused_and_can_be_put_aside),
         STORY(a_flipped_byte_in_the_position_is_found),
         STORY(a_state_whose_tables_are_damaged_is_refused),
+        STORY(rows_that_lie_over_each_other_are_refused),
         STORY(what_a_crash_left_of_snapshots_is_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
