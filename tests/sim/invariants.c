@@ -1,8 +1,8 @@
 /*
  * What holds in every state.
  *
- * First every incident is read once into a list; then each other table is walked once, and what it says is held against that list and
- * against the rows it points to.
+ * First every incident is read once into a list; then each other table is walked once, and what it says is held against
+ * that list and against the rows it points to.
  */
 #include "tests/sim/invariants.h"
 
@@ -28,7 +28,7 @@ struct check {
     char *sentence;
     size_t size;
     Tocsin__Counters *counters;
-    uint64_t kept_ms; /* closed incidents, at least */
+    uint64_t kept_ms;       /* closed incidents, at least */
     struct seen *incidents; /* in the order of their ids */
     size_t incidents_count;
 };
@@ -59,7 +59,8 @@ static bool row_is_there(const struct check *check, enum machine_table table, st
 }
 
 /* The index has this key, and says this number (and this second one, unless it is 0). */
-static bool index_says(const struct check *check, enum machine_table table, struct key key, uint64_t first, uint64_t second)
+static bool index_says(const struct check *check, enum machine_table table, struct key key, uint64_t first,
+                       uint64_t second)
 {
     struct span value;
     return row_get(check, table, key, &value) && value.size_bytes == (second != 0 ? 16u : 8u) &&
@@ -203,8 +204,8 @@ static bool judge_service(struct check *check, struct span key, const void *reco
     if (!row_is_there(check, TABLE_ESCALATION_POLICY, key_1(service->escalation_policy_id))) {
         return broken(check, "service %s escalates by a policy that is gone", service->name);
     }
-    return service->open_incidents == open || broken(check, "service %s counts %u open incidents, and has %u", service->name,
-                                                     service->open_incidents, open);
+    return service->open_incidents == open || broken(check, "service %s counts %u open incidents, and has %u",
+                                                     service->name, service->open_incidents, open);
 }
 
 static bool judge_integration(struct check *check, struct span key, const void *record)
@@ -213,7 +214,8 @@ static bool judge_integration(struct check *check, struct span key, const void *
     if (!key_holds(check, key, integration->service_id, integration->id, "integration")) {
         return false;
     }
-    if (!index_says(check, TABLE_INTEGRATION_BY_KEY, key_hash(integration->key), integration->service_id, integration->id)) {
+    if (!index_says(check, TABLE_INTEGRATION_BY_KEY, key_hash(integration->key), integration->service_id,
+                    integration->id)) {
         return broken(check, "integration %" PRIu64 " is not found by its key", integration->id);
     }
     return row_is_there(check, TABLE_SERVICE, key_1(integration->service_id)) ||
@@ -244,12 +246,13 @@ static bool company_holds(struct check *check)
     } TABLES[] = {
         {TABLE_USER, TABLE_USER_BY_EMAIL, &tocsin__user__descriptor, "a user", "users", judge_user},
         {TABLE_CONTACT_METHOD, TABLE_META, &tocsin__contact_method__descriptor, "a contact method", "", judge_method},
-        {TABLE_NOTIFICATION_RULE, TABLE_META, &tocsin__notification_rule__descriptor, "a notification rule", "", judge_rule},
+        {TABLE_NOTIFICATION_RULE, TABLE_META, &tocsin__notification_rule__descriptor, "a notification rule", "",
+         judge_rule},
         {TABLE_ESCALATION_POLICY, TABLE_ESCALATION_POLICY_BY_NAME, &tocsin__escalation_policy__descriptor,
          "an escalation policy", "escalation policies", judge_policy},
         {TABLE_SERVICE, TABLE_SERVICE_BY_NAME, &tocsin__service__descriptor, "a service", "services", judge_service},
-        {TABLE_INTEGRATION, TABLE_INTEGRATION_BY_KEY, &tocsin__integration__descriptor, "an integration", "integrations",
-         judge_integration},
+        {TABLE_INTEGRATION, TABLE_INTEGRATION_BY_KEY, &tocsin__integration__descriptor, "an integration",
+         "integrations", judge_integration},
         {TABLE_TOKEN, TABLE_TOKEN_BY_HASH, &tocsin__token__descriptor, "a token", "tokens", judge_token},
     };
     for (size_t i = 0; i < sizeof TABLES / sizeof TABLES[0]; i++) {
@@ -318,15 +321,16 @@ static bool retry_is_filed(const struct check *check, const Tocsin__Notification
 }
 
 /* What is not being sent is owed to the present assignment of a triggered incident: all else was withdrawn. */
-static bool unclaimed_holds(struct check *check, const Tocsin__Incident *incident, const Tocsin__Notification *notification)
+static bool unclaimed_holds(struct check *check, const Tocsin__Incident *incident,
+                            const Tocsin__Notification *notification)
 {
     if (!is_triggered(incident)) {
         return broken(check, "incident %" PRIu64 " is %s, and %s (%s) is still owed a page of it", incident->number,
                       is_open(incident) ? "acknowledged" : "resolved", notification->user_name, notification->address);
     }
     return notification->generation == incident->generation ||
-           broken(check, "incident %" PRIu64 " was given to others, and %s (%s) is still owed a page of it", incident->number,
-                  notification->user_name, notification->address);
+           broken(check, "incident %" PRIu64 " was given to others, and %s (%s) is still owed a page of it",
+                  incident->number, notification->user_name, notification->address);
 }
 
 static bool judge_outbox(struct check *check, struct span key, const void *record)
@@ -348,19 +352,20 @@ static bool judge_outbox(struct check *check, struct span key, const void *recor
                       claimed ? "claimed" : "waiting");
     }
     if (claimed && (notification->attempt == 0 || notification->claim_node == 0 || notification->claim_term == 0)) {
-        return broken(check, "incident %" PRIu64 ": the page to %s (%s) is claimed by nobody", notification->incident_number,
-                      notification->user_name, notification->address);
+        return broken(check, "incident %" PRIu64 ": the page to %s (%s) is claimed by nobody",
+                      notification->incident_number, notification->user_name, notification->address);
     }
     if (seen == NULL) { /* retention took the incident while somebody was sending */
-        return claimed || broken(check, "notification %" PRIu64 " is owed for an incident that is gone", notification->id);
+        return claimed ||
+               broken(check, "notification %" PRIu64 " is owed for an incident that is gone", notification->id);
     }
     if (!is_listed(seen->incident, notification->id)) {
         return broken(check, "incident %" PRIu64 " does not know of its page to %s (%s)", seen->incident->number,
                       notification->user_name, notification->address);
     }
     if (notification->generation > seen->incident->generation) {
-        return broken(check, "incident %" PRIu64 ": the page to %s (%s) is of an assignment to come", seen->incident->number,
-                      notification->user_name, notification->address);
+        return broken(check, "incident %" PRIu64 ": the page to %s (%s) is of an assignment to come",
+                      seen->incident->number, notification->user_name, notification->address);
     }
     seen->outbox++;
     return claimed || unclaimed_holds(check, seen->incident, notification);
@@ -403,9 +408,12 @@ static uint64_t due_of_kind(const Tocsin__Incident *incident, enum deadline_kind
 static const char *kind_words(enum deadline_kind kind)
 {
     static const char *const WORDS[] = {
-        [DEADLINE_NOTIFICATION_RULE] = "a rule's delay", [DEADLINE_NOTIFICATION_RETRY] = "an attempt",
-        [DEADLINE_ESCALATE] = "the next level",          [DEADLINE_ACKNOWLEDGEMENT] = "the acknowledgement's end",
-        [DEADLINE_GUARDIANS] = "the guardians",          [DEADLINE_AUTO_RESOLVE] = "resolving itself",
+        [DEADLINE_NOTIFICATION_RULE] = "a rule's delay",
+        [DEADLINE_NOTIFICATION_RETRY] = "an attempt",
+        [DEADLINE_ESCALATE] = "the next level",
+        [DEADLINE_ACKNOWLEDGEMENT] = "the acknowledgement's end",
+        [DEADLINE_GUARDIANS] = "the guardians",
+        [DEADLINE_AUTO_RESOLVE] = "resolving itself",
         [DEADLINE_RETENTION] = "retention",
     };
     return (size_t)kind < sizeof WORDS / sizeof WORDS[0] && WORDS[kind] != NULL ? WORDS[kind] : "something unknown";
@@ -418,7 +426,8 @@ static bool rule_deadline_holds(struct check *check, uint64_t incident_id, const
         return true; /* of an incident that retention took: without effect */
     }
     if (deadline->generation > seen->incident->generation) {
-        return broken(check, "incident %" PRIu64 ": a rule's delay runs for an assignment to come", seen->incident->number);
+        return broken(check, "incident %" PRIu64 ": a rule's delay runs for an assignment to come",
+                      seen->incident->number);
     }
     bool alive = is_triggered(seen->incident) && deadline->generation == seen->incident->generation;
     seen->waiting_rules += alive ? 1 : 0;
@@ -443,14 +452,16 @@ static bool judge_deadline(struct check *check, struct span key, const void *rec
                                         : NULL;
         bool holds = row != NULL && row->due_at_ms == due_ms;
         tocsin__notification__free_unpacked(row, NULL);
-        return holds || broken(check, "a deadline is filed for notification %" PRIu64 ", which knows nothing of it", object);
+        return holds ||
+               broken(check, "a deadline is filed for notification %" PRIu64 ", which knows nothing of it", object);
     }
     struct seen *seen = seen_find(check, object);
     if (seen == NULL) {
         return broken(check, "a deadline (%s) is filed for an incident that is gone", kind_words(kind));
     }
     return due_of_kind(seen->incident, kind) == due_ms ||
-           broken(check, "incident %" PRIu64 ": a deadline (%s) is filed at %" PRIu64 ", and the incident says %" PRIu64,
+           broken(check,
+                  "incident %" PRIu64 ": a deadline (%s) is filed at %" PRIu64 ", and the incident says %" PRIu64,
                   seen->incident->number, kind_words(kind), due_ms, due_of_kind(seen->incident, kind));
 }
 
@@ -467,8 +478,8 @@ static bool deadlines_are_filed(struct check *check, const Tocsin__Incident *inc
                           kind_words(KINDS[i]));
         }
         if (due_ms != 0 && !row_is_there(check, TABLE_DEADLINE, key_deadline(due_ms, KINDS[i], incident->id, 0))) {
-            return broken(check, "incident %" PRIu64 " waits for %s at %" PRIu64 ", and no deadline is filed", incident->number,
-                          kind_words(KINDS[i]), due_ms);
+            return broken(check, "incident %" PRIu64 " waits for %s at %" PRIu64 ", and no deadline is filed",
+                          incident->number, kind_words(KINDS[i]), due_ms);
         }
     }
     return true;
@@ -488,7 +499,8 @@ static bool is_accounted_for(struct check *check, const struct seen *seen)
                       incident->number);
     }
     if (incident->acknowledgement_due_ms != 0) {
-        return broken(check, "incident %" PRIu64 " is triggered, and an acknowledgement of it runs out", incident->number);
+        return broken(check, "incident %" PRIu64 " is triggered, and an acknowledgement of it runs out",
+                      incident->number);
     }
     if (incident->exhausted && incident->guardians_due_ms == 0) {
         return broken(check, "incident %" PRIu64 ": its escalation ended, and the guardians are not told again",
@@ -496,7 +508,8 @@ static bool is_accounted_for(struct check *check, const struct seen *seen)
     }
     bool goes_on = incident->escalate_due_ms != 0 || incident->guardians_due_ms != 0;
     if (!goes_on && !low) {
-        return broken(check, "incident %" PRIu64 " is triggered, and no level and no guardian comes next", incident->number);
+        return broken(check, "incident %" PRIu64 " is triggered, and no level and no guardian comes next",
+                      incident->number);
     }
     return goes_on || incident->notifications_pending > 0 || seen->says_low_urgency ||
            broken(check, "incident %" PRIu64 " is lost: no deadline, nothing owed, no reason", incident->number);
@@ -522,8 +535,8 @@ static bool counts_hold(struct check *check, const struct seen *seen)
     };
     for (size_t i = 0; i < sizeof COUNTS / sizeof COUNTS[0]; i++) {
         if (COUNTS[i].says != COUNTS[i].has) {
-            return broken(check, "incident %" PRIu64 " counts %" PRIu64 " %s, and has %" PRIu64, incident->number, COUNTS[i].says,
-                          COUNTS[i].what, COUNTS[i].has);
+            return broken(check, "incident %" PRIu64 " counts %" PRIu64 " %s, and has %" PRIu64, incident->number,
+                          COUNTS[i].says, COUNTS[i].what, COUNTS[i].has);
         }
     }
     return true;
@@ -547,8 +560,10 @@ static bool indexes_hold(struct check *check, const Tocsin__Incident *incident)
         return broken(check, "incident %" PRIu64 " is not found by its number", incident->number);
     }
     if (is_listed_by_key(incident) &&
-        !index_says(check, TABLE_INCIDENT_BY_KEY, key_1_hash(incident->service_id, incident->incident_key), incident->id, 0)) {
-        return broken(check, "incident %" PRIu64 " is not found by its key %s", incident->number, incident->incident_key);
+        !index_says(check, TABLE_INCIDENT_BY_KEY, key_1_hash(incident->service_id, incident->incident_key),
+                    incident->id, 0)) {
+        return broken(check, "incident %" PRIu64 " is not found by its key %s", incident->number,
+                      incident->incident_key);
     }
     return true;
 }
@@ -582,8 +597,9 @@ static bool incidents_hold(struct check *check)
     for (size_t i = 0; i < check->incidents_count; i++) {
         const struct seen *seen = &check->incidents[i];
         const Tocsin__Incident *incident = seen->incident;
-        if (!references_hold(check, incident) || !indexes_hold(check, incident) || !deadlines_are_filed(check, incident) ||
-            !counts_hold(check, seen) || (is_open(incident) && !is_accounted_for(check, seen))) {
+        if (!references_hold(check, incident) || !indexes_hold(check, incident) ||
+            !deadlines_are_filed(check, incident) || !counts_hold(check, seen) ||
+            (is_open(incident) && !is_accounted_for(check, seen))) {
             return false;
         }
         open += is_open(incident) ? 1 : 0;
@@ -594,12 +610,12 @@ static bool incidents_hold(struct check *check)
                       rows(check, TABLE_INCIDENT_OPEN));
     }
     if (rows(check, TABLE_INCIDENT_CLOSED) != check->incidents_count - open) {
-        return broken(check, "%zu incidents are resolved, and %" PRIu64 " are listed so", check->incidents_count - (size_t)open,
-                      rows(check, TABLE_INCIDENT_CLOSED));
+        return broken(check, "%zu incidents are resolved, and %" PRIu64 " are listed so",
+                      check->incidents_count - (size_t)open, rows(check, TABLE_INCIDENT_CLOSED));
     }
     if (rows(check, TABLE_INCIDENT_BY_KEY) != keyed) {
-        return broken(check, "%" PRIu64 " open incidents have a key of their own, and %" PRIu64 " are listed by one", keyed,
-                      rows(check, TABLE_INCIDENT_BY_KEY));
+        return broken(check, "%" PRIu64 " open incidents have a key of their own, and %" PRIu64 " are listed by one",
+                      keyed, rows(check, TABLE_INCIDENT_BY_KEY));
     }
     return counts_agree(check, TABLE_INCIDENT, TABLE_INCIDENT_BY_NUMBER, "incidents");
 }
@@ -678,8 +694,8 @@ bool invariants_hold(const struct machine_store *view, char *sentence, size_t si
     }
     Tocsin__Settings *settings = settings_get(view, NULL);
     check.kept_ms = settings != NULL ? (uint64_t)settings->retention_days * 24 * 60 * settings->minute_ms : 0;
-    bool holds = (settings != NULL || broken(&check, "the state has no settings")) && incidents_load(&check) && hangers_on_hold(&check) && incidents_hold(&check) && alerts_hold(&check) &&
-                 company_holds(&check);
+    bool holds = (settings != NULL || broken(&check, "the state has no settings")) && incidents_load(&check) &&
+                 hangers_on_hold(&check) && incidents_hold(&check) && alerts_hold(&check) && company_holds(&check);
     for (size_t i = 0; i < check.incidents_count; i++) {
         tocsin__incident__free_unpacked(check.incidents[i].incident, NULL);
     }

@@ -1,5 +1,6 @@
 /*
- * What holds in every state of every node, after each entry: promise P1's "there is no fourth state", and references that are whole.
+ * What holds in every state of every node, after each entry: promise P1's "there is no fourth state", and references
+ * that are whole.
  */
 #ifndef TESTS_SIM_INVARIANTS_H
 #define TESTS_SIM_INVARIANTS_H

@@ -160,7 +160,8 @@ bool model_accepted(struct model *model, const Tocsin__Reply *reply, bool lawful
         }
         return true;
     }
-    bool of_shape = reply->reason == TOCSIN__REASON__REASON_BAD_VALUE || reply->reason == TOCSIN__REASON__REASON_TOO_MANY;
+    bool of_shape =
+        reply->reason == TOCSIN__REASON__REASON_BAD_VALUE || reply->reason == TOCSIN__REASON__REASON_TOO_MANY;
     if (lawful && !of_shape) {
         model_broken(model, "entry %" PRIu64 ": %s was refused without need: %s", model->index, what, reply->message);
     }
@@ -274,7 +275,8 @@ static void hand_over_once(struct model *model, const Tocsin__Command *command, 
 {
     struct promise *before = promise_find(model, command);
     if (before != NULL) {
-        (void)model_accepted(model, reply, before->body == command->body_case, "a request under a used idempotency key");
+        (void)model_accepted(model, reply, before->body == command->body_case,
+                             "a request under a used idempotency key");
         return;
     }
     hand_over(model, command, reply);
@@ -300,7 +302,8 @@ static void command_hear(struct model *model, const Tocsin__Command *command, co
     Tocsin__Reply *reply = NULL;
     if (routed) {
         if (*answers_taken == output->replies_count) {
-            model_broken(model, "entry %" PRIu64 ": a command of node %" PRIu64 " has no answer", model->index, origin->node);
+            model_broken(model, "entry %" PRIu64 ": a command of node %" PRIu64 " has no answer", model->index,
+                         origin->node);
             return;
         }
         const struct machine_reply *answer = &output->replies[(*answers_taken)++];
@@ -328,7 +331,8 @@ static void command_hear(struct model *model, const Tocsin__Command *command, co
 /* A page of which nothing can come any more. Those of the present assignment tell which ways were used. */
 static bool page_is_history(const struct model *model, const struct incident *incident, const struct page *page)
 {
-    bool present = page->assignment == incident->assignment && incident->status != RESOLVED && page->to.guardian == NULL;
+    bool present =
+        page->assignment == incident->assignment && incident->status != RESOLVED && page->to.guardian == NULL;
     return !present && !model_page_under_way(page) && model->true_ms >= page->ended_true_ms + KEPT_TRUE_MS;
 }
 

@@ -1,12 +1,12 @@
 /*
  * What a pager owes, told a second time in simple words, apart from the machine's own rules.
  *
- *     committed entries ──> the model's own picture: people, policies, incidents ──> pages that are owed, and until when
- *     requests that left for a provider ───────────────────────────────────────────> each must be explained by one of them
+ *     committed entries ──> the model's own picture: people, policies, incidents ──> pages owed, and until when
+ *     requests that left for a provider ───────────────────────────────────────────> each explained by one of them
  *
- * The model reads the log as a history of what was asked and when (commands and their stamps); it calls no function of the machine but
- * the decoder of its schema, and shares no rule with it. Of what the machine answered it takes names only (the ids that were given to
- * new things), and holds the answers against its own judgement.
+ * The model reads the log as a history of what was asked and when (commands and their stamps); it calls no function of
+ * the machine but the decoder of its schema, and shares no rule with it. Of what the machine answered it takes names
+ * only (the ids that were given to new things), and holds the answers against its own judgement. Only model_compare reads a state.
  */
 #ifndef TESTS_SIM_MODEL_H
 #define TESTS_SIM_MODEL_H
@@ -20,13 +20,13 @@
 #include "consensus/machine/span.h"
 #include "consensus/machine/store.h"
 
-/* Once everything is whole again, an owed page leaves within this time, and a deadline is handled within it. Room for one lapse of a
- * claim that was lost with its leader (20 s), and for what waits behind a storm. */
+/* Once everything is whole again, an owed page leaves within this time, and a deadline is handled within it. Room for
+ * one lapse of a claim that was lost with its leader (20 s), and for what waits behind a storm. */
 #define MODEL_LEAVES_WITHIN_MS 60000u
 
 struct model;
 
-/* `violation` is told one sentence for each promise that is seen broken. What comes after the first may follow from it. */
+/* `violation` is told one sentence for each promise that is seen broken. Those after the first may follow from it. */
 struct model *model_new(void (*violation)(void *context, const char *sentence), void *context);
 void model_free(struct model *model);
 
@@ -59,12 +59,14 @@ void model_troubled(struct model *model);
 /* The cluster time of the last entry: 0 before the first. */
 uint64_t model_time_ms(const struct model *model);
 
-/* Everything was whole for long: every page that was due by `due_until_ms` of cluster time has left, or the log tells why not. */
+/* Everything was whole for long: every page that was due by `due_until_ms` of cluster time has left, or the log tells
+ * why not. */
 void model_finish(struct model *model, uint64_t due_until_ms);
 
 /*
- * True when the open incidents of a state that has applied exactly what the model was given are those of the model: status, level and
- * pass, who has them, who acknowledged, what is due when, which pages are on their way. Else a sentence.
+ * True when the open incidents of a state that has applied exactly what the model was given are those of the model:
+ * status, level and pass, who has them, who acknowledged, what is due when, which pages are on their way. Else a
+ * sentence.
  */
 bool model_compare(const struct model *model, const struct machine_store *view, char *sentence, size_t size);
 

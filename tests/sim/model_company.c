@@ -21,12 +21,12 @@ static void text_set(char **text, const char *value)
 
 /* ---------------------------------------------------------------- found by linear search */
 
-#define FIND(model, list, test)                                                                                       \
-    for (size_t i = 0; i < (model)->list.count; i++) {                                                                \
-        if (test) {                                                                                                   \
-            return &(model)->list.items[i];                                                                           \
-        }                                                                                                             \
-    }                                                                                                                 \
+#define FIND(model, list, test)                                                                                        \
+    for (size_t i = 0; i < (model)->list.count; i++) {                                                                 \
+        if (test) {                                                                                                    \
+            return &(model)->list.items[i];                                                                            \
+        }                                                                                                              \
+    }                                                                                                                  \
     return NULL
 
 struct person *model_person(const struct model *model, uint64_t id)
@@ -78,7 +78,8 @@ static void user_put(struct model *model, const Tocsin__UserPut *put, const Tocs
     struct person *person = model_person(model, put->id);
     bool lawful = put->user != NULL && (creation || person != NULL);
     for (size_t i = 0; lawful && given(creation, put->fields, 3) && i < model->people.count; i++) {
-        lawful = model->people.items[i].id == put->id || strcasecmp(model->people.items[i].email, put->user->email) != 0;
+        lawful =
+            model->people.items[i].id == put->id || strcasecmp(model->people.items[i].email, put->user->email) != 0;
     }
     if (!model_accepted(model, reply, lawful, "a user") || !lawful) {
         return;
@@ -198,7 +199,8 @@ static void contact_method_delete(struct model *model, const Tocsin__ContactMeth
     list_remove(&model->ways, (size_t)(way - model->ways.items));
 }
 
-static void notification_rule_put(struct model *model, const Tocsin__NotificationRulePut *put, const Tocsin__Reply *reply)
+static void notification_rule_put(struct model *model, const Tocsin__NotificationRulePut *put,
+                                  const Tocsin__Reply *reply)
 {
     const Tocsin__NotificationRule *asked = put->notification_rule;
     bool creation = put->id == 0;
@@ -363,12 +365,14 @@ static void levels_set(struct policy *policy, const Tocsin__EscalationPolicy *as
             }
         }
         policy->levels[l].people_count = count;
-        policy->levels[l].delay_minutes = level->delay_minutes != 0 ? level->delay_minutes : DEFAULT_LEVEL_DELAY_MINUTES;
+        policy->levels[l].delay_minutes =
+            level->delay_minutes != 0 ? level->delay_minutes : DEFAULT_LEVEL_DELAY_MINUTES;
         policy->levels_count++;
     }
 }
 
-static void escalation_policy_put(struct model *model, const Tocsin__EscalationPolicyPut *put, const Tocsin__Reply *reply)
+static void escalation_policy_put(struct model *model, const Tocsin__EscalationPolicyPut *put,
+                                  const Tocsin__Reply *reply)
 {
     const Tocsin__EscalationPolicy *asked = put->escalation_policy;
     bool creation = put->id == 0;
@@ -474,19 +478,19 @@ static void settings_put(struct model *model, const Tocsin__SettingsPut *put, co
 
 /* ---------------------------------------------------------------- */
 
-#define COMPANY_COMMANDS(each)                                                                                        \
-    each(USER_PUT, user_put) each(USER_DELETE, user_delete) each(CONTACT_METHOD_PUT, contact_method_put)              \
-    each(CONTACT_METHOD_DELETE, contact_method_delete) each(NOTIFICATION_RULE_PUT, notification_rule_put)             \
-    each(NOTIFICATION_RULE_DELETE, notification_rule_delete) each(SERVICE_PUT, service_put)                           \
-    each(SERVICE_DELETE, service_delete) each(INTEGRATION_PUT, integration_put)                                       \
-    each(INTEGRATION_DELETE, integration_delete) each(ESCALATION_POLICY_PUT, escalation_policy_put)                   \
-    each(ESCALATION_POLICY_DELETE, escalation_policy_delete) each(SETTINGS_PUT, settings_put)
+#define COMPANY_COMMANDS(each)                                                                                         \
+    each(USER_PUT, user_put) each(USER_DELETE, user_delete) each(CONTACT_METHOD_PUT, contact_method_put)               \
+        each(CONTACT_METHOD_DELETE, contact_method_delete) each(NOTIFICATION_RULE_PUT, notification_rule_put)          \
+            each(NOTIFICATION_RULE_DELETE, notification_rule_delete) each(SERVICE_PUT, service_put)                    \
+                each(SERVICE_DELETE, service_delete) each(INTEGRATION_PUT, integration_put)                            \
+                    each(INTEGRATION_DELETE, integration_delete) each(ESCALATION_POLICY_PUT, escalation_policy_put)    \
+                        each(ESCALATION_POLICY_DELETE, escalation_policy_delete) each(SETTINGS_PUT, settings_put)
 
 void model_company_command(struct model *model, const Tocsin__Command *command, const Tocsin__Reply *reply)
 {
-#define HEAR(NAME, name)                                                                                              \
-    case TOCSIN__COMMAND__BODY_##NAME:                                                                                \
-        name(model, command->name, reply);                                                                            \
+#define HEAR(NAME, name)                                                                                               \
+    case TOCSIN__COMMAND__BODY_##NAME:                                                                                 \
+        name(model, command->name, reply);                                                                             \
         return;
     switch (command->body_case) {
         COMPANY_COMMANDS(HEAR)

@@ -21,7 +21,8 @@ static bool __attribute__((format(printf, 2, 3))) differs(const struct compariso
     va_start(list, format);
     (void)vsnprintf(what, sizeof what, format, list);
     va_end(list);
-    (void)snprintf(comparison->sentence, comparison->size, "incident %" PRIu64 ": %s", comparison->expected->number, what);
+    (void)snprintf(comparison->sentence, comparison->size, "incident %" PRIu64 ": %s", comparison->expected->number,
+                   what);
     return false;
 }
 
@@ -63,8 +64,8 @@ static bool people_agree(const struct comparison *comparison)
     const struct incident *expected = comparison->expected;
     for (size_t i = 0; i < expected->people.count; i++) {
         if (expected->people.items[i] != comparison->found->assignments[i]->user_id) {
-            return differs(comparison, "user %" PRIu64 " should have it, and user %" PRIu64 " does", expected->people.items[i],
-                           comparison->found->assignments[i]->user_id);
+            return differs(comparison, "user %" PRIu64 " should have it, and user %" PRIu64 " does",
+                           expected->people.items[i], comparison->found->assignments[i]->user_id);
         }
     }
     for (size_t i = 0; i < expected->acknowledged_by.count; i++) {
@@ -108,9 +109,12 @@ static bool page_agrees(const struct comparison *comparison, const struct page *
     if (!agrees) {
         char text[256];
         model_page_describe(comparison->expected, page, text, sizeof text);
-        (void)snprintf(comparison->sentence, comparison->size, "%s is %s: state %d for %d, attempt %u for %u", text,
-                       row == NULL ? "not there" : "otherwise", row != NULL ? (int)row->state : -1, (int)STATES[page->state],
-                       row != NULL ? row->attempt : 0, page->attempt);
+        (void)snprintf(comparison->sentence, comparison->size,
+                       "%s is otherwise: expected state %d, attempt %u, %u failures, due %" PRIu64
+                       "; found state %d, attempt %u, %u failures, due %" PRIu64,
+                       text, (int)STATES[page->state], page->attempt, page->failures, page->due_ms,
+                       row != NULL ? (int)row->state : -1, row != NULL ? row->attempt : 0,
+                       row != NULL ? row->failures : 0, row != NULL ? row->due_at_ms : 0);
     }
     tocsin__notification__free_unpacked(row, NULL);
     return agrees;
@@ -122,8 +126,8 @@ static bool pages_agree(const struct comparison *comparison, const struct machin
     size_t under_way = pages_under_way(expected), alive = plans_alive(expected);
     if (under_way != comparison->found->n_pending_notification_ids ||
         under_way + alive != comparison->found->notifications_pending) {
-        return differs(comparison, "%zu pages should be on their way and %zu wait for a delay; %zu are, and %zu do", under_way,
-                       alive, comparison->found->n_pending_notification_ids,
+        return differs(comparison, "%zu pages should be on their way and %zu wait for a delay; %zu are, and %zu do",
+                       under_way, alive, comparison->found->n_pending_notification_ids,
                        comparison->found->notifications_pending - comparison->found->n_pending_notification_ids);
     }
     for (size_t i = 0; i < expected->pages.count; i++) {
@@ -147,8 +151,9 @@ bool model_compare(const struct model *model, const struct machine_store *view, 
         Tocsin__Incident *found = incident_get_by_number(view, incident->number, NULL);
         struct comparison comparison = {.expected = incident, .found = found, .sentence = sentence, .size = size};
         bool agrees = found != NULL && found->status != TOCSIN__INCIDENT_STATUS__INCIDENT_RESOLVED;
-        agrees = agrees ? numbers_agree(&comparison) && people_agree(&comparison) && pages_agree(&comparison, view)
-                        : differs(&comparison, "it should be open, and %s", found == NULL ? "is not there" : "is resolved");
+        agrees =
+            agrees ? numbers_agree(&comparison) && people_agree(&comparison) && pages_agree(&comparison, view)
+                   : differs(&comparison, "it should be open, and %s", found == NULL ? "is not there" : "is resolved");
         tocsin__incident__free_unpacked(found, NULL);
         if (!agrees) {
             return false;

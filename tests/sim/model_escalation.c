@@ -1,9 +1,10 @@
 /*
  * Who has an incident, and what comes next.
  *
- * An incident is given to the people of a level, or to people by hand. Each is told by his or her rules. When a level's time is over
- * without an acknowledgement, or nobody there can be told, the next level has it; after the last level of the last pass the guardians
- * are told, again and again. An acknowledgement stops all of it for a while, resolving stops it for good.
+ * An incident is given to the people of a level, or to people by hand. Each is told by his or her rules. When a level's
+ * time is over without an acknowledgement, or nobody there can be told, the next level has it; after the last level of
+ * the last pass the guardians are told, again and again. An acknowledgement stops all of it for a while, resolving
+ * stops it for good.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -270,7 +271,8 @@ static void levels_end(struct model *model, struct incident *incident)
     exhaust(model, incident);
 }
 
-/* From the incident's level on, the first level with somebody who can be told has it; a whole round without one is the end. */
+/* From the incident's level on, the first level with somebody who can be told has it; a whole round without one is the
+ * end. */
 static void walk_levels(struct model *model, struct incident *incident)
 {
     const struct policy *policy = model_policy(model, incident->policy_id);
@@ -283,7 +285,8 @@ static void walk_levels(struct model *model, struct incident *incident)
             incident->pass++;
             incident->level = 1;
         }
-        give(model, incident, policy->levels[incident->level - 1].people, policy->levels[incident->level - 1].people_count);
+        give(model, incident, policy->levels[incident->level - 1].people,
+             policy->levels[incident->level - 1].people_count);
         if (people_tell(model, incident)) {
             wait_begin(model, incident, policy);
             return;
@@ -368,7 +371,8 @@ static void pages_are_over(struct model *model, struct incident *incident)
 static void acknowledge(struct model *model, struct incident *incident, uint64_t person_id)
 {
     bool was_acknowledged = incident->status == ACKNOWLEDGED;
-    bool adds = person_id != 0 && !is_among(incident->acknowledged_by.items, incident->acknowledged_by.count, person_id);
+    bool adds =
+        person_id != 0 && !is_among(incident->acknowledged_by.items, incident->acknowledged_by.count, person_id);
     if (was_acknowledged && !adds) {
         return;
     }
@@ -402,7 +406,8 @@ static bool is_told_at_this_instant(const struct model *model, const struct inci
 {
     for (size_t i = 0; i < incident->pages.count; i++) {
         const struct page *page = incident->pages.items[i];
-        if (is_of_present(incident, page) && model_page_under_way(page) && page->to.id == way_id && page->owed_ms == model->now_ms) {
+        if (is_of_present(incident, page) && model_page_under_way(page) && page->to.id == way_id &&
+            page->owed_ms == model->now_ms) {
             return true;
         }
     }
@@ -415,8 +420,10 @@ void model_incident_plan_due(struct model *model, struct incident *incident, str
         return;
     }
     const struct way *way = model_way(model, plan.person_id, plan.way_id);
-    if (way != NULL && model_incident_has(incident, plan.person_id) && !is_told_at_this_instant(model, incident, way->id)) {
-        struct page *page = model_page_owe(model, incident, way, model_person_name(model, plan.person_id), "after a delay");
+    if (way != NULL && model_incident_has(incident, plan.person_id) &&
+        !is_told_at_this_instant(model, incident, way->id)) {
+        struct page *page =
+            model_page_owe(model, incident, way, model_person_name(model, plan.person_id), "after a delay");
         page->delay_minutes = plan.delay_minutes;
     }
     model_incident_settle(model, incident);
@@ -556,7 +563,8 @@ static void event_of_known(struct model *model, const Tocsin__Event *event, stru
                            const Tocsin__Reply *reply)
 {
     if (reply != NULL && model_named(reply) != incident->id) {
-        model_broken(model, "entry %" PRIu64 ": an event of key %s belongs to incident %" PRIu64 ", and was counted elsewhere",
+        model_broken(model,
+                     "entry %" PRIu64 ": an event of key %s belongs to incident %" PRIu64 ", and was counted elsewhere",
                      model->index, event->dedup_key, incident->number);
     }
     if (event->action == TOCSIN__EVENT_ACTION__EVENT_TRIGGER) {
@@ -668,7 +676,8 @@ static bool level_is_lawful(struct model *model, const struct incident *incident
 
 static bool change_is_lawful(struct model *model, const struct incident *incident, const Tocsin__IncidentChange *change)
 {
-    if (incident == NULL || incident->status == RESOLVED || change->urgency == TOCSIN__URGENCY__URGENCY_SEVERITY_BASED) {
+    if (incident == NULL || incident->status == RESOLVED ||
+        change->urgency == TOCSIN__URGENCY__URGENCY_SEVERITY_BASED) {
         return false;
     }
     bool triggers = change->status == TOCSIN__INCIDENT_STATUS__INCIDENT_TRIGGERED;

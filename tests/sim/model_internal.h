@@ -1,9 +1,10 @@
 /*
  * Inside the model: its picture of the company and of what is owed. Plain lists, searched from end to end.
  *
- *     model.c             entries and commands, repeats, answers        model_company.c  people, services, policies, settings
- *     model_escalation.c  who has an incident, and what comes next      model_pages.c    pages: owed, claimed, ended
- *     model_requests.c    requests held against pages; the end          model_compare.c  the picture held against a state
+ *     model.c             entries and commands, repeats, answers     model_company.c  people, services, policies
+ *     model_escalation.c  who has an incident, and what comes next   model_pulse.c    what is due, in order
+ *     model_pages.c       pages: owed, claimed, ended                model_requests.c requests; the end
+ *     model_compare.c     the picture held against a state
  */
 #ifndef TESTS_SIM_MODEL_INTERNAL_H
 #define TESTS_SIM_MODEL_INTERNAL_H
@@ -18,7 +19,8 @@
 /* Room for one more, zeroed; the new end of the list. */
 void *model_list_room(void *items, size_t count, size_t *capacity, size_t item_size);
 #define list_add(list)                                                                                                \
-    ((list)->items = model_list_room((list)->items, (list)->count, &(list)->capacity, sizeof *(list)->items),               \
+    ((list)->items =                                                                                                  \
+         model_list_room((list)->items, (list)->count, &(list)->capacity, sizeof *(list)->items),                     \
      &(list)->items[(list)->count++])
 void model_list_close_gap(void *items, size_t *count, size_t index, size_t item_size);
 #define list_remove(list, index) model_list_close_gap((list)->items, &(list)->count, index, sizeof *(list)->items)
@@ -210,8 +212,9 @@ uint64_t model_minutes_ms(const struct model *, uint32_t minutes);
 /* Cluster time as hours of the story, "00:03:20.000". At most 8 are remembered at once. */
 const char *model_clock(const struct model *, uint64_t time_ms);
 /*
- * True when the machine did what was asked; a violation when it should not have, or should have. What it refuses for the shape of a
- * value or for a bound is its own affair: whoever asked was told. `reply` NULL: nobody was to be answered, and `lawful` decides.
+ * True when the machine did what was asked; a violation when it should not have, or should have. What it refuses for
+ * the shape of a value or for a bound is its own affair: whoever asked was told. `reply` NULL: nobody was to be
+ * answered, and `lawful` decides.
  */
 bool model_accepted(struct model *, const Tocsin__Reply *reply, bool lawful, const char *what);
 /* The name that was given to what was made; 0: none. */
@@ -251,7 +254,8 @@ bool model_page_under_way(const struct page *);
 /* Somebody still has to be told. */
 bool model_page_wanted(const struct incident *, const struct page *);
 /* Owes a page by this way, and claims it for who proposed the entry. The caller fills the reason. */
-struct page *model_page_owe(struct model *, struct incident *, const struct way *, const char *name, const char *reason);
+struct page *model_page_owe(struct model *, struct incident *, const struct way *, const char *name,
+                            const char *reason);
 /* Nobody needs what is not being sent already; of one person, or (0) of all. */
 void model_pages_withdraw(struct model *, struct incident *, uint64_t person_id);
 /* Their messages look the same to the person: by one way, of one incident, of one level. */

@@ -90,7 +90,7 @@ static void grant(struct model *model, struct incident *incident, struct page *p
 }
 
 struct page *model_page_owe(struct model *model, struct incident *incident, const struct way *way, const char *name,
-                      const char *reason)
+                            const char *reason)
 {
     struct page *page = calloc(1, sizeof *page);
     if (page == NULL) {
@@ -305,7 +305,8 @@ void model_pages_claim(struct model *model, const Tocsin__Claim *asked, const To
         if (part != NULL && (part->status == TOCSIN__STATUS__STATUS_OK) != granted) {
             model_broken(model, "entry %" PRIu64 ": the claim of notification %" PRIu64 " was %s", model->index,
                          asked->notification_ids[i],
-                         granted ? "refused, though somebody still has to be told" : "granted, though nobody is owed it");
+                         granted ? "refused, though somebody still has to be told"
+                                 : "granted, though nobody is owed it");
         }
     }
 }
@@ -317,7 +318,8 @@ static bool is_grant_of(const struct grant *grant, const Tocsin__Notification *n
     const struct page *page = grant->page;
     return !grant->told && grant->attempt == notification->attempt &&
            grant->incident->number == notification->incident_number &&
-           (page->to.guardian != NULL) == (notification->guardian != 0) && page->to.person_id == notification->user_id &&
+           (page->to.guardian != NULL) == (notification->guardian != 0) &&
+           page->to.person_id == notification->user_id &&
            (page->to.guardian != NULL || page->to.id == notification->contact_method_id) &&
            page->to.channel == notification->channel && page->to.country_code == notification->country_code &&
            page->level == notification->level && strcmp(page->to.address, notification->address) == 0 &&
@@ -339,7 +341,8 @@ static void handed_over(struct model *model, const struct machine_send *send, co
     struct grant *grant = grant_find(model, notification);
     if (grant == NULL) {
         model_broken(model,
-                     "incident %" PRIu64 ": %s (%s %s, level %u, attempt %u) is handed over for sending by entry %" PRIu64
+                     "incident %" PRIu64
+                     ": %s (%s %s, level %u, attempt %u) is handed over for sending by entry %" PRIu64
                      ", and nobody is owed that",
                      notification->incident_number, notification->user_name, channel_word(notification->channel),
                      notification->address, notification->level, notification->attempt, model->index);
@@ -349,8 +352,8 @@ static void handed_over(struct model *model, const struct machine_send *send, co
     grant->page->id = notification->id;
     grant->incident->id = grant->incident->id != 0 ? grant->incident->id : notification->incident_id;
     const struct claim *claim = &grant->page->claims[grant->page->claims_count - 1];
-    bool same_claim = send->claim_node == model->node && send->claim_boot == model->boot && send->claim_term == model->term &&
-                      send->claim_boottime_ms == model->boottime_ms;
+    bool same_claim = send->claim_node == model->node && send->claim_boot == model->boot &&
+                      send->claim_term == model->term && send->claim_boottime_ms == model->boottime_ms;
     if (!same_claim || (claim->attempt == grant->attempt && (notification->possibly_repeated != 0) != claim->marked)) {
         char text[256];
         model_page_describe(grant->incident, grant->page, text, sizeof text);
@@ -377,8 +380,8 @@ void model_pages_handed_over(struct model *model, const struct machine_output *o
         if (!grant->told) {
             char text[256];
             model_page_describe(grant->incident, grant->page, text, sizeof text);
-            model_broken(model, "%s is owed since entry %" PRIu64 " at %s, and was handed to nobody", text, model->index,
-                         model_clock(model, model->now_ms));
+            model_broken(model, "%s is owed since entry %" PRIu64 " at %s, and was handed to nobody", text,
+                         model->index, model_clock(model, model->now_ms));
         }
     }
 }

@@ -39,7 +39,10 @@ static void consider_incident(struct due *first, struct incident *incident)
 {
     const struct due timers[] = {
         {.kind = DUE_NEXT_LEVEL, .due_ms = incident->next_level_ms, .object = incident->id, .incident = incident},
-        {.kind = DUE_ACKNOWLEDGEMENT, .due_ms = incident->acknowledgement_ends_ms, .object = incident->id, .incident = incident},
+        {.kind = DUE_ACKNOWLEDGEMENT,
+         .due_ms = incident->acknowledgement_ends_ms,
+         .object = incident->id,
+         .incident = incident},
         {.kind = DUE_GUARDIANS, .due_ms = incident->guardians_ms, .object = incident->id, .incident = incident},
         {.kind = DUE_AUTO_RESOLVE, .due_ms = incident->auto_resolve_ms, .object = incident->id, .incident = incident},
     };
@@ -48,14 +51,21 @@ static void consider_incident(struct due *first, struct incident *incident)
     }
     for (size_t i = 0; i < incident->plans.count; i++) {
         const struct plan *plan = &incident->plans.items[i];
-        consider(first, (struct due){.kind = DUE_PLAN, .due_ms = plan->due_ms, .object = incident->id,
-                                     .sub_object = plan->sequence, .incident = incident, .plan = i});
+        consider(first, (struct due){.kind = DUE_PLAN,
+                                     .due_ms = plan->due_ms,
+                                     .object = incident->id,
+                                     .sub_object = plan->sequence,
+                                     .incident = incident,
+                                     .plan = i});
     }
     for (size_t i = 0; i < incident->pages.count; i++) {
         struct page *page = incident->pages.items[i];
-        consider(first, (struct due){.kind = DUE_PAGE, .due_ms = model_page_under_way(page) ? page->due_ms : 0,
-                                     .object = page->id != 0 ? page->id : UINT64_MAX, .sub_object = page->sequence,
-                                     .incident = incident, .page = page});
+        consider(first, (struct due){.kind = DUE_PAGE,
+                                     .due_ms = model_page_under_way(page) ? page->due_ms : 0,
+                                     .object = page->id != 0 ? page->id : UINT64_MAX,
+                                     .sub_object = page->sequence,
+                                     .incident = incident,
+                                     .page = page});
     }
 }
 
@@ -100,9 +110,11 @@ static void describe(const struct model *model, const struct due *due, char *out
     if (due->kind == DUE_PLAN) {
         const struct plan *plan = &incident->plans.items[due->plan];
         const struct way *way = model_way(model, plan->person_id, plan->way_id);
-        (void)snprintf(out, size, "incident %" PRIu64 ": %s (%s) was to be paged at %s (level %u, after %" PRIu32 " min)",
-                       incident->number, model_person_name(model, plan->person_id), way != NULL ? way->address : "a way that is gone",
-                       model_clock(model, due->due_ms), incident->level, plan->delay_minutes);
+        (void)snprintf(out, size,
+                       "incident %" PRIu64 ": %s (%s) was to be paged at %s (level %u, after %" PRIu32 " min)",
+                       incident->number, model_person_name(model, plan->person_id),
+                       way != NULL ? way->address : "a way that is gone", model_clock(model, due->due_ms),
+                       incident->level, plan->delay_minutes);
     } else if (due->kind == DUE_PAGE) {
         char page[256];
         model_page_describe(incident, due->page, page, sizeof page);

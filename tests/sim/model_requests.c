@@ -1,4 +1,5 @@
-/* Requests that left, each explained by a page and a claim of its own; and the end, when nothing may be owed any more. */
+/* Requests that left, each explained by a page and a claim of its own; and the end, when nothing may be owed any more.
+ * */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,8 @@ struct message {
 static unsigned level_read(const char *text)
 {
     bool is_long = strchr(text, '\n') != NULL;
-    const char *before = is_long ? "\n\nService: " : " - service ", *level = is_long ? "\nEscalation level: " : ", level ";
+    const char *before = is_long ? "\n\nService: " : " - service ",
+               *level = is_long ? "\nEscalation level: " : ", level ";
     const char *facts = text;
     for (const char *found; (found = strstr(facts, before)) != NULL;) {
         facts = found + strlen(before);
@@ -85,7 +87,8 @@ static bool is_addressed(const struct page *page, const struct model_request *re
 /* The better explained, the higher: what is told when nothing explains a request is the nearest miss. */
 enum miss { MISS_ADDRESS, MISS_LEVEL, MISS_CLAIMANT, MISS_CLOCK, MISS_USED, MISS_MARK, MISS_NONE };
 
-static enum miss claim_miss(const struct model_request *request, const struct message *message, const struct claim *claim)
+static enum miss claim_miss(const struct model_request *request, const struct message *message,
+                            const struct claim *claim)
 {
     if (claim->node != request->node || claim->boot != request->boot) {
         return MISS_CLAIMANT;
@@ -199,7 +202,8 @@ bool model_request_move(struct page *from, struct page *to)
         }
     }
     from->requests--;
-    from->last_outcome = TOCSIN__OUTCOME__OUTCOME_RETRY; /* what was known before is forgotten, and held against nobody */
+    from->last_outcome =
+        TOCSIN__OUTCOME__OUTCOME_RETRY; /* what was known before is forgotten, and held against nobody */
     return true;
 }
 
@@ -229,8 +233,8 @@ static void judge_repeat(struct model *model, const struct incident *incident, s
         char text[256];
         model_page_describe(incident, page, text, sizeof text);
         model_broken(model,
-                     "%s was sent by node %" PRIu64 " in term %" PRIu64 " and again by node %" PRIu64 " in term %" PRIu64
-                     " without a reason in the log",
+                     "%s was sent by node %" PRIu64 " in term %" PRIu64 " and again by node %" PRIu64
+                     " in term %" PRIu64 " without a reason in the log",
                      text, page->last_request.node, page->last_request.term, claim->node, claim->term);
     }
 }
@@ -274,11 +278,12 @@ static void request_take(struct model *model, const struct incident *incident, s
     model->counts.pages_sent++;
 }
 
-static void request_unexplained(struct model *model, const struct model_request *request, const struct incident *incident,
-                                const char *why)
+static void request_unexplained(struct model *model, const struct model_request *request,
+                                const struct incident *incident, const char *why)
 {
-    model_broken(model, "incident %" PRIu64 ": node %" PRIu64 " (boot %" PRIu64 ") sent a message to %s, and %s: \"%.200s\"",
-                 incident != NULL ? incident->number : 0, request->node, request->boot, request->to, why, request->text);
+    model_broken(
+        model, "incident %" PRIu64 ": node %" PRIu64 " (boot %" PRIu64 ") sent a message to %s, and %s: \"%.200s\"",
+        incident != NULL ? incident->number : 0, request->node, request->boot, request->to, why, request->text);
 }
 
 /* Two pages may look alike to the person: the one that explains the request best has it. NULL: none does. */
@@ -344,11 +349,12 @@ void model_request(struct model *model, const struct model_request *request)
 /* Owed long enough, still wanted, and neither a request nor a word in the log. */
 static bool page_is_missing(const struct incident *incident, const struct page *page, uint64_t due_until_ms)
 {
-    return model_page_under_way(page) && model_page_wanted(incident, page) && page->requests == 0 && page->receipts == 0 &&
-           page->owed_ms <= due_until_ms;
+    return model_page_under_way(page) && model_page_wanted(incident, page) && page->requests == 0 &&
+           page->receipts == 0 && page->owed_ms <= due_until_ms;
 }
 
-/* Somebody must hear of it some time: a level to come, a page on its way, an acknowledgement that ends or was said not to. */
+/* Somebody must hear of it some time: a level to come, a page on its way, an acknowledgement that ends or was said not
+ * to. */
 static bool is_forgotten(const struct incident *incident)
 {
     if (incident->status != TRIGGERED || incident->low) {
@@ -375,7 +381,8 @@ void model_finish(struct model *model, uint64_t due_until_ms)
             }
         }
         if (is_forgotten(incident)) {
-            model_broken(model, "incident %" PRIu64 " is triggered, and nobody will ever hear of it again", incident->number);
+            model_broken(model, "incident %" PRIu64 " is triggered, and nobody will ever hear of it again",
+                         incident->number);
         }
     }
 }

@@ -259,8 +259,8 @@ void stand_reclaim(struct stand *stand)
 struct model_request stand_request_of(struct stand *stand, const struct stand_send *send)
 {
     static char text[8192];
-    (send->notification->channel == TOCSIN__CHANNEL__CHANNEL_EMAIL ? message_long : message_short)(send->notification, text,
-                                                                                                 sizeof text);
+    (send->notification->channel == TOCSIN__CHANNEL__CHANNEL_EMAIL ? message_long : message_short)(send->notification,
+                                                                                                   text, sizeof text);
     return (struct model_request){.true_ms = stand->true_ms,
                                   .node = send->node,
                                   .boot = send->boot,

@@ -1,6 +1,7 @@
 /*
- * A real machine in memory and the model beside it, for the model's tests: each entry goes to both, what the machine hands over waits
- * here until the test sends it, and after each entry the two are compared and the state's invariants looked at.
+ * A real machine in memory and the model beside it, for the model's tests: each entry goes to both, what the machine
+ * hands over waits here until the test sends it, and after each entry the two are compared and the state's invariants
+ * looked at.
  */
 #ifndef TESTS_SIM_MODEL_STAND_H
 #define TESTS_SIM_MODEL_STAND_H

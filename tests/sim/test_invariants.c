@@ -179,7 +179,8 @@ static void lost_low(struct town *town)
 static void stray_deadline(struct town *town)
 {
     Tocsin__Deadline row = TOCSIN__DEADLINE__INIT;
-    record_put(town->store, TABLE_DEADLINE, key_deadline(1790000900000, DEADLINE_AUTO_RESOLVE, town->resolved, 0), &row.base);
+    record_put(town->store, TABLE_DEADLINE, key_deadline(1790000900000, DEADLINE_AUTO_RESOLVE, town->resolved, 0),
+               &row.base);
 }
 
 static void deadline_of_nothing(struct town *town)
@@ -191,7 +192,8 @@ static void deadline_of_nothing(struct town *town)
 static void retry_of_nothing(struct town *town)
 {
     Tocsin__Deadline row = TOCSIN__DEADLINE__INIT;
-    record_put(town->store, TABLE_DEADLINE, key_deadline(1790000900000, DEADLINE_NOTIFICATION_RETRY, 999, 0), &row.base);
+    record_put(town->store, TABLE_DEADLINE, key_deadline(1790000900000, DEADLINE_NOTIFICATION_RETRY, 999, 0),
+               &row.base);
 }
 
 static void lost_rule_delay(struct town *town)

@@ -214,8 +214,9 @@ static void a_deadline_that_nobody_handles_is_missed(void **state)
     stand_advance(stand, 3 * MINUTE);
     (void)stand_event(stand, KEY, TRIGGER, "disk", CRITICAL); /* an entry that tells the time */
     finish(stand);
-    stand_expect_broken(stand, "incident 1: Alice (5550002) was to be paged at 00:02:00.000 (level 1, after 2 min), and by "
-                               "00:03:00.000 nothing was done");
+    stand_expect_broken(stand,
+                        "incident 1: Alice (5550002) was to be paged at 00:02:00.000 (level 1, after 2 min), and by "
+                        "00:03:00.000 nothing was done");
 }
 
 static void a_deadline_that_is_handled_late_is_noticed_though_nothing_is_wrong(void **state)
@@ -331,7 +332,8 @@ static void a_second_request_without_a_reason_is_noticed(void **state)
     stand_claim(stand, stand->sends[0].notification->id); /* by the very same leader, which knows that it is sending */
     assert_int_equal(stand->sends_count, 2);
     stand_request(stand, &stand->sends[1]);
-    stand_expect_broken(stand, "was sent by node 1 in term 1 and again by node 1 in term 1 without a reason in the log");
+    stand_expect_broken(stand,
+                        "was sent by node 1 in term 1 and again by node 1 in term 1 without a reason in the log");
 }
 
 static void a_repeat_that_does_not_say_so_is_noticed(void **state)
@@ -447,7 +449,8 @@ static void a_page_to_the_wrong_person_is_noticed(void **state)
     struct model_request request = stand_request_of(stand, &stand->sends[0]);
     request.to = "+15550003"; /* Bob, whose turn has not come */
     model_request(stand->model, &request);
-    stand_expect_broken(stand, "incident 1: node 1 (boot 1) sent a message to +15550003, and nobody is owed a page of it there");
+    stand_expect_broken(
+        stand, "incident 1: node 1 (boot 1) sent a message to +15550003, and nobody is owed a page of it there");
 }
 
 static void a_page_of_the_wrong_level_is_noticed(void **state)
@@ -472,7 +475,8 @@ static void words_of_a_title_are_not_the_messages_own(void **state)
 {
     struct stand *stand = *state;
     (void)trigger(stand);
-    stand->sends[0].notification->title = strcpy(realloc(stand->sends[0].notification->title, 64), "x - service y, level 9. z");
+    stand->sends[0].notification->title =
+        strcpy(realloc(stand->sends[0].notification->title, 64), "x - service y, level 9. z");
     stand_request(stand, &stand->sends[0]);
     stand_expect_peace(stand);
 }

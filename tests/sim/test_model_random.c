@@ -1,6 +1,6 @@
 /*
- * Thousands of random nights through the real machine, with the model beside it: they must agree after each entry, nothing that the
- * machine's leaders send may be unexplained, and once all is whole nothing may be missing.
+ * Thousands of random nights through the real machine, with the model beside it: they must agree after each entry,
+ * nothing that the machine's leaders send may be unexplained, and once all is whole nothing may be missing.
  */
 #include <inttypes.h>
 #include <setjmp.h>
@@ -285,8 +285,8 @@ static void step_send(struct night *night)
     }
     size_t i = below(night, stand->sends_count);
     struct stand_send *send = &stand->sends[i];
-    bool valid = send->term == stand->term && stand_boottime_ms(stand, send->node) <=
-                                                  send->notification->claim_boottime_ms + CLAIM_VALID_MS;
+    bool valid = send->term == stand->term &&
+                 stand_boottime_ms(stand, send->node) <= send->notification->claim_boottime_ms + CLAIM_VALID_MS;
     static const Tocsin__Outcome OUTCOMES[] = {TOCSIN__OUTCOME__OUTCOME_SENT,  TOCSIN__OUTCOME__OUTCOME_SENT,
                                                TOCSIN__OUTCOME__OUTCOME_RETRY, TOCSIN__OUTCOME__OUTCOME_UNKNOWN,
                                                TOCSIN__OUTCOME__OUTCOME_NEVER, TOCSIN__OUTCOME__OUTCOME_MISCONFIGURED};
@@ -510,8 +510,9 @@ static void step_repeat(struct night *night)
 static const struct step {
     unsigned weight;
     void (*take)(struct night *);
-} STEPS_OF_A_NIGHT[] = {{14, step_event}, {4, step_create}, {12, step_change}, {20, step_time}, {6, step_run},
-                        {40, step_send},  {3, step_leader}, {6, step_edit},    {2, step_repeat}, {3, step_claim}, {2, step_stamp}};
+} STEPS_OF_A_NIGHT[] = {{14, step_event}, {4, step_create}, {12, step_change}, {20, step_time},
+                        {6, step_run},    {40, step_send},  {3, step_leader},  {6, step_edit},
+                        {2, step_repeat}, {3, step_claim},  {2, step_stamp}};
 
 static void step(struct night *night)
 {
@@ -570,7 +571,8 @@ static void machine_and_model_agree_through_random_nights(void **state)
     }
     if (one == NULL) {
         /* An idle night proves nothing. */
-        assert_true(all.incidents > NIGHTS && all.pages_sent > 10 * NIGHTS && all.repeats > NIGHTS && all.excused > NIGHTS);
+        assert_true(all.incidents > NIGHTS && all.pages_sent > 10 * NIGHTS && all.repeats > NIGHTS &&
+                    all.excused > NIGHTS);
         assert_true(all.acknowledgements > NIGHTS && all.escalations > NIGHTS && all.guardian_pages > NIGHTS);
     }
 }
