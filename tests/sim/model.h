@@ -6,7 +6,8 @@
  *
  * The model reads the log as a history of what was asked and when (commands and their stamps); it calls no function of
  * the machine but the decoder of its schema, and shares no rule with it. Of what the machine answered it takes names
- * only (the ids that were given to new things), and holds the answers against its own judgement. Only model_compare reads a state.
+ * only (the ids that were given to new things), and holds the answers against its own judgement. Only model_compare
+ * reads a state.
  */
 #ifndef TESTS_SIM_MODEL_H
 #define TESTS_SIM_MODEL_H
