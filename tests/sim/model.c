@@ -12,7 +12,7 @@
 #include "tests/sim/model_internal.h"
 
 /* What may still come of a closed incident, or of a page of an earlier assignment, comes within this time. */
-#define KEPT_TRUE_MS 60000u
+#define KEPT_TRUE_MS 300000u
 #define SWEEP_TRUE_MS 10000u
 
 /* ---------------------------------------------------------------- small things */

@@ -179,7 +179,7 @@ static void closed_incidents_are_forgotten(void **state)
         stand_run_delivering(stand, MINUTE / 3);
         assert_true(stand_set_status(stand, incident, TOCSIN__INCIDENT_STATUS__INCIDENT_RESOLVED));
         /* The delays of its calls run on without effect for four minutes. */
-        assert_true(stand->model->incidents.count < 20);
+        assert_true(stand->model->incidents.count < 30);
     }
     stand_run_delivering(stand, 10 * MINUTE);
     trigger(stand);
