@@ -9,6 +9,9 @@
 
 #include "tests/sim/sim_internal.h"
 
+/* Providers stay ill for longer than machines of one's own: so many times. */
+#define PROVIDER_PATIENCE 6u
+
 struct chaos {
     struct sim *sim;
     uint64_t until_ms;
@@ -223,7 +226,7 @@ static void upset_provider(struct sim *sim) {
     sim_count(sim, "providers upset", 1);
     sim_tell(sim, "the provider of channel %d is %s", (int)channel, provider_mood_name(mood));
     providers_set(sim->providers, channel, mood);
-    end_after(sim, duration_ms(sim), provider_is_well, channel, 0);
+    end_after(sim, PROVIDER_PATIENCE * duration_ms(sim), provider_is_well, channel, 0);
 }
 
 static void way_out_again(struct sim *sim, uint64_t id, uint64_t unused) {
@@ -236,7 +239,7 @@ static void no_way_out(struct sim *sim) {
     sim_count(sim, "nodes without a way out", 1);
     sim_tell(sim, "node %" PRIu64 " reaches no provider", id);
     providers_cut_off(sim->providers, (unsigned)id, true);
-    end_after(sim, duration_ms(sim), way_out_again, id, 0);
+    end_after(sim, PROVIDER_PATIENCE * duration_ms(sim), way_out_again, id, 0);
 }
 
 /* ---- one after the other */

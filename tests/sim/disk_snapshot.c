@@ -1,4 +1,4 @@
-/* Snapshots on the simulated disk: the rows as bytes, with their position before them. */
+/* Snapshots on the simulated disk: the rows as bytes, with their position before them, and room behind, as a database's file has it. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,8 @@
 #include "consensus/wire.h"
 #include "tests/sim/disk_internal.h"
 
-#define HEAD_SIZE_BYTES 32u
+#define HEAD_SIZE_BYTES 40u
+#define ROOM_SIZE_BYTES_MAX (3u << 20) /* some dozen chunks */
 
 static void drop_deadlines(struct rows *rows) {
     struct machine_store view = rows_view(rows);
@@ -26,13 +27,14 @@ static void prepared(struct disk *disk, void *argument) {
     if (planted(SNAPSHOT_WITHOUT_DEADLINES)) drop_deadlines(rows);
     rows_pack(rows, &bytes, &size_bytes);
     rows_free(rows);
-    disk->outgoing_size_bytes = head_size_bytes + size_bytes;
-    disk->outgoing = malloc(disk->outgoing_size_bytes);
+    disk->outgoing_size_bytes = head_size_bytes + size_bytes + sim_random(disk->sim, ROOM_SIZE_BYTES_MAX);
+    disk->outgoing = calloc(1, disk->outgoing_size_bytes);
     if (disk->outgoing == NULL) abort();
     wire_put_u64(disk->outgoing, position->index);
     wire_put_u64(disk->outgoing + 8, position->term);
     wire_put_u64(disk->outgoing + 16, position->configuration_index);
     wire_put_u64(disk->outgoing + 24, position->configuration_size_bytes);
+    wire_put_u64(disk->outgoing + 32, size_bytes);
     memcpy(disk->outgoing + HEAD_SIZE_BYTES, position->configuration, position->configuration_size_bytes);
     memcpy(disk->outgoing + head_size_bytes, bytes, size_bytes);
     free(bytes);
@@ -112,10 +114,11 @@ static bool unpack(struct disk *disk) {
     position.index = wire_read_u64(&reader);
     position.term = wire_read_u64(&reader);
     position.configuration_index = wire_read_u64(&reader);
-    uint64_t configuration_size_bytes = wire_read_u64(&reader);
+    uint64_t configuration_size_bytes = wire_read_u64(&reader), rows_size_bytes = wire_read_u64(&reader);
     if (configuration_size_bytes > disk->staged_size_bytes - HEAD_SIZE_BYTES) return false;
     size_t head_size_bytes = HEAD_SIZE_BYTES + (size_t)configuration_size_bytes;
-    struct rows *rows = rows_unpack(disk->staged + head_size_bytes, disk->staged_size_bytes - head_size_bytes);
+    if (rows_size_bytes > disk->staged_size_bytes - head_size_bytes) return false;
+    struct rows *rows = rows_unpack(disk->staged + head_size_bytes, (size_t)rows_size_bytes);
     if (rows == NULL) return false;
     disk_version_close(&disk->verified);
     disk->verified.rows = rows;

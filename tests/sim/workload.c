@@ -48,8 +48,8 @@ struct workload_options workload_dense(unsigned minute_ms)
     return (struct workload_options){
         .minute_ms = minute_ms,
         .events_per_hour = 2400,
-        .storms_per_hour = 20,
-        .storm_events = 200,
+        .storms_per_hour = 12,
+        .storm_events = 120,
         .flaps_per_hour = 180,
         .edits_per_hour = 600,
         .deletions_per_hour = 200,
