@@ -160,6 +160,14 @@ static bool port_connected(void *context, uint64_t peer) {
     return network_connected(node->sim, node->id, peer);
 }
 
+/* Every node dials every other: who is answered is the engine's to decide. */
+static void port_set_peers(void *context, const uint64_t *ids, const char *const *addresses, size_t count) {
+    (void)context;
+    (void)ids;
+    (void)addresses;
+    (void)count;
+}
+
 static bool port_claim(void *context, char *error, size_t error_size) {
     struct node *node = context;
     (void)error;
@@ -305,6 +313,7 @@ static void tell_model(struct node *node, uint64_t index, const struct entry *en
     sim->highest_index = index;
     sim_count(sim, "entries", 1);
     if (entry->type != ENTRY_COMMAND) return;
+    story_of_entry(sim, index, entry->term, (struct span){entry->data, entry->size_bytes}, output);
     struct model_applied applied = {.true_ms = sim->now_ms, .index = index, .term = entry->term,
                                     .data = {entry->data, entry->size_bytes}, .output = output};
     model_entry(sim->model, &applied);
@@ -500,6 +509,7 @@ void node_start(struct node *node) {
     disk_open(node->disk, &listener);
     struct engine_ports ports = {.context = node, .now_ms = port_now_ms, .boottime_ms = port_boottime_ms,
                                  .wall_ms = port_wall_ms, .random = port_random, .send = port_send, .connected = port_connected,
+                                 .set_peers = port_set_peers,
                                  .transfer = port_transfer, .abort_transfer = port_abort_transfer, .claim = port_claim,
                                  .set_recovering = port_set_recovering, .keep_first_token = port_keep_first_token};
     disk_ports(&ports, disk_of);

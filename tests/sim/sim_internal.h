@@ -110,6 +110,9 @@ struct sim {
 void sim_seed(struct sim *sim, uint64_t seed);
 void sim_run_until(struct sim *sim, uint64_t end_ms);
 
+/* ---- story.c */
+void story_of_entry(struct sim *sim, uint64_t index, uint64_t term, struct span data, const struct machine_output *output);
+
 /* ---- nodes.c */
 void nodes_open(struct sim *sim);
 void nodes_close(struct sim *sim);
