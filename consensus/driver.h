@@ -143,6 +143,8 @@ enum driver_error driver_submit(struct driver *driver, struct entry *entry, uint
 
 /* Proposes another configuration: one server per change. */
 enum driver_error driver_change(struct driver *driver, const struct raft_configuration *configuration);
+/* Lets a learner catch up, in rounds; nothing else changes meanwhile. To be called again now and then until that has ended: in a quiet
+ * cluster the rounds need something to acknowledge. */
 enum driver_error driver_catch_up(struct driver *driver, uint64_t id);
 /* 0: the driver chooses the most advanced voter. */
 enum driver_error driver_transfer(struct driver *driver, uint64_t id);
@@ -166,6 +168,11 @@ struct driver_status driver_status(const struct driver *driver);
 
 /* The members: valid until the next call into the driver. */
 const struct raft_configuration *driver_configuration(const struct driver *driver);
+/* Whether its latest change is not known to be committed. */
+bool driver_changing(const struct driver *driver);
+enum driver_catching_up { DRIVER_CATCH_UP_NONE, DRIVER_CATCH_UP_RUNNING, DRIVER_CATCH_UP_GIVEN_UP, DRIVER_CATCH_UP_DONE };
+/* How a learner's catching up goes, or how it ended, while leading; NONE otherwise. */
+enum driver_catching_up driver_catching_up(const struct driver *driver, uint64_t id);
 /* Progress of a member while leading; false otherwise. */
 bool driver_match_index(const struct driver *driver, uint64_t id, uint64_t *index);
 

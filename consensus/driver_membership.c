@@ -87,8 +87,25 @@ enum driver_error driver_change(struct driver *driver, const struct raft_configu
     return error;
 }
 
+/* The core ends a round when the learner acknowledges something new: in a quiet cluster that would be never. */
+static void keep_round_going(struct driver *driver)
+{
+    if (driver->log.last != driver->commit_index) {
+        return;
+    }
+    struct entry *nothing = entry_new(driver->raft.current_term, ENTRY_BARRIER, sizeof(uint64_t));
+    memset(nothing->data, 0, nothing->size_bytes);
+    (void)driver_propose(driver, nothing); /* when it is not taken, the next call tries again */
+    entry_unref(nothing);
+    driver_settle(driver);
+}
+
 static enum driver_error catch_up(struct driver *driver, uint64_t id)
 {
+    if (driver_catching_up(driver, id) == DRIVER_CATCH_UP_RUNNING) {
+        keep_round_going(driver);
+        return DRIVER_OK;
+    }
     enum driver_error error = may_lead_change(driver);
     if (error != DRIVER_OK) {
         return error;
@@ -102,6 +119,9 @@ static enum driver_error catch_up(struct driver *driver, uint64_t id)
     event.catch_up.server_id = id;
     (void)driver_step(driver, &event, NULL, NULL);
     driver_settle(driver);
+    if (driver_catching_up(driver, id) == DRIVER_CATCH_UP_RUNNING) {
+        keep_round_going(driver);
+    }
     return DRIVER_OK;
 }
 
@@ -114,6 +134,25 @@ enum driver_error driver_catch_up(struct driver *driver, uint64_t id)
     error = driver->failed ? DRIVER_STOPPED : error;
     driver_leave(driver);
     return error;
+}
+
+bool driver_changing(const struct driver *driver)
+{
+    return driver->raft.configuration_uncommitted_index != 0;
+}
+
+enum driver_catching_up driver_catching_up(const struct driver *driver, uint64_t id)
+{
+    static const enum driver_catching_up names[] = {[RAFT_CATCH_UP_NONE] = DRIVER_CATCH_UP_NONE,
+                                                    [RAFT_CATCH_UP_RUNNING] = DRIVER_CATCH_UP_RUNNING,
+                                                    [RAFT_CATCH_UP_ABORTED] = DRIVER_CATCH_UP_GIVEN_UP,
+                                                    [RAFT_CATCH_UP_FINISHED] = DRIVER_CATCH_UP_DONE};
+    int status = RAFT_CATCH_UP_NONE;
+    if (driver->failed || driver->loaded != NULL || driver->raft.state != RAFT_LEADER ||
+        members_find(&driver->raft.configuration, id) == NULL || raft_catch_up(&driver->raft, id, &status) != 0) {
+        return DRIVER_CATCH_UP_NONE;
+    }
+    return names[status];
 }
 
 /* The voter, heard lately, that has most of the log; 0 when there is none. */

@@ -34,10 +34,11 @@ enum frame_type {
     FRAME_READ_ANSWER,
     FRAME_CONFIRM_QUESTION, /* proposer.h: is this still the leader's term? */
     FRAME_CONFIRM_ANSWER,
-    FRAME_CLOCK,            /* cluster_clock.h: wall clock, version, progress; once a second */
+    FRAME_CLOCK,            /* wall clock, version, progress, members; once a second */
     FRAME_SNAPSHOT_BEGIN,   /* snapshot_transfer.h */
     FRAME_SNAPSHOT_CHUNK,
     FRAME_SNAPSHOT_ACK,
+    FRAME_REMOVED,          /* to a node that was removed, and does not know it */
     FRAME_TYPE_COUNT
 };
 

@@ -27,7 +27,6 @@
 
 #define SECRET_SIZE_BYTES_MAX 4096
 #define NAME_CHARACTERS_MAX 100u
-#define ONE_MINUTE_MS 60000u
 
 enum type {
     TYPE_TEXT,     /* char * */
@@ -431,8 +430,7 @@ static bool read_file(struct reading *reading)
 
 /* ---------------------------------------------------------------- the whole */
 
-/* True when the address ("host:port") is one of this machine's own, reachable from nowhere else. */
-static bool is_loopback(const char *address)
+bool address_is_loopback(const char *address)
 {
     const char *colon = strrchr(address, ':');
     char host[256];
@@ -463,10 +461,10 @@ static void check_addresses(struct reading *reading)
     for (unsigned i = 0; i < count; i++) {
         if (!has_port(addresses[i])) {
             fail(reading, "\"%s\" is not an address: write host:port, 1.2.3.4:port or [v6]:port", addresses[i]);
-        } else if (!is_loopback(addresses[i]) && config->minute_ms < ONE_MINUTE_MS) {
+        } else if (!address_is_loopback(addresses[i]) && config->minute_ms < ONE_MINUTE_MS) {
             fail(reading, "minute_ms below %u is for development on loopback only, and %s is not loopback",
                  ONE_MINUTE_MS, addresses[i]);
-        } else if (!is_loopback(addresses[i]) && !config->allow_plain_tcp) {
+        } else if (!address_is_loopback(addresses[i]) && !config->allow_plain_tcp) {
             fail(reading,
                  "%s is outside loopback and would be reached without TLS: set [node] allow_plain_tcp = yes where "
                  "the network is trusted",
@@ -475,19 +473,25 @@ static void check_addresses(struct reading *reading)
     }
 }
 
+/* A first member knows all of them; a node that joins, some. */
 static void check_members(struct reading *reading)
 {
     struct config *config = reading->config;
+    const char *own_address = NULL;
 
-    if (config->members_count != 1 && config->members_count != 3 && config->members_count != 5) {
+    for (unsigned i = 0; i < config->members_count; i++) {
+        if (config->members[i].id == config->id) {
+            own_address = config->members[i].address;
+        }
+    }
+    bool can_begin = config->members_count == 1 || config->members_count == 3 || config->members_count == 5;
+    if (config->members_count == 0 || (own_address != NULL && !can_begin)) {
         fail(reading, "there are %u sections [member.ID]: a cluster begins with 1, 3 or 5 members",
              config->members_count);
         return;
     }
-    for (unsigned i = 0; i < config->members_count && config->peer_listen == NULL; i++) {
-        if (config->members[i].id == config->id) {
-            config->peer_listen = copy(config->members[i].address);
-        }
+    if (config->peer_listen == NULL && own_address != NULL) {
+        config->peer_listen = copy(own_address);
     }
     if (config->peer_listen == NULL) {
         fail(reading, "node %llu is not one of the members: it needs [node] peer_listen",
@@ -634,7 +638,8 @@ void config_print_help(void)
         }
         printf("\n");
     }
-    printf("\n[member.ID]               1, 3 or 5 of them: the first members, the same on every node\n");
+    printf("\n[member.ID]               1, 3 or 5 of them: the first members, the same on every node; of a node that\n"
+           "                          joins later: any of the members, without itself\n");
     printf("  %-24s%s\n", "address", "host:port of its peer_listen");
     printf("\n[guardian.NAME]           who hears of it when nobody else does; a key may stand several times\n");
     for (size_t i = 0; i < CONTACT_KEYS_COUNT; i++) {

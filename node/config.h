@@ -2,7 +2,7 @@
  * The configuration file of a node (inih), one table of keys that is also its documentation.
  *
  *     [node]  id data_dir http_listen public_url ...      [cluster] name
- *     [member.1] address = host:port  [member.2] ...      the first members, the same on every node
+ *     [member.1] address = host:port  [member.2] ...      the first members, the same on every node; for one that joins: whom it asks
  *     [guardian.alice] sms = +15550100  email = ...       who hears of it when nobody else does
  *     [twilio] [ntfy] [smtp] [webhook]                    secrets as *_file: files of this node
  */
@@ -15,6 +15,7 @@
 
 #include "notify/settings.h"
 
+#define ONE_MINUTE_MS 60000u
 #define CONFIG_MEMBERS_MAX 9
 #define CONFIG_GUARDIANS_MAX 20
 #define CONFIG_GUARDIAN_CONTACTS_MAX 8
@@ -60,9 +61,12 @@ struct config {
 
 /* Reads and checks a file. NULL with one sentence naming file and line in `error`: unknown section or key, bad
  * value, missing key, unreadable secret file, addresses outside loopback without allow_plain_tcp, minute_ms below
- * 60000 outside loopback, member count not 1, 3 or 5. */
+ * 60000 outside loopback, a first member among other than 1, 3 or 5. */
 struct config *config_load(const char *path, char *error, size_t error_size);
 void config_free(struct config *config);
+
+/* True when the address ("host:port") is one of this machine's own, reachable from nowhere else. */
+bool address_is_loopback(const char *address);
 
 /* The documented list of keys, for --help-config. */
 void config_print_help(void);

@@ -70,7 +70,7 @@ static bool usable(const char *dir) { return access(dir, R_OK | W_OK | X_OK) == 
 enum data_dir_error data_dir_open(const char *dir, const char *cluster_name, uint64_t id, bool create, bool *fresh,
                                   char *error, size_t error_size) {
     if (!create && access(dir, F_OK) != 0) {
-        snprintf(error, error_size, "cannot open the data directory %s: %s; --bootstrap makes it, for a first member of a new cluster", dir,
+        snprintf(error, error_size, "cannot open the data directory %s: %s; --bootstrap makes it, for a first member of a new cluster, or --join, for a node that is new to one", dir,
                  strerror(errno));
         return DATA_DIR_REFUSED;
     }
@@ -130,15 +130,30 @@ enum data_dir_error data_dir_count_boot(const char *dir, uint64_t *boot, char *e
     return write_number(dir, "boot", *boot, error, error_size);
 }
 
+static enum data_dir_error remove_small(const char *dir, const char *name, char *error, size_t error_size) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    if (unlink(path) != 0 && errno != ENOENT) return refuse(error, error_size, "cannot remove", dir, name);
+    if (!sync_folder(dir)) return refuse(error, error_size, "cannot sync", dir, "");
+    return DATA_DIR_OK;
+}
+
+enum data_dir_error data_dir_joining(const char *dir, bool *joining, char *error, size_t error_size) {
+    char text[SMALL_FILE_SIZE_BYTES_MAX];
+    bool missing;
+    if (read_small(dir, "joining", text, &missing, error, error_size) != DATA_DIR_OK) return DATA_DIR_REFUSED;
+    *joining = !missing;
+    return DATA_DIR_OK;
+}
+
+enum data_dir_error data_dir_set_joining(const char *dir, bool joining, char *error, size_t error_size) {
+    return joining ? data_dir_write(dir, "joining", "", error, error_size) : remove_small(dir, "joining", error, error_size);
+}
+
 enum data_dir_error data_dir_recovering(const char *dir, uint64_t *index, char *error, size_t error_size) {
     return read_number(dir, "recovering", index, error, error_size);
 }
 
 enum data_dir_error data_dir_set_recovering(const char *dir, uint64_t index, char *error, size_t error_size) {
-    if (index != 0) return write_number(dir, "recovering", index, error, error_size);
-    char path[4096];
-    snprintf(path, sizeof path, "%s/recovering", dir);
-    if (unlink(path) != 0 && errno != ENOENT) return refuse(error, error_size, "cannot remove", dir, "recovering");
-    if (!sync_folder(dir)) return refuse(error, error_size, "cannot sync", dir, "");
-    return DATA_DIR_OK;
+    return index != 0 ? write_number(dir, "recovering", index, error, error_size) : remove_small(dir, "recovering", error, error_size);
 }

@@ -55,7 +55,7 @@ static void raft_frame(struct engine *engine, uint64_t peer, struct span body) {
 }
 
 void engine_frame(struct engine *engine, uint64_t peer, enum frame_type type, struct span body) {
-    if (engine->failed) return;
+    if (engine->failed || !engine_members_hear(engine, peer)) return;
     switch (type) {
     case FRAME_RAFT:
         raft_frame(engine, peer, body);
@@ -76,6 +76,9 @@ void engine_frame(struct engine *engine, uint64_t peer, enum frame_type type, st
     case FRAME_SNAPSHOT_CHUNK:
     case FRAME_SNAPSHOT_ACK:
         snapshot_transfer_frame(engine->snapshots, peer, type, body);
+        return;
+    case FRAME_REMOVED:
+        engine_members_removed(engine, peer, body);
         return;
     default:
         log_warning("peer %llu sent a frame of unknown type %d", (unsigned long long)peer, (int)type);
@@ -149,6 +152,7 @@ struct engine *engine_new(const struct engine_options *options, const struct eng
     engine->config = options->config;
     engine->boot = options->boot;
     engine->recovering_index = options->recovering_index;
+    engine->joining = options->join;
     engine->next_deadline_ms = UINT64_MAX;
     engine->changed = true;
     cluster_clock_init(&engine->clock, engine->config->id, engine->config->members_count);
@@ -179,6 +183,7 @@ void engine_free(struct engine *engine) {
     snapshot_transfer_free(engine->snapshots);
     dispatcher_free(engine->dispatcher);
     engine_release_held(engine);
+    engine_members_close(engine);
     state_position_close(&engine->compaction);
     free(engine);
 }

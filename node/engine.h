@@ -24,6 +24,9 @@
 #include "storage/state_store.h"
 #include "storage/state_writer.h"
 
+/* Peers are the members of a configuration, and as many again that come or go. */
+#define ENGINE_PEERS_MAX 64u
+
 struct engine_ports {
     void *context;
 
@@ -64,6 +67,9 @@ struct engine_ports {
     /* ---- peers: transport.h */
     bool (*send)(void *context, uint64_t peer, enum frame_type type, struct span head, struct span tail);
     bool (*connected)(void *context, uint64_t peer);
+    /* Whom to dial from now on: the members, who is about to be one, and who must hear that it is none any more; at most
+     * ENGINE_PEERS_MAX. Called in the first turn, and when it changes. */
+    void (*set_peers)(void *context, const uint64_t *ids, const char *const *addresses, size_t count);
 
     /* ---- providers: transfer.h; answered by engine_answered unless aborted */
     void (*transfer)(void *context, uint64_t transfer_id, const struct outgoing *outgoing);
@@ -71,6 +77,7 @@ struct engine_ports {
 
     /* ---- small files beside the stores, durable on return; false with one sentence */
     bool (*claim)(void *context, char *error, size_t error_size); /* bootstrap's first entry is written: the directory is this node's from now on */
+    bool (*joined)(void *context, char *error, size_t error_size); /* the configuration names this node, which `join`ed, as a learner */
     bool (*set_recovering)(void *context, uint64_t index, char *error, size_t error_size); /* 0: none any more */
     bool (*keep_first_token)(void *context, const char *token, char *error, size_t error_size);
 };
@@ -82,6 +89,7 @@ struct engine_options {
     uint64_t boot;               /* number of this start; rises */
     uint64_t recovering_index;   /* as set_recovering left it */
     bool bootstrap;              /* the stores are empty: first member of a new cluster. Its first entry is written. */
+    bool join;                   /* the stores may be empty: a new node, which `joined` was not called for */
 };
 
 /* The stores are open, nothing was submitted to them. NULL with one sentence: nothing but whole operations on the stores was done. */

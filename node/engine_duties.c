@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "consensus/machine/limits.h"
+#include "consensus/members.h"
 #include "consensus/machine/planted.h"
 #include "consensus/wire.h"
 #include "node/engine_internal.h"
@@ -335,16 +336,31 @@ static void pulse(struct engine *engine, uint64_t now_ms) {
 }
 
 static void tell_clock(struct engine *engine, uint64_t term) {
-    uint8_t body[40];
+    uint8_t body[40], members[ENGINE_MEMBERS_SIZE_BYTES_MAX];
     wire_put_u64(body, engine_wall_ms(engine));
     wire_put_u64(body + 8, term); /* 0: not leading */
     /* Before the first stamp the clock is a guess by wall clocks: nothing to hold on to. */
     wire_put_u64(body + 16, term != 0 && engine->clock.seen_live ? cluster_now_ms(engine) : 0);
     wire_put_u64(body + 24, engine->progress.applied_index);
     wire_put_u64(body + 32, MACHINE_VERSION);
-    for (unsigned i = 0; i < engine->config->members_count; i++)
-        if (engine->config->members[i].id != engine->config->id)
-            engine_send(engine, engine->config->members[i].id, FRAME_CLOCK, (struct span){body, sizeof body}, (struct span){NULL, 0});
+    struct span tail = {members, engine_members_encode(engine, members, sizeof members)};
+    for (unsigned i = 0; i < engine->members.peers.count; i++)
+        if (engine->members.peers.ids[i] != engine->config->id)
+            engine_send(engine, engine->members.peers.ids[i], FRAME_CLOCK, (struct span){body, sizeof body}, tail);
+}
+
+/* The one that was not heard of for longest makes room. */
+static void keep_report(struct engine *engine, struct peer_report report) {
+    unsigned at = 0, oldest = 0;
+    while (at < engine->reports_count && engine->reports[at].id != report.id) {
+        if (engine->reports[at].at_boottime_ms < engine->reports[oldest].at_boottime_ms) oldest = at;
+        at++;
+    }
+    if (at == sizeof engine->reports / sizeof engine->reports[0])
+        at = oldest;
+    else if (at == engine->reports_count)
+        engine->reports_count++;
+    engine->reports[at] = report;
 }
 
 void engine_clock_frame(struct engine *engine, uint64_t peer, struct span body) {
@@ -353,15 +369,15 @@ void engine_clock_frame(struct engine *engine, uint64_t peer, struct span body) 
     uint64_t applied_index = wire_read_u64(&reader), machine_version = wire_read_u64(&reader);
     if (reader.failed) return;
     uint64_t boottime_ms = engine_boottime_ms(engine);
-    cluster_clock_peer(&engine->clock, peer, wall_ms, engine_wall_ms(engine), boottime_ms);
+    /* Only voters' clocks count; of a node that knows no members yet, whoever it hears. */
+    const struct raft_configuration *configuration = driver_configuration(engine->driver);
+    if (configuration->n == 0 || members_is_voter(configuration, peer))
+        cluster_clock_peer(&engine->clock, peer, wall_ms, engine_wall_ms(engine), boottime_ms);
     struct driver_status status = driver_status(engine->driver);
     if (term != 0 && cluster_ms != 0 && term == status.term && status.leader_id == peer && status.role == DRIVER_FOLLOWER)
         cluster_clock_saw(&engine->clock, cluster_ms, boottime_ms);
-    unsigned at = 0;
-    while (at < engine->reports_count && engine->reports[at].id != peer) at++;
-    if (at == sizeof engine->reports / sizeof engine->reports[0]) return;
-    if (at == engine->reports_count) engine->reports_count++;
-    engine->reports[at] = (struct peer_report){peer, applied_index, machine_version, boottime_ms};
+    keep_report(engine, (struct peer_report){peer, applied_index, machine_version, boottime_ms});
+    engine_members_hint(engine, &reader, applied_index);
 }
 
 void engine_duties_turn(struct engine *engine) {
@@ -376,6 +392,8 @@ void engine_duties_turn(struct engine *engine) {
         engine->clock_sent_ms = now_ms;
         tell_clock(engine, term);
     }
+    engine_members_turn(engine, term);
+    if (engine->failed) return;
     if (now_ms - engine->compaction_checked_ms >= COMPACTION_INTERVAL_MS || engine->compaction_set) {
         engine->compaction_checked_ms = now_ms;
         engine_compact(engine);
@@ -388,6 +406,7 @@ void engine_duties_turn(struct engine *engine) {
 
 uint64_t engine_duties_next_ms(const struct engine *engine) {
     uint64_t next_ms = engine->clock_sent_ms + CLOCK_INTERVAL_MS, now_ms = engine->ports.now_ms(engine->ports.context);
+    if (engine_members_next_ms(engine) < next_ms) next_ms = engine_members_next_ms(engine);
     if (driver_status(engine->driver).role != DRIVER_LEADER || engine->next_deadline_ms == UINT64_MAX) return next_ms;
     uint64_t due_ms;
     if (engine->pulse_sent_ms != 0) {

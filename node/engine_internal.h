@@ -3,6 +3,7 @@
  *
  *     engine.c          beginning, frames, the turn, the end           engine_storage.c   driver and snapshots over the stores
  *     engine_duties.c   what a leader owes                             engine_view.c      what handlers and operators see
+ *     engine_members.c  who takes part, and whom to dial
  */
 #ifndef NODE_ENGINE_INTERNAL_H
 #define NODE_ENGINE_INTERNAL_H
@@ -12,6 +13,7 @@
 #include "consensus/proposer.h"
 #include "consensus/read_barrier.h"
 #include "consensus/snapshot_transfer.h"
+#include "consensus/wire.h"
 #include "node/engine.h"
 #include "notify/dispatcher.h"
 
@@ -19,6 +21,29 @@
 struct peer_report {
     uint64_t id;
     uint64_t applied_index, machine_version, at_boottime_ms;
+};
+
+#define ENGINE_FAREWELLS_MAX 8u
+
+struct peer_list {
+    uint64_t ids[ENGINE_PEERS_MAX];
+    char *addresses[ENGINE_PEERS_MAX];
+    unsigned count;
+};
+
+struct engine_members {
+    Tocsin__Members *wanted; /* as the state had it at read_index; NULL: nobody has written it down */
+    bool was_read;
+    uint64_t read_index;
+    struct peer_list peers;  /* whom this node dials */
+    struct peer_list hints;  /* the members as told by a node that had applied hints_index */
+    uint64_t hints_index;
+    struct {
+        uint64_t id, heard_ms;
+    } farewells[ENGINE_FAREWELLS_MAX]; /* removed nodes that called */
+    unsigned farewells_count;
+    uint64_t next_ms;
+    uint64_t submitted_ms, tried_ms, tried_id, handed_over_ms; /* of the leader's steps, the last of each */
 };
 
 /* Work for this leader from an entry that was applied before its duties were taken up. */
@@ -66,6 +91,10 @@ struct engine {
     struct peer_report reports[CONFIG_MEMBERS_MAX * 2];
     unsigned reports_count;
 
+    struct engine_members members; /* engine_members.c */
+    bool joining;                  /* no configuration has named this node yet */
+    bool removed;                  /* a peer said so */
+
     bool changed; /* role, term, leader or a connection: told at the next turn */
     bool failed;
     char failure[256];
@@ -97,6 +126,22 @@ void engine_duties_turn(struct engine *engine);
 uint64_t engine_duties_next_ms(const struct engine *engine);
 void engine_clock_frame(struct engine *engine, uint64_t peer, struct span body);
 struct dispatcher_ports engine_dispatcher_ports(struct engine *engine);
+/* ---- engine_members.c */
+/* After each frame and each turn, before anything is acknowledged. */
+void engine_members_check_join(struct engine *engine);
+/* The same for a snapshot, before it is: false when this node must stop instead. */
+bool engine_members_may_take(struct engine *engine, const struct driver_position *position);
+/* False: the peer was removed from the cluster, what it says is nobody's. */
+bool engine_members_hear(struct engine *engine, uint64_t peer);
+void engine_members_removed(struct engine *engine, uint64_t peer, struct span body);
+/* The members, for a peer that may be far behind; at most `size_bytes`. */
+#define ENGINE_MEMBERS_SIZE_BYTES_MAX 8192u
+size_t engine_members_encode(const struct engine *engine, uint8_t *out, size_t size_bytes);
+void engine_members_hint(struct engine *engine, struct wire_reader *reader, uint64_t applied_index);
+void engine_members_turn(struct engine *engine, uint64_t term);
+uint64_t engine_members_next_ms(const struct engine *engine);
+void engine_members_close(struct engine *engine);
+
 /* The term in which this node leads with its barrier applied and the state committed; 0 otherwise. */
 uint64_t engine_leading_term(void *context);
 

@@ -31,9 +31,15 @@ bool engine_write_first_entry(struct engine *engine, char *error, size_t error_s
     }
     uint64_t ids[CONFIG_MEMBERS_MAX];
     const char *addresses[CONFIG_MEMBERS_MAX];
+    bool first_member = false;
     for (unsigned i = 0; i < config->members_count; i++) {
         ids[i] = config->members[i].id;
         addresses[i] = config->members[i].address;
+        first_member = first_member || ids[i] == config->id;
+    }
+    if (!first_member) {
+        snprintf(error, error_size, "node %" PRIu64 " is none of the first members: it joins with --join", config->id);
+        return false;
     }
     void *data;
     size_t size_bytes;
@@ -86,6 +92,14 @@ static bool check_log(struct engine *engine, const struct state_position *positi
         return true;
     }
     return true;
+}
+
+/* Only a node that joins may begin with nothing. */
+static bool check_anything(struct engine *engine, const struct state_position *position, char *error, size_t error_size) {
+    struct log_bounds bounds = engine->ports.log_bounds(engine->ports.context);
+    if (engine->joining || bounds.term > 0 || bounds.last_index > 0 || position->index > 0) return true;
+    snprintf(error, error_size, "log and state are empty, though this node took part: this equals a lost disk, the node must return under a new id");
+    return false;
 }
 
 /*
@@ -208,7 +222,7 @@ struct driver *engine_driver_open(struct engine *engine, char *error, size_t err
         return NULL;
     }
     struct driver *driver = NULL;
-    if (check_log(engine, &position, error, error_size) && check_gap(engine, &position, error, error_size)) {
+    if (check_anything(engine, &position, error, error_size) && check_log(engine, &position, error, error_size) && check_gap(engine, &position, error, error_size)) {
         struct log_bounds bounds = engine->ports.log_bounds(engine->ports.context);
         const struct config *config = engine->config;
         struct driver_ports ports = {.context = engine, .now_ms = engine_now_ms, .log_set_vote = port_set_vote,
@@ -369,7 +383,7 @@ static void port_verify(void *context) {
 
 static void port_ready(void *context, uint64_t peer, uint64_t term, const struct driver_position *position) {
     struct engine *engine = context;
-    if (!engine->failed) driver_receive_snapshot(engine->driver, peer, term, position);
+    if (engine_members_may_take(engine, position)) driver_receive_snapshot(engine->driver, peer, term, position);
 }
 
 struct snapshot_transfer_ports engine_snapshot_ports(struct engine *engine) {

@@ -133,6 +133,7 @@ static json_t *member_json(struct engine *engine, const struct driver_status *st
     int64_t offset_ms = 0;
     bool known = self || cluster_clock_offset(&engine->clock, server->id, boottime_ms, &offset_ms);
     json_object_set_new(member, "clock_offset_ms", known ? json_integer((json_int_t)offset_ms) : json_null());
+    json_object_set_new(member, "catching_up", json_boolean(driver_catching_up(engine->driver, server->id) == DRIVER_CATCH_UP_RUNNING));
     json_object_set_new(member, "connected", json_boolean(self || engine->ports.connected(engine->ports.context, server->id)));
     return member;
 }
@@ -154,7 +155,7 @@ static json_t *port_cluster(void *context) {
     uint64_t leader_id = status.role == DRIVER_LEADER ? engine->config->id : status.leader_id;
     if (engine->failed) leader_id = 0;
     json_t *cluster = json_pack("{s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:s}", "id", (json_int_t)engine->config->id, "cluster",
-                                engine->config->cluster_name, "role", engine->failed ? "failed" : role_name(status.role), "term",
+                                engine->config->cluster_name, "role", engine->removed ? "removed" : engine->failed ? "failed" : role_name(status.role), "term",
                                 (json_int_t)status.term, "commit_index", (json_int_t)status.commit_index, "applied_index",
                                 (json_int_t)engine->progress.applied_index, "durable_index", (json_int_t)engine->progress.durable_index,
                                 "version", TOCSIN_VERSION);
@@ -180,6 +181,7 @@ static json_t *port_cluster(void *context) {
     json_object_set_new(cluster, "storage",
                         json_pack("{s:I, s:I, s:I, s:I}", "log_size_bytes", (json_int_t)log_size_bytes, "state_size_bytes",
                                   (json_int_t)state_size_bytes, "log_first_index", (json_int_t)status.first_index, "log_last_index", (json_int_t)status.last_index));
+    json_object_set_new(cluster, "joining", json_boolean(engine->joining));
     json_object_set_new(cluster, "recovering", json_boolean(engine->recovering_index != 0));
     return cluster;
 }

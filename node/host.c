@@ -51,10 +51,13 @@ static void on_frame(void *context, uint64_t peer, enum frame_type type, struct 
 
 static void on_peer_changed(void *context, uint64_t peer, bool connected) {
     struct host *host = context;
+    const char *reason = transport_last_error(host->transport, peer);
     if (connected)
         log_info("connected to node %llu", (unsigned long long)peer);
+    else if (reason[0] == '\0')
+        log_info("node %llu is no peer any more", (unsigned long long)peer);
     else
-        log_warning("connection to node %llu is gone: %s", (unsigned long long)peer, transport_last_error(host->transport, peer));
+        log_warning("connection to node %llu is gone: %s", (unsigned long long)peer, reason);
     if (host->engine != NULL) engine_peer_changed(host->engine, peer);
 }
 
@@ -64,17 +67,28 @@ static bool open_peers(struct host *host, uint64_t boot, char *error, size_t err
                                         .listen_address = config->peer_listen};
     struct transport_handlers handlers = {host, on_frame, on_peer_changed};
     host->transport = transport_open(host->loop, &options, &handlers, error, error_size);
-    if (host->transport == NULL) return false;
-    uint64_t ids[CONFIG_MEMBERS_MAX];
-    const char *addresses[CONFIG_MEMBERS_MAX];
-    size_t count = 0;
-    for (unsigned i = 0; i < config->members_count; i++) {
-        if (config->members[i].id == config->id) continue;
-        ids[count] = config->members[i].id;
-        addresses[count++] = config->members[i].address;
+    return host->transport != NULL;
+}
+
+/* Without TLS nothing is dialled outside loopback, whoever says so. */
+static bool may_dial(struct host *host, const char *address) {
+    if (host->config->allow_plain_tcp || address_is_loopback(address)) return true;
+    if (!host->foreign_told) log_warning("a member's address, %s, is outside loopback: without [node] allow_plain_tcp = yes it is not dialled", address);
+    host->foreign_told = true;
+    return false;
+}
+
+static void port_set_peers(void *context, const uint64_t *ids, const char *const *addresses, size_t count) {
+    struct host *host = context;
+    uint64_t dialled_ids[ENGINE_PEERS_MAX];
+    const char *dialled[ENGINE_PEERS_MAX];
+    size_t dialled_count = 0;
+    for (size_t i = 0; i < count && i < ENGINE_PEERS_MAX; i++) {
+        if (!may_dial(host, addresses[i])) continue;
+        dialled_ids[dialled_count] = ids[i];
+        dialled[dialled_count++] = addresses[i];
     }
-    transport_set_peers(host->transport, ids, addresses, count);
-    return true;
+    transport_set_peers(host->transport, dialled_ids, dialled, dialled_count);
 }
 
 static bool port_send(void *context, uint64_t peer, enum frame_type type, struct span head, struct span tail) {
@@ -118,6 +132,10 @@ static bool port_claim(void *context, char *error, size_t error_size) {
     return data_dir_claim(config->data_dir, config->cluster_name, config->id, error, error_size) == DATA_DIR_OK;
 }
 
+static bool port_joined(void *context, char *error, size_t error_size) {
+    return data_dir_set_joining(((struct host *)context)->config->data_dir, false, error, error_size) == DATA_DIR_OK;
+}
+
 static bool port_set_recovering(void *context, uint64_t index, char *error, size_t error_size) {
     struct host *host = context;
     return data_dir_set_recovering(host->config->data_dir, index, error, error_size) == DATA_DIR_OK;
@@ -153,8 +171,9 @@ static void on_prepare(uv_prepare_t *prepare) {
 static bool open_engine(struct host *host, const struct engine_options *options, char *error, size_t error_size) {
     struct engine_ports ports = {.context = host, .now_ms = port_now_ms, .boottime_ms = port_boottime_ms,
                                  .wall_ms = port_wall_ms, .random = port_random, .send = port_send,
-                                 .connected = port_connected, .transfer = port_transfer,
-                                 .abort_transfer = port_abort_transfer, .claim = port_claim, .set_recovering = port_set_recovering,
+                                 .connected = port_connected, .set_peers = port_set_peers, .transfer = port_transfer,
+                                 .abort_transfer = port_abort_transfer, .claim = port_claim, .joined = port_joined,
+                                 .set_recovering = port_set_recovering,
                                  .keep_first_token = port_keep_first_token};
     host_storage_ports(&ports);
     host->engine = engine_new(options, &ports, error, error_size);
@@ -168,25 +187,37 @@ static void open_handles(struct host *host) {
     uv_prepare_start(&host->prepare, on_prepare);
 }
 
-struct host *host_open(uv_loop_t *loop, const struct config *config, bool bootstrap, char *error, size_t error_size) {
+/* That of a node which joins is claimed before anything of the cluster is in it, and known to be without a past. */
+static bool claim_fresh(struct host *host, bool join, char *error, size_t error_size) {
+    return data_dir_set_joining(host->config->data_dir, join, error, error_size) == DATA_DIR_OK && (!join || port_claim(host, error, error_size));
+}
+
+static bool open_data_dir(struct host *host, enum host_start how, struct engine_options *options, char *error, size_t error_size) {
+    const struct config *config = host->config;
+    const char *dir = config->data_dir;
+    bool fresh;
+    if (data_dir_open(dir, config->cluster_name, config->id, how != HOST_START, &fresh, error, error_size) != DATA_DIR_OK) return false;
+    if (fresh && how == HOST_START) {
+        snprintf(error, error_size,
+                 "the data directory %s is empty: start with --bootstrap to make it a first member of a new cluster, with --join to make it a new "
+                 "member of one that runs; a node that lost its disk must not come back under its old id",
+                 dir);
+        return false;
+    }
+    if (fresh && !claim_fresh(host, how == HOST_JOIN, error, error_size)) return false;
+    options->bootstrap = fresh && how == HOST_BOOTSTRAP;
+    return data_dir_joining(dir, &options->join, error, error_size) == DATA_DIR_OK &&
+           data_dir_count_boot(dir, &options->boot, error, error_size) == DATA_DIR_OK &&
+           data_dir_recovering(dir, &options->recovering_index, error, error_size) == DATA_DIR_OK;
+}
+
+struct host *host_open(uv_loop_t *loop, const struct config *config, enum host_start how, char *error, size_t error_size) {
     struct host *host = calloc(1, sizeof *host);
     if (host == NULL) abort();
     host->loop = loop;
     host->config = config;
-    const char *dir = config->data_dir;
-    bool fresh;
-    if (data_dir_open(dir, config->cluster_name, config->id, bootstrap, &fresh, error, error_size) != DATA_DIR_OK) return NULL;
-    if (fresh && !bootstrap) {
-        snprintf(error, error_size,
-                 "the data directory %s is empty: start with --bootstrap to make it a first member of a new cluster; a node that "
-                 "lost its disk must not come back under its old id",
-                 dir);
-        return NULL;
-    }
-    struct engine_options options = {.config = config, .bootstrap = fresh};
-    if (data_dir_count_boot(dir, &options.boot, error, error_size) != DATA_DIR_OK ||
-        data_dir_recovering(dir, &options.recovering_index, error, error_size) != DATA_DIR_OK)
-        return NULL;
+    struct engine_options options = {.config = config};
+    if (!open_data_dir(host, how, &options, error, error_size)) return NULL;
     /* The writers wake the loop from their first moment on. */
     if (uv_async_init(loop, &host->wake, on_wake) != 0) abort();
     host->wake.data = host;

@@ -15,9 +15,15 @@
 
 struct host;
 
-/* Opens everything and starts. With `bootstrap`, an empty data directory becomes a first member; without, it is refused. NULL with one sentence: the
- * process is then expected to end, and the kernel takes back what was opened. */
-struct host *host_open(uv_loop_t *loop, const struct config *config, bool bootstrap, char *error, size_t error_size);
+/* What may become of an empty data directory. One that is not empty is its node's, however it is started. */
+enum host_start {
+    HOST_START,     /* nothing: refused */
+    HOST_BOOTSTRAP, /* a first member of a new cluster */
+    HOST_JOIN       /* a node that waits until a cluster takes it in */
+};
+
+/* Opens everything and starts. NULL with one sentence: the process is then expected to end, and the kernel takes back what was opened. */
+struct host *host_open(uv_loop_t *loop, const struct config *config, enum host_start how, char *error, size_t error_size);
 
 struct engine *host_engine(struct host *host);
 

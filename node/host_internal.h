@@ -26,6 +26,7 @@ struct host {
     struct transport *transport;
     uint64_t refusals_told; /* of connections that the transport refused */
     struct transfers *transfers;
+    bool foreign_told; /* that a member's address lies outside loopback, where this node does not dial */
 
     uv_async_t wake;
     uv_prepare_t prepare;

@@ -6,6 +6,7 @@
  * Exits with 0 when it was done, 1 when the cluster refused it, 2 when it was asked for wrongly, 3 when no answer came.
  */
 #include <curl/curl.h>
+#include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <stdbool.h>
@@ -403,6 +404,78 @@ static int run_trigger(struct client *client, char *const *arguments)
     return result;
 }
 
+static void print_wanted(json_t *member)
+{
+    printf("node ");
+    print_number_at(member, "id");
+    printf("  %-21s  %s\n", text_at(member, "address"), text_at(member, "state"));
+}
+
+/* Asks, and prints the list that comes as an answer. */
+static int ask_members(struct client *client, const char *method, const char *path, json_t *body)
+{
+    struct answer answer;
+    int result = ask(client, method, path, body, &answer);
+    json_t *member;
+    size_t i;
+
+    if (result != EXIT_DONE) {
+        return result;
+    }
+    json_array_foreach(json_object_get(answer.json, "members"), i, member)
+    {
+        print_wanted(member);
+    }
+    release(&answer);
+    return EXIT_DONE;
+}
+
+static bool node_number(const char *text, json_int_t *number)
+{
+    char *end = NULL;
+
+    errno = 0;
+    *number = strtoll(text, &end, 10);
+    if (text[0] >= '1' && text[0] <= '9' && *end == '\0' && errno == 0) {
+        return true;
+    }
+    fprintf(stderr, "tocsin: \"%s\" is not the number of a node\n", text);
+    return false;
+}
+
+static int run_members(struct client *client, char *const *arguments)
+{
+    (void)arguments;
+    return ask_members(client, "GET", "/cluster/members", NULL);
+}
+
+static int run_member_add(struct client *client, char *const *arguments)
+{
+    json_int_t number;
+
+    if (!node_number(arguments[0], &number)) {
+        return EXIT_USAGE;
+    }
+    json_t *body = json_pack("{s:I, s:s}", "id", number, "address", arguments[1]);
+    if (body == NULL) {
+        fputs("tocsin: the address is not UTF-8\n", stderr);
+        return EXIT_USAGE;
+    }
+    return ask_members(client, "POST", "/cluster/members", body);
+}
+
+static int run_member_remove(struct client *client, char *const *arguments)
+{
+    char path[PATH_SIZE_BYTES_MAX];
+    json_int_t number;
+
+    if (!node_number(arguments[0], &number)) {
+        return EXIT_USAGE;
+    }
+    snprintf(path, sizeof path, "/cluster/members/%lld", (long long)number);
+    return ask_members(client, "DELETE", path, NULL);
+}
+
 static int run_version(struct client *client, char *const *arguments)
 {
     (void)client;
@@ -415,6 +488,9 @@ static int run_help(struct client *client, char *const *arguments);
 
 static const struct verb verbs[] = {
     {"cluster", "", 0, run_cluster, "how the cluster stands"},
+    {"members", "", 0, run_members, "who takes part, and who shall"},
+    {"member-add", "ID ADDR", 2, run_member_add, "take a node in that was started with --join"},
+    {"member-remove", "ID", 1, run_member_remove, "let a node go, for good"},
     {"incidents", "", 0, run_incidents, "what is open, and who has it"},
     {"show", "ID", 1, run_show, "one incident and its timeline"},
     {"ack", "ID", 1, run_ack, "acknowledge: the phones fall silent"},
@@ -429,7 +505,7 @@ static void print_help(FILE *to)
 {
     fputs("Usage: tocsin [--url URL] [--token TOKEN] VERB ...\n\n", to);
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
-        fprintf(to, "  %-10s%-13s%s\n", verbs[i].name, verbs[i].arguments, verbs[i].help);
+        fprintf(to, "  %-15s%-13s%s\n", verbs[i].name, verbs[i].arguments, verbs[i].help);
     }
     fputs("\n  --url URL      any node (TOCSIN_URL, or " URL_STANDARD ")\n"
           "  --token TOKEN  of the API (TOCSIN_TOKEN, which others on this machine cannot see)\n\n"

@@ -27,10 +27,11 @@ struct daemon {
 };
 
 static void usage(FILE *out) {
-    fputs("Usage: tocsind --config FILE [--bootstrap]\n"
+    fputs("Usage: tocsind --config FILE [--bootstrap | --join]\n"
           "\n"
           "  --config FILE   the node's configuration; see --help-config\n"
           "  --bootstrap     an empty data directory becomes a first member of a new cluster\n"
+          "  --join          an empty data directory becomes a new member of a cluster that runs, once that takes it in\n"
           "  --check         read the configuration, say what is wrong with it, and end\n"
           "  --help-config   list the configuration's keys\n"
           "  --version\n",
@@ -71,16 +72,17 @@ static void raise_descriptor_limit(void) {
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0) log_warning("the limit of open files could not be raised");
 }
 
-static int run(struct daemon *daemon, bool bootstrap) {
+static int run(struct daemon *daemon, enum host_start how) {
     char error[512];
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file at its size limit is an error of that write, not the end of the process */
     raise_descriptor_limit();
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) return refuse("libcurl does not start");
     if (uv_loop_init(&daemon->loop) != 0) return refuse("the event loop does not start");
-    daemon->host = host_open(&daemon->loop, daemon->config, bootstrap, error, sizeof error);
+    daemon->host = host_open(&daemon->loop, daemon->config, how, error, sizeof error);
     if (daemon->host == NULL) return refuse(error);
-    daemon->api = (struct api){.ports = engine_api_ports(host_engine(daemon->host)), .public_url = daemon->config->public_url};
+    daemon->api = (struct api){.ports = engine_api_ports(host_engine(daemon->host)), .public_url = daemon->config->public_url,
+                                .members_anywhere = daemon->config->allow_plain_tcp && daemon->config->minute_ms == ONE_MINUTE_MS};
     daemon->server = http_server_open(&daemon->loop, daemon->config->http_listen, handle, &daemon->api, error, sizeof error);
     if (daemon->server == NULL) return refuse(error);
     uv_signal_init(&daemon->loop, &daemon->interrupt);
@@ -99,20 +101,23 @@ static int run(struct daemon *daemon, bool bootstrap) {
 }
 
 int main(int argc, char **argv) {
-    enum { OPTION_CONFIG, OPTION_BOOTSTRAP, OPTION_CHECK, OPTION_HELP, OPTION_HELP_CONFIG, OPTION_VERSION };
+    enum { OPTION_CONFIG, OPTION_BOOTSTRAP, OPTION_JOIN, OPTION_CHECK, OPTION_HELP, OPTION_HELP_CONFIG, OPTION_VERSION };
     static const struct option options[] = {{"config", required_argument, NULL, OPTION_CONFIG},
                                             {"bootstrap", no_argument, NULL, OPTION_BOOTSTRAP},
+                                            {"join", no_argument, NULL, OPTION_JOIN},
                                             {"check", no_argument, NULL, OPTION_CHECK},
                                             {"help", no_argument, NULL, OPTION_HELP},
                                             {"help-config", no_argument, NULL, OPTION_HELP_CONFIG},
                                             {"version", no_argument, NULL, OPTION_VERSION},
                                             {0}};
     const char *path = NULL;
-    bool bootstrap = false, check = false;
+    bool check = false;
+    enum host_start how = HOST_START;
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (option) {
         case OPTION_CONFIG: path = optarg; break;
-        case OPTION_BOOTSTRAP: bootstrap = true; break;
+        case OPTION_BOOTSTRAP: how = HOST_BOOTSTRAP; break;
+        case OPTION_JOIN: how = HOST_JOIN; break;
         case OPTION_CHECK: check = true; break;
         case OPTION_HELP: usage(stdout); return EXIT_SUCCESS;
         case OPTION_HELP_CONFIG: config_print_help(); return EXIT_SUCCESS;
@@ -136,5 +141,5 @@ int main(int argc, char **argv) {
     enum log_level level;
     if (!log_level_parse(daemon.config->log_level, &level)) return refuse("log_level is none of error, warning, info, debug");
     log_level_set(level);
-    return run(&daemon, bootstrap);
+    return run(&daemon, how);
 }

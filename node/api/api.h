@@ -54,6 +54,7 @@ struct api_ports {
 struct api {
     struct api_ports ports;
     const char *public_url; /* base of `self`; without a slash at its end */
+    bool members_anywhere;  /* members may have addresses outside loopback */
 };
 
 /* Who asks. */
@@ -104,6 +105,7 @@ void api_handle(struct api *api, struct http_request *request);
 /* Each family of handlers is one table, ended by a row without a method. */
 extern const struct route routes_events[];
 extern const struct route routes_operator[];
+extern const struct route routes_members[];
 extern const struct route routes_people[];
 extern const struct route routes_catalog[];
 extern const struct route routes_incidents[];

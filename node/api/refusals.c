@@ -22,6 +22,9 @@ static const struct row rows_by_reason[] = {
     {TOCSIN__REASON__REASON_NAME_TAKEN, {400, 2001, INVALID_INPUT, "Name has already been taken"}},
     {TOCSIN__REASON__REASON_ALREADY_RESOLVED, {400, 1001, "Incident Already Resolved", NULL}},
     {TOCSIN__REASON__REASON_ALREADY_ACKNOWLEDGED, {400, 1002, "Incident Already Acknowledged", NULL}},
+    {TOCSIN__REASON__REASON_MEMBER_ID_USED, {409, 2001, INVALID_INPUT, NULL}},
+    {TOCSIN__REASON__REASON_MEMBER_ADDRESS_TAKEN, {409, 2001, INVALID_INPUT, NULL}},
+    {TOCSIN__REASON__REASON_TOO_FEW_MEMBERS, {409, 2001, INVALID_INPUT, NULL}},
 };
 
 static const struct refusal not_found = {404, 2100, "Not Found", "Not Found"};

@@ -17,6 +17,7 @@ static const struct route *const tables[] = {
     routes_people,
     routes_catalog,
     routes_operator,
+    routes_members,
 };
 
 /* First parts of paths, for errors that are met before there is a route. */
