@@ -66,8 +66,17 @@ struct check {
     const char *complaint; /* NULL while all is well */
 };
 
+/* What has been met of a tree so far. */
+struct seen {
+    uint64_t branch_pages, leaf_pages, overflow_pages, entries;
+    const uint8_t *key; /* the last one, NULL before the first */
+    uint16_t key_size_bytes;
+    bool key_is_bound; /* it is of a branch: the next key may be equal */
+};
+
 struct node {
     uint16_t flags, key_size_bytes;
+    const uint8_t *key;
     uint32_t data_size_bytes; /* of a leaf */
     uint64_t child;           /* of a branch */
     const uint8_t *data;      /* of a leaf */
@@ -150,7 +159,8 @@ static bool node_read(struct check *check, const uint8_t *page, unsigned index, 
     node->key_size_bytes = load_u16(bytes + 6);
     node->child = low | (uint64_t)high << 16 | (uint64_t)node->flags << 32;
     node->data_size_bytes = low | (uint32_t)high << 16;
-    node->data = bytes + NODE_HEAD_SIZE_BYTES + node->key_size_bytes;
+    node->key = bytes + NODE_HEAD_SIZE_BYTES;
+    node->data = node->key + node->key_size_bytes;
     uint64_t here_bytes = !leaf ? 0 : node->flags & NODE_BIG ? sizeof(uint64_t) : node->data_size_bytes;
     uint64_t end = offset + NODE_HEAD_SIZE_BYTES + node->key_size_bytes + here_bytes;
     if (end > page_size_bytes) {
@@ -197,7 +207,7 @@ static bool check_rows_adjoin(struct check *check, const uint8_t *page, unsigned
     return adjoin || complain(check, "the rows of a page overlap, or do not fill it");
 }
 
-static bool check_overflow(struct check *check, const struct node *node, struct tree *seen, const uint8_t **value)
+static bool check_overflow(struct check *check, const struct node *node, struct seen *seen, const uint8_t **value)
 {
     uint64_t number = load_u64(node->data);
     uint64_t needed = (PAGE_HEAD_SIZE_BYTES - 1 + (uint64_t)node->data_size_bytes) / check->page_size_bytes + 1;
@@ -240,7 +250,35 @@ enum tree_kind { TREE_FREE_PAGES, TREE_MAIN, TREE_NAMED };
 
 static bool check_tree(struct check *check, const struct tree *tree, enum tree_kind kind);
 
-static bool check_row(struct check *check, const struct node *node, enum tree_kind kind, struct tree *seen)
+/* LMDB's order: of bytes, and of numbers in the tree of free pages. */
+static int compare_keys(const struct node *node, enum tree_kind kind, const struct seen *seen)
+{
+    if (kind == TREE_FREE_PAGES) {
+        uint64_t number = load_u64(node->key), last = load_u64(seen->key);
+        return (number > last) - (number < last);
+    }
+    int size_order = (node->key_size_bytes > seen->key_size_bytes) - (node->key_size_bytes < seen->key_size_bytes);
+    int order = memcmp(node->key, seen->key, size_order < 0 ? node->key_size_bytes : seen->key_size_bytes);
+    return order ? order : size_order;
+}
+
+/* Keys must rise: a walk along keys that do not would miss rows, or never end. */
+static bool check_order(struct check *check, const struct node *node, bool leaf, enum tree_kind kind, struct seen *seen)
+{
+    if (node->key_size_bytes == 0 || (kind == TREE_FREE_PAGES && node->key_size_bytes != sizeof(uint64_t))) {
+        return complain(check, "a key has an impossible size");
+    }
+    int order = seen->key ? compare_keys(node, kind, seen) : 1;
+    if (order < 0 || (order == 0 && !seen->key_is_bound)) {
+        return complain(check, "the keys of a table are not in order");
+    }
+    seen->key = node->key;
+    seen->key_size_bytes = node->key_size_bytes;
+    seen->key_is_bound = !leaf;
+    return true;
+}
+
+static bool check_row(struct check *check, const struct node *node, enum tree_kind kind, struct seen *seen)
 {
     const uint8_t *value = node->data;
     if (node->flags & ~(unsigned)(NODE_BIG | NODE_TREE)) {
@@ -264,7 +302,7 @@ static bool check_row(struct check *check, const struct node *node, enum tree_ki
 }
 
 static bool check_page(struct check *check, uint64_t number, unsigned levels_below, enum tree_kind kind,
-                       struct tree *seen)
+                       struct seen *seen)
 {
     bool leaf = levels_below == 0;
     const uint8_t *page = take_page(check, number, leaf ? PAGE_LEAF : PAGE_BRANCH);
@@ -286,7 +324,9 @@ static bool check_page(struct check *check, uint64_t number, unsigned levels_bel
     }
     for (unsigned i = 0; i < nodes; i++) {
         struct node node;
+        bool has_key = leaf || i > 0; /* a branch's first child has all that is below the second */
         if (!node_read(check, page, i, leaf, &node) ||
+            (has_key && !check_order(check, &node, leaf, kind, seen)) ||
             !(leaf ? check_row(check, &node, kind, seen)
                    : check_page(check, node.child, levels_below - 1, kind, seen))) {
             return false;
@@ -297,7 +337,7 @@ static bool check_page(struct check *check, uint64_t number, unsigned levels_bel
 
 static bool check_tree(struct check *check, const struct tree *tree, enum tree_kind kind)
 {
-    struct tree seen = {0};
+    struct seen seen = {0};
     if (tree->depth > DEPTH_MAX || (tree->depth == 0) != (tree->root == PAGE_NONE)) {
         return complain(check, "a table has an impossible depth");
     }
