@@ -42,7 +42,7 @@ struct engine_members {
         uint64_t id, heard_ms;
     } farewells[ENGINE_FAREWELLS_MAX]; /* removed nodes that called */
     unsigned farewells_count;
-    uint64_t next_ms;
+    uint64_t next_ms, led_term;
     uint64_t submitted_ms, tried_ms, tried_id, handed_over_ms; /* of the leader's steps, the last of each */
 };
 

@@ -431,6 +431,8 @@ void engine_members_turn(struct engine *engine, uint64_t term) {
     struct engine_members *members = &engine->members;
     uint64_t now_ms = engine_now_ms(engine);
     engine_members_check_join(engine);
+    if (term != members->led_term) members->next_ms = 0; /* a new leader looks at once */
+    members->led_term = term;
     if (engine->failed || now_ms < members->next_ms) return;
     read_wanted(engine);
     if (engine->failed) return;

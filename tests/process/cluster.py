@@ -41,6 +41,7 @@ class Cluster:
         done = subprocess.run([DEV_CLUSTER, verb, "--dir", self.directory, *arguments], capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise AssertionError(f"dev-cluster {verb}: {done.stderr}{self.logs()}")
+        return done.stdout
 
     def logs(self):
         text = ""
@@ -88,6 +89,15 @@ class Cluster:
 
     def start(self, node):
         self.verb("start", "--node", str(node))
+
+    # ---- growing and shrinking
+
+    def add(self):
+        """One more node, which takes part from now on; its number."""
+        return int(self.verb("add"))
+
+    def remove(self, node):
+        self.verb("remove", "--node", str(node))
 
     # ---- asking
 
