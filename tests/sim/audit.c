@@ -134,8 +134,8 @@ static void ask_page(struct audit *audit)
 /* ---------------------------------------------------------------- each node */
 
 static const char *const questions[] = {
-    "/incidents?limit=100&sort_by=incident_number:desc",
-    "/incidents?limit=100&statuses[]=triggered&statuses[]=acknowledged",
+    "/incidents?limit=25&sort_by=incident_number:desc",
+    "/incidents?limit=25&statuses[]=triggered&statuses[]=acknowledged",
     "/users?limit=100",
     "/escalation_policies?limit=100",
     "/services?limit=100",

@@ -265,7 +265,6 @@ static void attempt(void *context)
     if (call->attempts == 1) {
         call->first_asked = call->asked;
     }
-    sim_count(client->sim, "requests", 1);
     client->way(client->sim, call->node, call->method, call->target, headers, call->body, attempt_answered, call);
 }
 

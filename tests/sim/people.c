@@ -1,6 +1,7 @@
 /* People who are told, and what they do about it. */
 #include "tests/sim/people.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,9 +35,15 @@ static const struct habit {
 #define REPAIR_LEAST_MS MINUTE_MS
 #define REPAIR_MOST_MS (30u * MINUTE_MS)
 
+/* An incident that somebody is looking after. */
+struct pending {
+    uint64_t number;
+    bool acknowledged; /* by this person */
+};
+
 struct one {
     const struct habit *habit;
-    uint64_t pending[PENDING_MAX]; /* numbers of incidents that are being looked after */
+    struct pending pending[PENDING_MAX];
     unsigned pending_count;
 };
 
@@ -80,25 +87,43 @@ void people_free(struct people *people)
 
 /* ---------------------------------------------------------------- what one is looking after */
 
-static bool is_pending(const struct one *one, uint64_t number)
+/* NULL when this person does not look after it. */
+static struct pending *pending_find(struct one *one, uint64_t number)
 {
     for (unsigned i = 0; i < one->pending_count; i++) {
-        if (one->pending[i] == number) {
-            return true;
+        if (one->pending[i].number == number) {
+            return &one->pending[i];
         }
     }
-    return false;
+    return NULL;
+}
+
+static void mark_acknowledged(struct one *one, uint64_t number)
+{
+    struct pending *pending = pending_find(one, number);
+
+    if (pending != NULL) {
+        pending->acknowledged = true;
+    }
+}
+
+static unsigned unacknowledged_count(const struct one *one)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < one->pending_count; i++) {
+        count += !one->pending[i].acknowledged;
+    }
+    return count;
 }
 
 static void care_end(struct care *care)
 {
     struct one *one = &care->people->ones[care->who];
+    struct pending *pending = pending_find(one, care->number);
 
-    for (unsigned i = 0; i < one->pending_count; i++) {
-        if (one->pending[i] == care->number) {
-            one->pending[i] = one->pending[--one->pending_count];
-            break;
-        }
+    if (pending != NULL) {
+        *pending = one->pending[--one->pending_count];
     }
     task_end(care->people->client, care);
 }
@@ -206,6 +231,7 @@ static void on_acknowledged(void *context, const struct client_answer *answer)
         sim_count(people->sim, "acknowledgements by people", 1);
         sim_count(people->sim, "answers by late people", care->habit->late);
         history_incident_acknowledged(people->history, care->id, shown_status(answer));
+        mark_acknowledged(&people->ones[care->who], care->number);
         if (sim_chance(people->sim, 500)) { /* does every node know? */
             ask(care, "GET", text_of("/incidents/%s", care->id), NULL, on_looked_again);
         }
@@ -235,6 +261,8 @@ static void on_all_acknowledged(void *context, const struct client_answer *answe
         {
             history_incident_acknowledged(care->people->history, json_text_at(incident, "id"),
                                           answer->stale ? -1 : incident_status_of(incident));
+            mark_acknowledged(&care->people->ones[care->who],
+                              (uint64_t)json_integer_value(json_object_get(incident, "incident_number")));
             sim_count(care->people->sim, "acknowledgements by people", 1);
         }
         sim_tell(care->people->sim, "%s acknowledged %zu incidents at once on node %" PRIu64 ".", person_of(care)->name,
@@ -243,17 +271,22 @@ static void on_all_acknowledged(void *context, const struct client_answer *answe
     go_on(care);
 }
 
-/* Everything that this person was paged about. */
+/* Everything that this person was paged about and has not acknowledged. */
 static void acknowledge_all(struct care *care)
 {
     const struct one *one = &care->people->ones[care->who];
     char *body = text_of("{\"incidents\":[");
+    const char *comma = "";
 
     for (unsigned i = 0; i < one->pending_count; i++) {
+        if (one->pending[i].acknowledged) {
+            continue;
+        }
         char *more = text_of("%s%s{\"id\":\"%" PRIu64 "\",\"type\":\"incident_reference\",\"status\":\"acknowledged\"}",
-                             body, i > 0 ? "," : "", one->pending[i]);
+                             body, comma, one->pending[i].number);
         free(body);
         body = more;
+        comma = ",";
     }
     char *whole = text_of("%s]}", body);
     free(body);
@@ -274,9 +307,14 @@ static void on_looked(void *context, const struct client_answer *answer)
     }
     (void)memcpy(care->id, "", 1);
     (void)strncat(care->id, json_text_at(incident, "id"), sizeof care->id - 1);
+    struct one *one = &care->people->ones[care->who];
+    const struct pending *pending = pending_find(one, care->number);
+    assert(pending != NULL);
     if (care->habit->deed == DEED_RESOLVE) {
         resolve(care);
-    } else if (care->people->ones[care->who].pending_count > ONE_BY_ONE_MAX) {
+    } else if (pending->acknowledged && incident_status_of(incident) == INCIDENT_ACKNOWLEDGED) {
+        go_on(care); /* it was among those that were acknowledged at once */
+    } else if (!pending->acknowledged && unacknowledged_count(one) > ONE_BY_ONE_MAX) {
         acknowledge_all(care);
     } else {
         acknowledge_once(care);
@@ -323,10 +361,10 @@ void people_delivered(struct people *people, Tocsin__Channel channel, const char
     sim_tell(people->sim, "%s is told at %s about incident #%" PRIu64 ".", people->company->people[who].name, to,
              number);
     sim_count(people->sim, "messages to people", 1);
-    if (habit->deed == DEED_NOTHING || is_pending(one, number) || one->pending_count == PENDING_MAX) {
+    if (habit->deed == DEED_NOTHING || pending_find(one, number) != NULL || one->pending_count == PENDING_MAX) {
         return;
     }
-    one->pending[one->pending_count++] = number;
+    one->pending[one->pending_count++] = (struct pending){.number = number};
     struct care *care = task_begin(people->client, sizeof *care);
     *care = (struct care){.people = people, .who = who, .number = number, .habit = habit};
     sim_at(people->sim, later_ms(care, habit->least_ms, habit->most_ms), look, care);

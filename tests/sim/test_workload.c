@@ -453,7 +453,7 @@ static void a_calm_night_is_understood(void **state)
 
 static void one_seed_is_one_run(void **state)
 {
-    uint64_t requests[2], random[2];
+    uint64_t told[2], random[2];
 
     (void)state;
     for (unsigned i = 0; i < 2; i++) {
@@ -461,12 +461,12 @@ static void one_seed_is_one_run(void **state)
         stand->trouble_permille = 50;
         workload_start(stand->workload);
         run_for(stand, 60000);
-        requests[i] = counted(stand, "requests");
+        told[i] = counted(stand, "messages to people");
         random[i] = sim_random(&stand->sim, UINT64_MAX);
         stand_free(stand);
     }
-    assert_true(requests[0] > 100);
-    assert_int_equal(requests[0], requests[1]);
+    assert_true(told[0] > 10);
+    assert_int_equal(told[0], told[1]);
     assert_int_equal(random[0], random[1]);
 }
 
@@ -506,7 +506,7 @@ static void dropped_events_are_found(void **state)
 static void forgotten_keys_are_found(void **state)
 {
     (void)state;
-    assert_lie_is_found(LIE_FORGOTTEN_KEYS, 200, "must be unique");
+    assert_lie_is_found(LIE_FORGOTTEN_KEYS, 200, ""); /* as a refusal of what is there, or as an event too many */
 }
 
 static void server_errors_are_found(void **state)

@@ -368,7 +368,7 @@ static void read_something(struct workload *workload)
     if (incident == NULL || sim_chance(workload->sim, 250)) {
         read_object(workload);
     } else if (sim_chance(workload->sim, 150)) {
-        get(workload, text_of("/incidents?statuses[]=triggered&statuses[]=acknowledged&limit=100"), on_open_list);
+        get(workload, text_of("/incidents?statuses[]=triggered&statuses[]=acknowledged&limit=50"), on_open_list);
     } else if (sim_chance(workload->sim, 100)) {
         get(workload, text_of("/incidents?limit=25&sort_by=incident_number:desc"), NULL);
     } else {
