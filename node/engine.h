@@ -125,4 +125,12 @@ struct engine_status {
 };
 struct engine_status engine_status(const struct engine *engine);
 
+/* What waits in this node, and is to be bounded by what comes in. */
+struct engine_queues {
+    size_t commands, command_bytes;           /* without a reply yet; waiting on a leader for their entry */
+    size_t log_bytes, state_entries;          /* not yet on disk; not yet applied */
+    size_t notifications, requests_under_way; /* of the dispatcher */
+};
+struct engine_queues engine_queues(const struct engine *engine);
+
 #endif

@@ -222,3 +222,11 @@ struct engine_status engine_status(const struct engine *engine) {
         .cluster_now_ms = cluster_clock_now(&engine->clock, ports->wall_ms(ports->context), ports->boottime_ms(ports->context)),
         .recovering_index = engine->recovering_index, .failure = engine->failed ? engine->failure : NULL};
 }
+
+struct engine_queues engine_queues(const struct engine *engine) {
+    struct proposer_statistics proposed = proposer_statistics(engine->proposer);
+    struct dispatcher_statistics told = dispatcher_statistics(engine->dispatcher);
+    return (struct engine_queues){.commands = proposed.pending, .command_bytes = proposed.queued_bytes,
+                                  .log_bytes = engine->log_queued_bytes, .state_entries = engine->progress.queued_entries,
+                                  .notifications = told.waiting, .requests_under_way = told.under_way};
+}

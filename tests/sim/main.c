@@ -55,6 +55,7 @@ static void check_end(struct sim *sim) {
         if (status.applied_index + 64 < index)
             sim_violation(sim, "everything is whole, and node %u has applied %" PRIu64 " of %" PRIu64 " entries", id, status.applied_index, index);
     }
+    nodes_check_queues(sim, true);
     model_finish(sim->model, engine_status(sim->nodes[leader].engine).cluster_now_ms - MODEL_LEAVES_WITHIN_MS);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "notify/dispatcher.h"
 #include "tests/sim/invariants.h"
 #include "tests/sim/sim_internal.h"
 
@@ -14,6 +15,10 @@
 #define FROZEN_STEP_MS 10u        /* how often something looks whether a node moves again */
 #define ANSWER_PATIENCE_MS 15000u /* of a client, for one attempt */
 #define COMPARE_EVERY 64u         /* entries: how often model and invariants are held against the state */
+/* What may wait: more than all clients together have ever asked for at once. At rest: a deadline that is due at this moment. */
+#define WAITING_COMMANDS_MAX 20000u
+#define WAITING_BYTES_MAX (32u << 20)
+#define AT_REST_MAX 4u
 #define CLUSTER_NAME "night"
 
 /* ---- clocks */
@@ -305,6 +310,23 @@ static void on_wrote(void *context, uint64_t index, const struct entry *entry, u
     raft_checks_wrote(node->sim->checks, node->id, index, entry, previous_term);
 }
 
+static void check_queue(struct sim *sim, uint64_t id, const char *what, size_t waiting, size_t bound) {
+    if (waiting > bound) sim_violation(sim, "in node %" PRIu64 " %zu %s wait, %zu at most may", id, waiting, what, bound);
+}
+
+void nodes_check_queues(struct sim *sim, bool at_rest) {
+    for (unsigned id = 1; id <= sim->nodes_count; id++) {
+        if (!sim->nodes[id].up) continue;
+        struct engine_queues queues = engine_queues(sim->nodes[id].engine);
+        check_queue(sim, id, "commands", queues.commands, at_rest ? AT_REST_MAX : WAITING_COMMANDS_MAX);
+        check_queue(sim, id, "bytes of commands", queues.command_bytes, at_rest ? 0 : WAITING_BYTES_MAX);
+        check_queue(sim, id, "bytes of the log", queues.log_bytes, at_rest ? 0 : WAITING_BYTES_MAX);
+        check_queue(sim, id, "entries", queues.state_entries, at_rest ? AT_REST_MAX : WAITING_COMMANDS_MAX);
+        check_queue(sim, id, "notifications", queues.notifications, at_rest ? AT_REST_MAX : WAITING_COMMANDS_MAX);
+        check_queue(sim, id, "requests to providers", queues.requests_under_way, DISPATCHER_TRANSFERS_MAX);
+    }
+}
+
 /* The model hears of each entry once, and is held against the state now and then. */
 static void tell_model(struct node *node, uint64_t index, const struct entry *entry, const struct machine_output *output) {
     struct sim *sim = node->sim;
@@ -318,6 +340,7 @@ static void tell_model(struct node *node, uint64_t index, const struct entry *en
                                     .data = {entry->data, entry->size_bytes}, .output = output};
     model_entry(sim->model, &applied);
     if (index % COMPARE_EVERY != 0) return;
+    nodes_check_queues(sim, false);
     uint64_t applied_index;
     struct machine_store view = rows_view(disk_applied(node->disk, &applied_index));
     char sentence[512];

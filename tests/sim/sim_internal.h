@@ -126,7 +126,8 @@ void node_wake(struct node *node);
 uint64_t node_wall_ms(const struct node *node);
 void node_shift_wall(struct node *node, int64_t shift_ms);
 void node_set_drift(struct node *node, int64_t drift_ppm);
-void nodes_check_queues(struct sim *sim);
+/* Nothing piles up beyond what clients can have caused; `at_rest`: nothing waits any more. */
+void nodes_check_queues(struct sim *sim, bool at_rest);
 /* The node that leads in the highest term, 0 when none does. */
 uint64_t nodes_leader(struct sim *sim);
 
