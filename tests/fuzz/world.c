@@ -5,6 +5,7 @@
 
 #include "consensus/machine/limits.h"
 #include "tests/fuzz/input.h"
+#include "tests/sim/invariants.h"
 
 #define HIGH TOCSIN__URGENCY__URGENCY_HIGH
 #define LOW TOCSIN__URGENCY__URGENCY_LOW
@@ -131,7 +132,11 @@ void world_check(struct machine_fixture *world)
     fuzz_require(store->count(store->context, TABLE_INCIDENT) ==
                  store->count(store->context, TABLE_INCIDENT_OPEN) + store->count(store->context, TABLE_INCIDENT_CLOSED));
     if (!world->unchecked) {
+        char sentence[512];
         fixture_check_promises(world);
+        if (!invariants_hold(store, sentence, sizeof sentence)) {
+            fuzz_broken(sentence, __FILE__, __LINE__);
+        }
     }
 }
 
