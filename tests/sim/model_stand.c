@@ -79,6 +79,26 @@ uint64_t stand_boottime_ms(const struct stand *stand, uint64_t node)
 
 /* ---------------------------------------------------------------- entries */
 
+/* What is under way is one request still, and its receipt answers the later claim; what waits gives way. */
+static bool is_in_hand(struct stand *stand, const struct machine_send *send, Tocsin__Notification *notification)
+{
+    for (size_t i = 0; i < stand->sends_count; i++) {
+        struct stand_send *other = &stand->sends[i];
+        if (other->notification->id == notification->id && other->node == send->claim_node &&
+            other->boot == send->claim_boot && other->term == send->claim_term) {
+            if (other->requested) {
+                other->notification->attempt = notification->attempt;
+                tocsin__notification__free_unpacked(notification, NULL);
+            } else {
+                tocsin__notification__free_unpacked(other->notification, NULL);
+                other->notification = notification;
+            }
+            return true;
+        }
+    }
+    return false;
+}
+
 static void sends_take(struct stand *stand)
 {
     for (size_t i = 0; i < stand->output.sends_count; i++) {
@@ -89,6 +109,9 @@ static void sends_take(struct stand *stand)
         }
         Tocsin__Notification *notification =
             must(tocsin__notification__unpack(NULL, send->packed.size_bytes, send->packed.data));
+        if (stand->dispatches && is_in_hand(stand, send, notification)) {
+            continue;
+        }
         stand->sends[stand->sends_count++] = (struct stand_send){
             .notification = notification, .node = send->claim_node, .boot = send->claim_boot, .term = send->claim_term};
     }

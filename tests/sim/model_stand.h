@@ -34,6 +34,7 @@ struct stand {
     unsigned violations;
     char first_violation[1024];
     bool compares; /* after each entry; the default */
+    bool dispatches; /* what is handed over again takes the place of what waits, as a dispatcher does it */
     void (*doctor)(struct stand *); /* for tests: spoils the machine's output before the model hears of it */
     uint8_t *last_command; /* packed, for repeats */
     size_t last_command_size_bytes;

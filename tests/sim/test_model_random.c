@@ -532,6 +532,7 @@ static void step(struct night *night)
 static struct model_counts night_live(uint64_t seed)
 {
     struct night night = {.stand = stand_new(), .chance = seed};
+    night.stand->dispatches = true;
     company_found(&night);
     for (unsigned i = 0; i < STEPS && night.stand->violations == 0; i++) {
         step(&night);
