@@ -78,9 +78,10 @@ $(BUILD)/tocsind $(BUILD)/tocsin: $(BUILD)/%: $(BUILD)/node/%.o $(LIBRARY)
 	@echo '  LINK    $@'
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) -o $@
 
+# Prerequisites of folders' own come behind the library in $^, and need it behind them.
 $(TEST_PROGRAMS): $(BUILD)/%: $(BUILD)/%.o $(SUPPORT:%.c=$(BUILD)/%.o) $(LIBRARY)
 	@echo '  LINK    $@'
-	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) $(shell pkg-config --libs $(TEST_LIBRARIES)) -o $@
+	$(Q)$(CC) $(ALL_LDFLAGS) $(filter %.o,$^) $(LIBRARY) $(PKG_LIBS) $(shell pkg-config --libs $(TEST_LIBRARIES)) -o $@
 
 $(BENCH_PROGRAMS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
 	@echo '  LINK    $@'
