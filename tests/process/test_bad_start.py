@@ -165,7 +165,7 @@ address = {values['peer_host']}:{self.peer_port}
                 ({"node_more": "log_level = loud"}, "log_level must be error, warning, info or debug"),
                 ({"more": "[member.2]\naddress = 127.0.0.1:1"}, "a cluster begins with 1, 3 or 5 members"),
                 ({"more": "[twilio]\naccount_sid = AC0"}, "[twilio] needs account_sid, auth_token_file and from"),
-                ({"node_more": "public_url = tocsin.example"}, "public_url must begin with"),
+                ({"node_more": "public_url = tocsin.example"}, "public_url must be http:// or https://"),
         ):
             with self.subTest(words=words):
                 self.refused(("tocsind.conf: ", words), **changes)
