@@ -124,6 +124,8 @@ struct engine_status {
     const char *failure;       /* NULL while it takes part */
 };
 struct engine_status engine_status(const struct engine *engine);
+/* Valid until the next call into the engine. */
+const struct raft_configuration *engine_configuration(const struct engine *engine);
 
 /* What waits in this node, and is to be bounded by what comes in. */
 struct engine_queues {

@@ -213,6 +213,8 @@ struct api_ports engine_api_ports(struct engine *engine) {
                               .wall_ms = engine_wall_ms, .cluster = port_cluster, .health = port_health, .ready = port_ready};
 }
 
+const struct raft_configuration *engine_configuration(const struct engine *engine) { return driver_configuration(engine->driver); }
+
 struct engine_status engine_status(const struct engine *engine) {
     const struct engine_ports *ports = &engine->ports;
     return (struct engine_status){

@@ -38,7 +38,12 @@ static void end_after(struct sim *sim, uint64_t delay_ms, void (*end)(struct sim
 }
 
 static uint64_t duration_ms(struct sim *sim) { return sim_between(sim, sim->profile->fault_least_ms, sim->profile->fault_most_ms); }
-static uint64_t some_node(struct sim *sim) { return 1 + sim_random(sim, sim->nodes_count); }
+static uint64_t some_node(struct sim *sim) {
+    uint64_t id;
+    do id = 1 + sim_random(sim, sim->nodes_count);
+    while (sim->nodes[id].off);
+    return id;
+}
 
 static uint64_t some_other(struct sim *sim, uint64_t id) {
     uint64_t other = 1 + sim_random(sim, sim->nodes_count - 1);
@@ -175,8 +180,8 @@ static void fill_disk(struct sim *sim) {
 /* Two nodes that lost more than their logs have are beyond what three can survive. */
 static bool anybody_recovers(const struct sim *sim) {
     for (unsigned id = 1; id <= sim->nodes_count; id++)
-        if (sim->nodes[id].recovering_index != 0 || disk_is_rotten(sim->nodes[id].disk)) return true;
-    return false;
+        if (!sim->nodes[id].off && (sim->nodes[id].recovering_index != 0 || disk_is_rotten(sim->nodes[id].disk))) return true;
+    return growth_replaces(sim);
 }
 
 static void rot_state(struct sim *sim) {
@@ -186,6 +191,10 @@ static void rot_state(struct sim *sim) {
     sim_tell(sim, "the state of node %" PRIu64 " rots", id);
     disk_rot_state(sim->nodes[id].disk);
     end_process(sim, id, DISK_KILLED);
+}
+
+static void lose_disk(struct sim *sim) {
+    if (!anybody_recovers(sim)) growth_lose_disk(sim);
 }
 
 static void rot_log(struct sim *sim) {
@@ -250,13 +259,14 @@ static const struct {
 } acts[] = {{10, kill_one},      {6, cut_power},     {1, cut_power_of_all}, {3, restart_one}, {8, freeze_one},
             {6, cut_one_way},    {8, isolate_one},   {5, partition},        {8, break_connection}, {5, slow_way},
             {6, slow_disk},      {3, fill_disk},     {3, rot_state},        {3, rot_log},     {5, shift_wall},
-            {2, change_drift},   {10, upset_provider}, {3, no_way_out}};
+            {2, change_drift},   {10, upset_provider}, {3, no_way_out},   {3, growth_add},  {3, growth_remove},
+            {2, lose_disk}};
 
 /* A node that stopped taking part is started again by its operator. */
 static void restart_failed(struct sim *sim) {
     for (unsigned id = 1; id <= sim->nodes_count; id++) {
         struct node *node = &sim->nodes[id];
-        if (!node->up || engine_status(node->engine).failure == NULL) continue;
+        if (!node->up || !node->member || engine_status(node->engine).failure == NULL) continue;
         sim_count(sim, "nodes that stopped taking part", 1);
         sim_tell(sim, "node %u had stopped taking part: %s", id, engine_status(node->engine).failure);
         end_process(sim, id, DISK_KILLED);

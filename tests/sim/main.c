@@ -41,9 +41,12 @@ static void check_end(struct sim *sim) {
         sim_violation(sim, "everything is whole, and nobody leads");
         return;
     }
+    growth_check_end(sim, leader);
+    if (sim->violation[0] != '\0') return;
     uint64_t index = 0;
     for (unsigned id = 1; id <= sim->nodes_count; id++) {
         struct node *node = &sim->nodes[id];
+        if (!node->member) continue;
         struct engine_status status = engine_status(node->engine);
         if (status.failure != NULL) sim_violation(sim, "everything is whole, and node %u does not take part: %s", id, status.failure);
         if (status.recovering_index != 0) sim_violation(sim, "everything is whole, and node %u still recovers", id);
@@ -51,6 +54,7 @@ static void check_end(struct sim *sim) {
         if (disk_log_waiting(node->disk) > 0) sim_tell(sim, "node %u still writes", id);
     }
     for (unsigned id = 1; id <= sim->nodes_count; id++) {
+        if (!sim->nodes[id].member) continue;
         struct engine_status status = engine_status(sim->nodes[id].engine);
         if (status.applied_index + 64 < index)
             sim_violation(sim, "everything is whole, and node %u has applied %" PRIu64 " of %" PRIu64 " entries", id, status.applied_index, index);

@@ -100,7 +100,7 @@ static void dial(void *context) {
     struct sim *sim = dial.sim;
     struct node *node = &sim->nodes[dial.from];
     struct link *link = link_of(sim, dial.from, dial.to);
-    if (!node->up || node->process != dial.process || link->open) return;
+    if (!node->up || node->process != dial.process || link->open || !link->wanted) return;
     bool reaches = sim->nodes[dial.to].up && !link->cut && !link_of(sim, dial.to, dial.from)->cut && !node->frozen;
     if (!reaches) {
         dial_later(sim, dial.from, dial.to);
@@ -179,9 +179,16 @@ void network_open(struct sim *sim) {
         for (unsigned to = 0; to <= SIM_NODES_MAX; to++) sim->links[from][to].waiting_end = &sim->links[from][to].waiting;
 }
 
-void network_node_started(struct sim *sim, uint64_t id) {
-    for (uint64_t peer = 1; peer <= sim->nodes_count; peer++)
-        if (peer != id) dial_later(sim, id, peer);
+void network_set_peers(struct sim *sim, uint64_t from, const uint64_t *ids, size_t count) {
+    for (uint64_t to = 1; to <= SIM_NODES_MAX; to++) {
+        struct link *link = link_of(sim, from, to);
+        bool wanted = false;
+        for (size_t i = 0; i < count; i++) wanted = wanted || (ids[i] == to && to != from);
+        if (wanted == link->wanted) continue;
+        link->wanted = wanted;
+        if (wanted) dial_later(sim, from, to);
+        else network_break(sim, from, to);
+    }
 }
 
 void network_node_stopped(struct sim *sim, uint64_t id) {
@@ -189,5 +196,6 @@ void network_node_stopped(struct sim *sim, uint64_t id) {
         if (peer == id) continue;
         network_break(sim, id, peer);
         network_break(sim, peer, id);
+        link_of(sim, id, peer)->wanted = false;
     }
 }

@@ -165,12 +165,22 @@ static bool port_connected(void *context, uint64_t peer) {
     return network_connected(node->sim, node->id, peer);
 }
 
-/* Every node dials every other: who is answered is the engine's to decide. */
 static void port_set_peers(void *context, const uint64_t *ids, const char *const *addresses, size_t count) {
-    (void)context;
-    (void)ids;
-    (void)addresses;
-    (void)count;
+    struct node *node = context;
+    char address[32];
+    for (size_t i = 0; i < count; i++) {
+        snprintf(address, sizeof address, "node-%" PRIu64 ":7000", ids[i]);
+        if (strcmp(address, addresses[i]) != 0) sim_violation(node->sim, "node %" PRIu64 " looks for node %" PRIu64 " at %s", node->id, ids[i], addresses[i]);
+    }
+    network_set_peers(node->sim, node->id, ids, count);
+}
+
+static bool port_joined(void *context, char *error, size_t error_size) {
+    struct node *node = context;
+    (void)error;
+    (void)error_size;
+    node->joining = false;
+    return true;
 }
 
 static bool port_claim(void *context, char *error, size_t error_size) {
@@ -524,7 +534,7 @@ static struct disk *disk_of(void *context) { return ((struct node *)context)->di
 
 void node_start(struct node *node) {
     struct sim *sim = node->sim;
-    if (node->up) return;
+    if (node->up || node->off) return;
     node->process++;
     node->boot++;
     struct disk_listener listener = {.context = node, .wake = on_disk_wake, .prepared = on_prepared, .read = on_read,
@@ -532,12 +542,12 @@ void node_start(struct node *node) {
     disk_open(node->disk, &listener);
     struct engine_ports ports = {.context = node, .now_ms = port_now_ms, .boottime_ms = port_boottime_ms,
                                  .wall_ms = port_wall_ms, .random = port_random, .send = port_send, .connected = port_connected,
-                                 .set_peers = port_set_peers,
+                                 .set_peers = port_set_peers, .joined = port_joined,
                                  .transfer = port_transfer, .abort_transfer = port_abort_transfer, .claim = port_claim,
                                  .set_recovering = port_set_recovering, .keep_first_token = port_keep_first_token};
     disk_ports(&ports, disk_of);
     struct engine_options options = {.config = &node->config, .boot = node->boot, .recovering_index = node->recovering_index,
-                                     .bootstrap = !node->claimed};
+                                     .bootstrap = !node->claimed, .join = node->joining};
     char error[512];
     end_freeze(node);
     node->engine = engine_new(&options, &ports, error, sizeof error);
@@ -545,10 +555,9 @@ void node_start(struct node *node) {
         sim_violation(sim, "node %" PRIu64 " does not start: %s", node->id, error);
         return;
     }
-    node->api = (struct api){.ports = engine_api_ports(node->engine), .public_url = "http://night.example"};
+    node->api = (struct api){.ports = engine_api_ports(node->engine), .public_url = "http://night.example", .members_anywhere = true};
     node->up = true;
     node->turn_ms = NEVER;
-    network_node_started(sim, node->id);
     node_wake(node);
     sim_tell(sim, "node %" PRIu64 " starts, for the %" PRIu64 ". time", node->id, node->boot);
 }
@@ -569,6 +578,11 @@ void node_stop(struct node *node, enum disk_end end) {
     }
 }
 
+void node_switch_off(struct node *node) {
+    node->off = true;
+    node_stop(node, DISK_POWER_CUT);
+}
+
 static void guardian(struct config *config, unsigned number, const char *name, const char *sms, const char *topic) {
     struct config_guardian *it = &config->guardians[number];
     it->name = (char *)(uintptr_t)name;
@@ -579,17 +593,15 @@ static void guardian(struct config *config, unsigned number, const char *name, c
 }
 
 static void configure(struct node *node, unsigned members) {
-    static char addresses[SIM_NODES_MAX + 1][16];
+    static char addresses[SIM_NODES_MAX + 1][24];
     struct config *config = &node->config;
     const struct profile *profile = node->sim->profile;
     config->id = node->id;
     config->data_dir = config->log_level = (char *)(uintptr_t)"";
     config->http_listen = config->public_url = (char *)(uintptr_t)"http://night.example";
     config->cluster_name = (char *)(uintptr_t)CLUSTER_NAME;
-    for (unsigned i = 0; i < members; i++) {
-        snprintf(addresses[i + 1], sizeof addresses[0], "node-%u:7000", i + 1);
-        config->members[i] = (struct config_member){i + 1, addresses[i + 1]};
-    }
+    for (unsigned i = 0; i <= SIM_NODES_MAX; i++) snprintf(addresses[i], sizeof addresses[0], "node-%u:7000", i);
+    for (unsigned i = 0; i < members; i++) config->members[i] = (struct config_member){i + 1, addresses[i + 1]};
     config->members_count = members;
     config->peer_listen = addresses[node->id];
     guardian(config, 0, "Grace", "+15550900", "guardian-grace");
@@ -612,19 +624,31 @@ static void configure(struct node *node, unsigned members) {
     config->log_keep_mib = 0; /* as little as can be: snapshots are to be needed */
 }
 
+static struct node *node_open(struct sim *sim, uint64_t id) {
+    struct node *node = &sim->nodes[id];
+    node->sim = sim;
+    node->id = id;
+    node->disk = disk_new(sim);
+    node->clock = (struct node_clock){.since_ms = sim->now_ms, .monotonic_ms = sim_between(sim, 1000, 1000000),
+                                      .boottime_ms = sim_between(sim, 1000, 1000000),
+                                      .wall_offset_ms = (int64_t)sim_between(sim, 0, 100) - 50,
+                                      .drift_ppm = (int64_t)sim_between(sim, 0, 100) - 50};
+    configure(node, sim->first_nodes_count);
+    return node;
+}
+
 void nodes_open(struct sim *sim) {
-    for (unsigned id = 1; id <= sim->nodes_count; id++) {
-        struct node *node = &sim->nodes[id];
-        node->sim = sim;
-        node->id = id;
-        node->disk = disk_new(sim);
-        node->clock = (struct node_clock){.since_ms = sim->now_ms, .monotonic_ms = sim_between(sim, 1000, 1000000),
-                                          .boottime_ms = sim_between(sim, 1000, 1000000),
-                                          .wall_offset_ms = (int64_t)sim_between(sim, 0, 100) - 50,
-                                          .drift_ppm = (int64_t)sim_between(sim, 0, 100) - 50};
-        configure(node, sim->nodes_count);
-    }
+    sim->first_nodes_count = sim->nodes_count;
+    for (unsigned id = 1; id <= sim->nodes_count; id++) node_open(sim, id)->member = true;
     for (unsigned id = 1; id <= sim->nodes_count; id++) node_start(&sim->nodes[id]);
+}
+
+void node_join(struct sim *sim, uint64_t id) {
+    assert(id == sim->nodes_count + 1 && id <= SIM_NODES_MAX);
+    sim->nodes_count++;
+    struct node *node = node_open(sim, id);
+    node->claimed = node->joining = true;
+    node_start(node);
 }
 
 void nodes_close(struct sim *sim) {
@@ -637,7 +661,7 @@ void nodes_close(struct sim *sim) {
 /* ---- from outside */
 
 unsigned sim_nodes_count(const struct sim *sim) { return sim->nodes_count; }
-bool sim_node_up(const struct sim *sim, uint64_t id) { return sim->nodes[id].up; }
+bool sim_node_up(const struct sim *sim, uint64_t id) { return sim->nodes[id].up && sim->nodes[id].member; }
 
 uint64_t nodes_leader(struct sim *sim) {
     uint64_t leader = 0, term = 0;

@@ -20,7 +20,7 @@
 
 /* True time at the start of each run, in milliseconds since the Unix epoch; nodes' wall clocks differ from it. */
 #define SIM_START_MS 1790000000000u
-#define SIM_NODES_MAX 7u
+#define SIM_NODES_MAX 12u /* in all: numbers of removed nodes are not given again */
 
 struct sim;
 
@@ -50,6 +50,7 @@ void sim_count(struct sim *sim, const char *name, uint64_t times);
 /* ---- the cluster as clients see it */
 
 unsigned sim_nodes_count(const struct sim *sim); /* ids are 1 to this */
+/* It runs, and is to take part. */
 bool sim_node_up(const struct sim *sim, uint64_t id);
 /* False from the moment at which chaos has ended and everything is whole again. */
 bool sim_troubled(const struct sim *sim);

@@ -39,6 +39,11 @@ struct node {
     struct disk *disk;
     uint64_t boot, recovering_index; /* kept on disk */
     bool claimed;
+    bool joining;  /* kept on disk: not seen as a learner yet */
+    bool member;   /* operators were told that it is taken in, and have not been told that it goes */
+    bool leaving;  /* operators want it gone */
+    bool off;      /* for good */
+    bool told;     /* operators saw that it is gone */
     struct node_clock clock;
 
     bool up;
@@ -58,6 +63,7 @@ struct message;
 /* From one node to another: a session at a time, in order within it. */
 struct link {
     bool open;
+    bool wanted; /* by the dialling engine */
     bool cut;
     uint64_t session;
     uint64_t last_arrival_ms;
@@ -94,7 +100,8 @@ struct sim {
     bool troubled, finished;
     char token[64]; /* the cluster's admin token */
 
-    unsigned nodes_count;
+    unsigned nodes_count, first_nodes_count;
+    unsigned orders; /* of operators, not carried out yet */
     struct node nodes[SIM_NODES_MAX + 1]; /* by id */
     struct link links[SIM_NODES_MAX + 1][SIM_NODES_MAX + 1];
     struct raft_checks *checks;
@@ -117,6 +124,10 @@ void story_of_entry(struct sim *sim, uint64_t index, uint64_t term, struct span 
 void nodes_open(struct sim *sim);
 void nodes_close(struct sim *sim);
 void node_start(struct node *node);
+/* A new one, the next after all others: it starts and waits to be taken in. */
+void node_join(struct sim *sim, uint64_t id);
+/* It and its disk are not seen again. */
+void node_switch_off(struct node *node);
 void node_stop(struct node *node, enum disk_end end);
 /* It does nothing for so long, and its clocks run on; `asleep`: its monotonic clock does not. */
 void node_freeze(struct node *node, uint64_t duration_ms, bool asleep);
@@ -136,7 +147,7 @@ void network_open(struct sim *sim);
 void network_close(struct sim *sim);
 bool network_send(struct sim *sim, uint64_t from, uint64_t to, enum frame_type type, struct span head, struct span tail);
 bool network_connected(const struct sim *sim, uint64_t from, uint64_t to);
-void network_node_started(struct sim *sim, uint64_t id);
+void network_set_peers(struct sim *sim, uint64_t from, const uint64_t *ids, size_t count);
 void network_node_stopped(struct sim *sim, uint64_t id);
 void network_node_thawed(struct sim *sim, uint64_t id);
 /* Nothing arrives from one at the other, one way. */
@@ -144,6 +155,14 @@ void network_cut(struct sim *sim, uint64_t from, uint64_t to, bool cut);
 /* The connection breaks: what is under way is lost; it is made again soon. */
 void network_break(struct sim *sim, uint64_t from, uint64_t to);
 void network_slow(struct sim *sim, uint64_t from, uint64_t to, uint64_t slow_ms);
+
+/* ---- growth.c */
+void growth_add(struct sim *sim);
+void growth_remove(struct sim *sim);
+void growth_lose_disk(struct sim *sim);
+/* A lost node is not replaced yet. */
+bool growth_replaces(const struct sim *sim);
+void growth_check_end(struct sim *sim, uint64_t leader);
 
 /* ---- chaos.c */
 void chaos_start(struct sim *sim, uint64_t until_ms);
