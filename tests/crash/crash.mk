@@ -3,7 +3,6 @@
 CRASH_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/crash/test_*.c))
 CRASH_PARTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/crash/test_%.c,$(wildcard tests/crash/*.c)))
 $(CRASH_TESTS): $(CRASH_PARTS)
-# The parts stand behind the library on the command line: what they need of it is looked up once more.
 
 # The long run: make crash-points [STATES=100000] [CRASH_SEED=1]; also a tenth as many flipped bits in each file.
 STATES ?= 100000
