@@ -15,6 +15,7 @@
 
 /* A request to a provider: HTTP, or SMTP when mail_to is not NULL. All strings are owned by it. */
 struct outgoing {
+    uint64_t notification_id; /* which page it is; for whoever watches requests leave, the provider is not told */
     char *url;
     char *headers[OUTGOING_HEADERS_MAX]; /* "Name: value" */
     size_t headers_count;

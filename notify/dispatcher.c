@@ -305,6 +305,7 @@ static void start(struct dispatcher *dispatcher, struct job *job)
         refuse(dispatcher, job, channel->provider, TOCSIN__OUTCOME__OUTCOME_NEVER, error);
         job_free(job);
     } else {
+        outgoing.notification_id = notification->id;
         outgoing.deadline_ms = ATTEMPT_DEADLINE_MS - TRANSFER_MARGIN_MS;
         job->transfer_id = ++dispatcher->last_transfer_id;
         job->started_ms = now_ms(dispatcher);

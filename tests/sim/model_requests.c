@@ -118,6 +118,9 @@ static bool is_superseded(const struct page *page, size_t claim)
 static enum miss page_miss(struct page *page, const struct model_request *request, const struct message *message,
                            struct claim **claim)
 {
+    if (request->page_id != 0 && request->page_id != page->id) {
+        return MISS_ADDRESS;
+    }
     if (!is_addressed(page, request) || (page->to.guardian != NULL) != message->to_guardian) {
         return MISS_ADDRESS;
     }
@@ -207,7 +210,7 @@ bool model_request_move(struct page *from, struct page *to)
     return true;
 }
 
-/* A message names its incident and not its page: the last request may have been that of a page which looks the same. */
+/* A message names its incident and not its page. Where the node does not name it either, the last request may have been that of a page which looks the same. */
 static bool request_moves_to_twin(const struct incident *incident, struct page *page)
 {
     for (size_t i = 0; i < incident->pages.count; i++) {
@@ -220,12 +223,12 @@ static bool request_moves_to_twin(const struct incident *incident, struct page *
 }
 
 static void judge_repeat(struct model *model, const struct incident *incident, struct page *page,
-                         const struct claim *claim)
+                         const struct claim *claim, bool is_named)
 {
     if (page->requests == 0) {
         return;
     }
-    if (!repeat_is_explained(page, claim) && request_moves_to_twin(incident, page)) {
+    if (!is_named && !repeat_is_explained(page, claim) && request_moves_to_twin(incident, page)) {
         return;
     }
     model->counts.repeats++;
@@ -267,7 +270,7 @@ static void request_take(struct model *model, const struct incident *incident, s
         model_broken(model, "%s left %" PRIu64 " ms after the incident was acknowledged or resolved", text,
                      request->true_ms - page->over_true_ms);
     }
-    judge_repeat(model, incident, page, claim);
+    judge_repeat(model, incident, page, claim, request->page_id != 0);
     judge_lateness(model, incident, page, request->true_ms);
     claim->used = true;
     page->requests++;
@@ -334,7 +337,7 @@ void model_request(struct model *model, const struct model_request *request)
     enum miss nearest;
     struct claim *claim = NULL;
     struct page *taker = taker_find(incident, request, &message, &claim, &nearest);
-    if (taker == NULL && claim_is_made_free(incident, request, &message)) {
+    if (taker == NULL && request->page_id == 0 && claim_is_made_free(incident, request, &message)) {
         taker = taker_find(incident, request, &message, &claim, &nearest);
     }
     if (taker != NULL) {

@@ -266,7 +266,7 @@ static void port_transfer(void *context, uint64_t transfer_id, const struct outg
     sim_tell(sim, "node %" PRIu64 " sends to %s: %.60s", node->id, message.to, message.text);
     sim_count(sim, "requests to providers", 1);
     struct model_request request = {.true_ms = sim->now_ms, .node = node->id, .boot = node->boot,
-                                    .boottime_ms = boottime_ms(node), .channel = message.channel, .to = message.to,
+                                    .boottime_ms = boottime_ms(node), .page_id = outgoing->notification_id, .channel = message.channel, .to = message.to,
                                     .text = message.text};
     model_request(sim->model, &request);
     struct transfer *transfer = calloc(1, sizeof *transfer);
