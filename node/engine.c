@@ -151,6 +151,8 @@ struct engine *engine_new(const struct engine_options *options, const struct eng
     engine->ports = *ports;
     engine->config = options->config;
     engine->boot = options->boot;
+    engine->machine_version = options->machine_version != 0 ? options->machine_version : MACHINE_VERSION;
+    assert(engine->machine_version >= MACHINE_VERSION && engine->machine_version <= MACHINE_VERSION + 1);
     engine->recovering_index = options->recovering_index;
     engine->joining = options->join;
     engine->next_deadline_ms = UINT64_MAX;

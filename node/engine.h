@@ -89,6 +89,7 @@ struct engine_options {
     uint64_t boot;               /* number of this start; rises */
     uint64_t recovering_index;   /* as set_recovering left it */
     bool bootstrap;              /* the stores are empty: first member of a new cluster. Its first entry is written. */
+    uint32_t machine_version;    /* that this node follows; 0: MACHINE_VERSION; at most one more, for rehearsals of an upgrade */
     bool join;                   /* the stores may be empty: a new node, which `joined` was not called for */
 };
 

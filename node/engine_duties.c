@@ -342,7 +342,7 @@ static void tell_clock(struct engine *engine, uint64_t term) {
     /* Before the first stamp the clock is a guess by wall clocks: nothing to hold on to. */
     wire_put_u64(body + 16, term != 0 && engine->clock.seen_live ? cluster_now_ms(engine) : 0);
     wire_put_u64(body + 24, engine->progress.applied_index);
-    wire_put_u64(body + 32, MACHINE_VERSION);
+    wire_put_u64(body + 32, engine->machine_version);
     struct span tail = {members, engine_members_encode(engine, members, sizeof members)};
     for (unsigned i = 0; i < engine->members.peers.count; i++)
         if (engine->members.peers.ids[i] != engine->config->id)

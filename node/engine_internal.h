@@ -33,6 +33,7 @@ struct peer_list {
 
 struct engine_members {
     Tocsin__Members *wanted; /* as the state had it at read_index; NULL: nobody has written it down */
+    uint32_t state_version;  /* of the rules in force, likewise */
     bool was_read;
     uint64_t read_index;
     struct peer_list peers;  /* whom this node dials */
@@ -43,7 +44,7 @@ struct engine_members {
     } farewells[ENGINE_FAREWELLS_MAX]; /* removed nodes that called */
     unsigned farewells_count;
     uint64_t next_ms, led_term;
-    uint64_t submitted_ms, tried_ms, tried_id, handed_over_ms; /* of the leader's steps, the last of each */
+    uint64_t submitted_ms, raised_ms, tried_ms, tried_id, handed_over_ms; /* of the leader's steps, the last of each */
 };
 
 /* Work for this leader from an entry that was applied before its duties were taken up. */
@@ -56,6 +57,7 @@ struct engine {
     struct engine_ports ports;
     const struct config *config;
     uint64_t boot;
+    uint32_t machine_version;
 
     struct state_progress progress;
     uint64_t installed_seen;

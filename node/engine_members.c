@@ -96,6 +96,7 @@ static void read_wanted(struct engine *engine) {
     }
     if (members->wanted != NULL) tocsin__members__free_unpacked(members->wanted, NULL);
     members->wanted = members_get(&reader.view, NULL);
+    members->state_version = machine_version(&reader.view);
     members->was_read = true;
     members->read_index = engine->progress.committed_index;
     enum storage_error fault = engine->ports.reader_fault(engine->ports.context, &reader, &failure);
@@ -425,6 +426,34 @@ static bool reconcile(struct engine *engine) {
            remove_voter(engine, configuration) || hand_over(engine, configuration) || promote(engine, configuration);
 }
 
+/* ---- the version of the rules */
+
+static bool follows(struct engine *engine, uint64_t id, uint32_t version) {
+    if (id == engine->config->id) return engine->machine_version >= version;
+    const struct peer_report *report = report_of(engine, id);
+    return report != NULL && report->machine_version >= version && heard_lately(engine, id);
+}
+
+/* It rises when everybody who takes part, or is about to, has just said that it follows. Who does not would have to stop. */
+static void raise_version(struct engine *engine) {
+    const struct raft_configuration *configuration = driver_configuration(engine->driver);
+    const struct engine_members *members = &engine->members;
+    uint32_t version = members->state_version + 1;
+    if (version > engine->machine_version || members->wanted == NULL) return;
+    for (unsigned i = 0; i < configuration->n; i++)
+        if (!follows(engine, configuration->servers[i].id, version)) return;
+    for (size_t i = 0; i < members->wanted->n_members; i++)
+        if (!follows(engine, members->wanted->members[i]->id, version)) return;
+    if (!may_again(engine, &engine->members.raised_ms, SUBMIT_AGAIN_MS)) return;
+    log_info("every member follows the rules of version %u: they come into force", (unsigned)version);
+    Tocsin__VersionRaise raise = TOCSIN__VERSION_RAISE__INIT;
+    raise.version = version;
+    Tocsin__Command command = TOCSIN__COMMAND__INIT;
+    command.body_case = TOCSIN__COMMAND__BODY_VERSION_RAISE;
+    command.version_raise = &raise;
+    proposer_submit_own(engine->proposer, &command);
+}
+
 /* ---- each turn */
 
 void engine_members_turn(struct engine *engine, uint64_t term) {
@@ -441,6 +470,7 @@ void engine_members_turn(struct engine *engine, uint64_t term) {
     unsigned voters = members_voters(driver_configuration(engine->driver));
     cluster_clock_set_members(&engine->clock, voters > 0 ? voters : engine->config->members_count);
     bool busy = term != 0 && reconcile(engine);
+    if (term != 0 && !busy) raise_version(engine);
     members->next_ms = now_ms + (busy ? STEP_INTERVAL_MS : LOOK_INTERVAL_MS);
 }
 

@@ -94,6 +94,21 @@ static bool check_log(struct engine *engine, const struct state_position *positi
     return true;
 }
 
+/* A state that was made by rules of a later version is not touched by this one. */
+static bool check_version(struct engine *engine, char *error, size_t error_size) {
+    struct state_reader reader;
+    struct storage_failure failure;
+    if (engine->ports.reader_begin(engine->ports.context, &reader, &failure) != STORAGE_OK) return refuse(error, error_size, &failure);
+    uint32_t version = machine_version(&reader.view);
+    enum storage_error fault = engine->ports.reader_fault(engine->ports.context, &reader, &failure);
+    engine->ports.reader_end(engine->ports.context, &reader);
+    if (fault != STORAGE_OK) return refuse(error, error_size, &failure);
+    if (version <= engine->machine_version) return true;
+    snprintf(error, error_size, "the state follows the rules of version %u, this program those of version %u: start the later one again", (unsigned)version,
+             (unsigned)engine->machine_version);
+    return false;
+}
+
 /* Only a node that joins may begin with nothing. */
 static bool check_anything(struct engine *engine, const struct state_position *position, char *error, size_t error_size) {
     struct log_bounds bounds = engine->ports.log_bounds(engine->ports.context);
@@ -222,7 +237,7 @@ struct driver *engine_driver_open(struct engine *engine, char *error, size_t err
         return NULL;
     }
     struct driver *driver = NULL;
-    if (check_anything(engine, &position, error, error_size) && check_log(engine, &position, error, error_size) && check_gap(engine, &position, error, error_size)) {
+    if (check_version(engine, error, error_size) && check_anything(engine, &position, error, error_size) && check_log(engine, &position, error, error_size) && check_gap(engine, &position, error, error_size)) {
         struct log_bounds bounds = engine->ports.log_bounds(engine->ports.context);
         const struct config *config = engine->config;
         struct driver_ports ports = {.context = engine, .now_ms = engine_now_ms, .log_set_vote = port_set_vote,

@@ -120,7 +120,7 @@ static json_t *member_json(struct engine *engine, const struct driver_status *st
         progress = json_integer((json_int_t)match_index);
     json_object_set_new(member, "match_index", progress);
     json_t *applied = self ? json_integer((json_int_t)engine->progress.applied_index) : json_null();
-    json_t *version = self ? json_integer(MACHINE_VERSION) : json_null();
+    json_t *version = self ? json_integer(engine->machine_version) : json_null();
     for (unsigned i = 0; i < engine->reports_count && !self; i++) {
         if (engine->reports[i].id != server->id) continue;
         json_decref(applied);
@@ -181,6 +181,7 @@ static json_t *port_cluster(void *context) {
     json_object_set_new(cluster, "storage",
                         json_pack("{s:I, s:I, s:I, s:I}", "log_size_bytes", (json_int_t)log_size_bytes, "state_size_bytes",
                                   (json_int_t)state_size_bytes, "log_first_index", (json_int_t)status.first_index, "log_last_index", (json_int_t)status.last_index));
+    json_object_set_new(cluster, "machine_version", json_integer(engine->members.state_version));
     json_object_set_new(cluster, "joining", json_boolean(engine->joining));
     json_object_set_new(cluster, "recovering", json_boolean(engine->recovering_index != 0));
     return cluster;

@@ -66,8 +66,8 @@ void apply_token_delete(struct apply *apply, const Tocsin__TokenDelete *delete, 
 
 /* ---------------------------------------------------------------- settings */
 
-static const char *const settings_fields[] = {"machine_version",        "minute_ms", "retention_days",
-                                              "payload_retention_days", "guardians", "cluster_name", NULL};
+static const char *const settings_fields[] = {"minute_ms", "retention_days", "payload_retention_days",
+                                              "guardians", "cluster_name",   NULL};
 
 static bool check_number(struct apply *apply, Tocsin__Reply *reply, const char *what, uint32_t number, uint32_t min,
                          uint32_t max)
@@ -110,10 +110,11 @@ void apply_settings_put(struct apply *apply, const Tocsin__SettingsPut *put, Toc
     Tocsin__Settings *settings = apply_alloc(apply, sizeof *settings);
     *settings = *apply->settings;
     record_patch(&settings->base, &put->settings->base, false, put->fields, settings_fields);
-    /* The rules of a version are not left again: what was written under them stays. */
-    if (!check_number(apply, reply, "The machine's version", settings->machine_version,
-                      apply->settings->machine_version, MACHINE_VERSION) ||
-        !check_number(apply, reply, "The milliseconds of a minute", settings->minute_ms, 1, DEFAULT_MINUTE_MS) ||
+    if (field_given(put->fields, &tocsin__settings__descriptor, "machine_version")) {
+        reply_refuse(apply, reply, INVALID, "The machine's version is raised by the leader, when every member follows it.");
+        return;
+    }
+    if (!check_number(apply, reply, "The milliseconds of a minute", settings->minute_ms, 1, DEFAULT_MINUTE_MS) ||
         !check_number(apply, reply, "The days of retention", settings->retention_days, 1, RETENTION_DAYS_MAX) ||
         !check_number(apply, reply, "The days of payload retention", settings->payload_retention_days, 1,
                       RETENTION_DAYS_MAX) ||
@@ -122,5 +123,17 @@ void apply_settings_put(struct apply *apply, const Tocsin__SettingsPut *put, Toc
         return;
     }
     apply->settings = settings;
+    apply->settings_changed = true;
+}
+
+/* The rules of a version are not left again: what was written under them stays. */
+void apply_version_raise(struct apply *apply, const Tocsin__VersionRaise *raise, Tocsin__Reply *reply)
+{
+    if (raise->version != apply->settings->machine_version + 1) {
+        reply_refuse(apply, reply, INVALID, "Version %" PRIu32 " is in force: the next one is %" PRIu32 ".",
+                     apply->settings->machine_version, apply->settings->machine_version + 1);
+        return;
+    }
+    apply->settings->machine_version = raise->version;
     apply->settings_changed = true;
 }

@@ -23,6 +23,7 @@
 
 struct machine {
     struct arena arena;
+    uint32_t version;
 };
 
 struct machine *machine_new(void)
@@ -32,7 +33,14 @@ struct machine *machine_new(void)
         abort();
     }
     arena_init(&machine->arena);
+    machine->version = MACHINE_VERSION;
     return machine;
+}
+
+void machine_set_version(struct machine *machine, uint32_t version)
+{
+    assert(version == MACHINE_VERSION || version == MACHINE_VERSION + 1);
+    machine->version = version;
 }
 
 void machine_free(struct machine *machine)
@@ -52,6 +60,8 @@ const char *machine_error_message(enum machine_error error)
         return "The log entry does not decode: it is damaged or was not written by Tocsin.";
     case MACHINE_UNKNOWN_FIELD:
         return "The log entry holds something that this version of Tocsin does not know: upgrade this node.";
+    case MACHINE_TOO_OLD:
+        return "The cluster follows the rules of a later version of Tocsin, which this node does not have: upgrade it.";
     case MACHINE_NO_MEMORY:
         return "There was not enough memory to apply the log entry.";
     }
@@ -151,7 +161,8 @@ void reply_id(struct apply *apply, Tocsin__Reply *reply, uint64_t id)
     each(INCIDENT_UPDATE, incident_update) each(NOTE_CREATE, note_create) each(TOKEN_PUT, token_put)                  \
     each(TOKEN_DELETE, token_delete) each(SETTINGS_PUT, settings_put) each(PULSE, pulse) each(CLAIM, claim)           \
     each(RECEIPT, receipt) each(MEMBERS_BEGIN, members_begin) each(MEMBER_ADD, member_add)                            \
-    each(MEMBER_REMOVE, member_remove) each(MEMBER_GONE, member_gone)
+    each(MEMBER_REMOVE, member_remove) each(MEMBER_GONE, member_gone)                                             \
+    each(VERSION_RAISE, version_raise)
 
 static void hand_over(struct apply *apply, const Tocsin__Command *command, Tocsin__Reply *reply)
 {
@@ -258,6 +269,8 @@ static void command_apply(struct apply *apply, struct origins *origins, const To
 
 /* ---------------------------------------------------------------- one entry */
 
+#define FIRST_VERSION 1u
+
 /* Counters and settings as they stand, or as they begin. True when the state is new. */
 static bool globals_load(struct apply *apply)
 {
@@ -273,13 +286,25 @@ static bool globals_load(struct apply *apply)
     if (apply->settings == NULL) {
         apply->settings = apply_alloc(apply, sizeof *apply->settings);
         tocsin__settings__init(apply->settings);
-        apply->settings->machine_version = 1;
+        apply->settings->machine_version = FIRST_VERSION;
         apply->settings->minute_ms = DEFAULT_MINUTE_MS;
         apply->settings->retention_days = DEFAULT_RETENTION_DAYS;
         apply->settings->payload_retention_days = DEFAULT_PAYLOAD_RETENTION_DAYS;
         apply->settings_changed = true;
     }
     return is_new;
+}
+
+/* Whether every command of the entry is applied under rules that this machine has: known before anything is changed. */
+static bool version_suffices(const struct machine *machine, const struct apply *apply, const struct decoded_entry *decoded)
+{
+    uint32_t version = apply->settings->machine_version;
+    for (size_t i = 0; i < decoded->entry->n_commands; i++) {
+        const Tocsin__Command *command = decoded->commands[i];
+        bool raises = command->body_case == TOCSIN__COMMAND__BODY_VERSION_RAISE;
+        version += raises && command->version_raise->version == version + 1;
+    }
+    return version <= machine->version;
 }
 
 static void globals_store(struct apply *apply)
@@ -311,6 +336,9 @@ enum machine_error machine_apply(struct machine *machine, const struct machine_s
                           .proposer_boot = entry->proposer_boot,
                           .proposed_boottime_ms = entry->proposed_boottime_ms};
     bool is_new = globals_load(&apply);
+    if (!version_suffices(machine, &apply, &decoded)) {
+        return MACHINE_TOO_OLD;
+    }
     uint64_t last_ms = apply.counters->last_time_ms;
     apply.time_ms = entry->time_ms > last_ms ? entry->time_ms : last_ms;
     if (is_new) {
@@ -332,7 +360,20 @@ bool machine_knows(struct machine *machine, struct span command)
     Tocsin__Command *decoded;
 
     arena_reset(&machine->arena);
-    return command_decode(command, &machine->arena.allocator, &decoded) == MACHINE_OK;
+    /* A new version is the leader's to propose, nobody else's. */
+    return command_decode(command, &machine->arena.allocator, &decoded) == MACHINE_OK &&
+           decoded->body_case != TOCSIN__COMMAND__BODY_VERSION_RAISE;
+}
+
+uint32_t machine_version(const struct machine_store *store)
+{
+    Tocsin__Settings *settings = settings_get(store, NULL);
+    if (settings == NULL) {
+        return FIRST_VERSION;
+    }
+    uint32_t version = settings->machine_version;
+    tocsin__settings__free_unpacked(settings, NULL);
+    return version;
 }
 
 uint64_t machine_last_time_ms(const struct machine_store *store)

@@ -62,6 +62,7 @@ void apply_members_begin(struct apply *, const Tocsin__MembersBegin *, Tocsin__R
 void apply_member_add(struct apply *, const Tocsin__MemberAdd *, Tocsin__Reply *);
 void apply_member_remove(struct apply *, const Tocsin__MemberRemove *, Tocsin__Reply *);
 void apply_member_gone(struct apply *, const Tocsin__MemberGone *, Tocsin__Reply *);
+void apply_version_raise(struct apply *, const Tocsin__VersionRaise *, Tocsin__Reply *);
 void apply_event(struct apply *, const Tocsin__Event *, Tocsin__Reply *);
 void apply_incident_create(struct apply *, const Tocsin__IncidentCreate *, Tocsin__Reply *);
 void apply_incident_update(struct apply *, const Tocsin__IncidentUpdate *, Tocsin__Reply *);

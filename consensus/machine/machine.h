@@ -19,13 +19,14 @@
 #include "consensus/machine/store.h"
 
 /* The version of the rules that this code follows; the state holds the one in force. */
-#define MACHINE_VERSION 1
+#define MACHINE_VERSION 1u
 
 enum machine_error {
     MACHINE_OK = 0,
     MACHINE_MALFORMED = -1,      /* the entry does not decode: damage, or an entry of another program */
     MACHINE_UNKNOWN_FIELD = -2,  /* a field or command that this version does not know: applying it would fork the state */
-    MACHINE_NO_MEMORY = -3
+    MACHINE_NO_MEMORY = -3,
+    MACHINE_TOO_OLD = -4         /* rules of a later version are in force, or come into force here: this node does not have them */
 };
 
 /* One sentence for each error. */
@@ -65,6 +66,8 @@ void machine_output_close(struct machine_output *output);
 struct machine; /* scratch memory for applying; holds no state */
 
 struct machine *machine_new(void);
+/* For rehearsals of an upgrade: it passes for one of this version, MACHINE_VERSION or the next, whose rules are the same. */
+void machine_set_version(struct machine *machine, uint32_t version);
 void machine_free(struct machine *machine);
 
 /*
@@ -77,6 +80,9 @@ enum machine_error machine_apply(struct machine *machine, const struct machine_s
 /* True when the packed command is one that this version applies. A leader asks before another node's command goes into an
  * entry: what no node understands would stop them all, for good. */
 bool machine_knows(struct machine *machine, struct span command);
+
+/* The version of the rules in force in this state. */
+uint32_t machine_version(const struct machine_store *store);
 
 /* Cluster time of the last applied entry, 0 for an empty state. */
 uint64_t machine_last_time_ms(const struct machine_store *store);

@@ -264,6 +264,7 @@ static void hand_over(struct model *model, const Tocsin__Command *command, const
     case TOCSIN__COMMAND__BODY_MEMBER_ADD:
     case TOCSIN__COMMAND__BODY_MEMBER_REMOVE:
     case TOCSIN__COMMAND__BODY_MEMBER_GONE:
+    case TOCSIN__COMMAND__BODY_VERSION_RAISE: /* to rules that are the same */
         break;
     default:
         model_company_command(model, command, reply);

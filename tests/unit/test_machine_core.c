@@ -284,6 +284,58 @@ static void a_node_that_started_again_counts_anew(void **state)
     assert_true(send_user(probe, 1, 6, 2));
 }
 
+/* ---- versions of the rules */
+
+static enum machine_error raise_to(struct machine_probe *probe, uint32_t version)
+{
+    Tocsin__VersionRaise raise = TOCSIN__VERSION_RAISE__INIT;
+    raise.version = version;
+    Tocsin__Command command = COMMAND(VERSION_RAISE, version_raise, raise), *commands[] = {&command};
+    return probe_apply(probe, 1, commands, 1);
+}
+
+static void the_version_rises_by_one_and_never_falls(void **state)
+{
+    struct machine_probe *probe = *state;
+    assert_int_equal(machine_version(&probe->store), 1);
+    machine_set_version(probe->machine, MACHINE_VERSION + 1);
+    assert_int_equal(raise_to(probe, MACHINE_VERSION + 2), MACHINE_OK); /* refused, by everybody */
+    assert_int_equal(machine_version(&probe->store), MACHINE_VERSION);
+    assert_int_equal(raise_to(probe, MACHINE_VERSION + 1), MACHINE_OK);
+    assert_int_equal(machine_version(&probe->store), MACHINE_VERSION + 1);
+    assert_int_equal(raise_to(probe, MACHINE_VERSION + 1), MACHINE_OK);
+    assert_int_equal(raise_to(probe, MACHINE_VERSION), MACHINE_OK);
+    assert_int_equal(machine_version(&probe->store), MACHINE_VERSION + 1);
+}
+
+static void a_machine_that_is_too_old_stops_and_touches_nothing(void **state)
+{
+    struct machine_probe *probe = *state;
+    assert_int_equal(probe_apply(probe, 1, NULL, 0), MACHINE_OK);
+    uint64_t rows = probe_rows(probe, TABLE_META);
+    assert_int_equal(raise_to(probe, MACHINE_VERSION + 1), MACHINE_TOO_OLD);
+    assert_int_equal(machine_version(&probe->store), MACHINE_VERSION);
+    assert_int_equal(probe_rows(probe, TABLE_META), rows);
+    /* Nor does it go on when the version has risen already: in a snapshot, or before it was started with an older program. */
+    machine_set_version(probe->machine, MACHINE_VERSION + 1);
+    assert_int_equal(raise_to(probe, MACHINE_VERSION + 1), MACHINE_OK);
+    machine_set_version(probe->machine, MACHINE_VERSION);
+    assert_int_equal(probe_apply(probe, 2, NULL, 0), MACHINE_TOO_OLD);
+    assert_int_equal(machine_last_time_ms(&probe->store), 1);
+}
+
+static void a_new_version_is_nobody_elses_to_propose(void **state)
+{
+    struct machine_probe *probe = *state;
+    Tocsin__VersionRaise raise = TOCSIN__VERSION_RAISE__INIT;
+    raise.version = MACHINE_VERSION + 1;
+    Tocsin__Command command = COMMAND(VERSION_RAISE, version_raise, raise);
+    uint8_t packed[256];
+    assert_true(tocsin__command__get_packed_size(&command) <= sizeof packed);
+    size_t size_bytes = tocsin__command__pack(&command, packed);
+    assert_false(machine_knows(probe->machine, (struct span){packed, size_bytes}));
+}
+
 static void commands_without_origin_are_applied_and_answer_nobody(void **state)
 {
     struct machine_probe *probe = *state;
@@ -557,6 +609,9 @@ int main(void)
         MACHINE_TEST(the_window_moves_up_and_forgets),
         MACHINE_TEST(a_node_that_started_again_counts_anew),
         MACHINE_TEST(commands_without_origin_are_applied_and_answer_nobody),
+        MACHINE_TEST(the_version_rises_by_one_and_never_falls),
+        MACHINE_TEST(a_machine_that_is_too_old_stops_and_touches_nothing),
+        MACHINE_TEST(a_new_version_is_nobody_elses_to_propose),
         MACHINE_TEST(the_same_request_gets_the_same_answer),
         MACHINE_TEST(a_key_is_not_used_for_two_kinds_of_request),
         MACHINE_TEST(a_refusal_is_not_remembered),
