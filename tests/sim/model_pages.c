@@ -198,7 +198,7 @@ static void request_from_twin(struct incident *incident, struct page *page)
 {
     for (size_t i = 0; i < incident->pages.count; i++) {
         struct page *twin = incident->pages.items[i];
-        bool has_one_to_spare = awaits_word(twin) || may_have_been_refused(twin);
+        bool has_one_to_spare = awaits_word(twin) || may_have_been_refused(twin) || twin->requests > 1;
         if (twin != page && has_one_to_spare && model_page_is_alike(twin, page) && model_request_move(twin, page)) {
             return;
         }
