@@ -138,16 +138,16 @@ static enum data_dir_error remove_small(const char *dir, const char *name, char 
     return DATA_DIR_OK;
 }
 
-enum data_dir_error data_dir_joining(const char *dir, bool *joining, char *error, size_t error_size) {
+enum data_dir_error data_dir_flag(const char *dir, const char *flag, bool *set, char *error, size_t error_size) {
     char text[SMALL_FILE_SIZE_BYTES_MAX];
     bool missing;
-    if (read_small(dir, "joining", text, &missing, error, error_size) != DATA_DIR_OK) return DATA_DIR_REFUSED;
-    *joining = !missing;
+    if (read_small(dir, flag, text, &missing, error, error_size) != DATA_DIR_OK) return DATA_DIR_REFUSED;
+    *set = !missing;
     return DATA_DIR_OK;
 }
 
-enum data_dir_error data_dir_set_joining(const char *dir, bool joining, char *error, size_t error_size) {
-    return joining ? data_dir_write(dir, "joining", "", error, error_size) : remove_small(dir, "joining", error, error_size);
+enum data_dir_error data_dir_set_flag(const char *dir, const char *flag, bool set, char *error, size_t error_size) {
+    return set ? data_dir_write(dir, flag, "", error, error_size) : remove_small(dir, flag, error, error_size);
 }
 
 enum data_dir_error data_dir_recovering(const char *dir, uint64_t *index, char *error, size_t error_size) {

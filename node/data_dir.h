@@ -4,6 +4,7 @@
  *     <dir>/node        cluster name and node id, written when a cluster begins or a node joins: a configuration of another node is refused
  *     <dir>/boot        number of the last start; rises by one with each
  *     <dir>/joining     there while a node that joins has not been told that it is a member
+ *     <dir>/removed     there once a node was told that it was removed from its cluster
  *     <dir>/recovering  last log index that this voter may have acknowledged and no longer has: it does not vote below it
  */
 #ifndef NODE_DATA_DIR_H
@@ -24,9 +25,11 @@ enum data_dir_error data_dir_claim(const char *dir, const char *cluster_name, ui
 /* Counts a start, durably. */
 enum data_dir_error data_dir_count_boot(const char *dir, uint64_t *boot, char *error, size_t error_size);
 
-/* Whether <dir>/joining is there. Setting it writes or removes the file. Both durable. */
-enum data_dir_error data_dir_joining(const char *dir, bool *joining, char *error, size_t error_size);
-enum data_dir_error data_dir_set_joining(const char *dir, bool joining, char *error, size_t error_size);
+/* Files that say something by being there. Setting one writes or removes it, durably. */
+#define DATA_DIR_JOINING "joining"
+#define DATA_DIR_REMOVED "removed"
+enum data_dir_error data_dir_flag(const char *dir, const char *flag, bool *set, char *error, size_t error_size);
+enum data_dir_error data_dir_set_flag(const char *dir, const char *flag, bool set, char *error, size_t error_size);
 
 /* The index in <dir>/recovering, 0 when there is none. Setting 0 removes the file. Both durable. */
 enum data_dir_error data_dir_recovering(const char *dir, uint64_t *index, char *error, size_t error_size);

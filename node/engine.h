@@ -78,6 +78,7 @@ struct engine_ports {
     /* ---- small files beside the stores, durable on return; false with one sentence */
     bool (*claim)(void *context, char *error, size_t error_size); /* bootstrap's first entry is written: the directory is this node's from now on */
     bool (*joined)(void *context, char *error, size_t error_size); /* the configuration names this node, which `join`ed, as a learner */
+    bool (*set_removed)(void *context, char *error, size_t error_size); /* a peer says that this node is no member any more: it need not start again */
     bool (*set_recovering)(void *context, uint64_t index, char *error, size_t error_size); /* 0: none any more */
     bool (*keep_first_token)(void *context, const char *token, char *error, size_t error_size);
 };

@@ -209,8 +209,10 @@ void engine_members_removed(struct engine *engine, uint64_t peer, struct span bo
     if (wire_read_u64(&reader) != engine->config->id || reader.failed) return;
     char reason[160];
     snprintf(reason, sizeof reason, "node %" PRIu64 " says that this node was removed from the cluster; it may be switched off, and its id is not given again", peer);
+    char error[256];
     engine->removed = true;
     engine_fail(engine, reason);
+    if (!engine->ports.set_removed(engine->ports.context, error, sizeof error)) log_warning("it is not remembered that this node was removed: %s", error);
 }
 
 /* ---- a node that joins */

@@ -133,7 +133,11 @@ static bool port_claim(void *context, char *error, size_t error_size) {
 }
 
 static bool port_joined(void *context, char *error, size_t error_size) {
-    return data_dir_set_joining(((struct host *)context)->config->data_dir, false, error, error_size) == DATA_DIR_OK;
+    return data_dir_set_flag(((struct host *)context)->config->data_dir, DATA_DIR_JOINING, false, error, error_size) == DATA_DIR_OK;
+}
+
+static bool port_set_removed(void *context, char *error, size_t error_size) {
+    return data_dir_set_flag(((struct host *)context)->config->data_dir, DATA_DIR_REMOVED, true, error, error_size) == DATA_DIR_OK;
 }
 
 static bool port_set_recovering(void *context, uint64_t index, char *error, size_t error_size) {
@@ -173,6 +177,7 @@ static bool open_engine(struct host *host, const struct engine_options *options,
                                  .wall_ms = port_wall_ms, .random = port_random, .send = port_send,
                                  .connected = port_connected, .set_peers = port_set_peers, .transfer = port_transfer,
                                  .abort_transfer = port_abort_transfer, .claim = port_claim, .joined = port_joined,
+                                 .set_removed = port_set_removed,
                                  .set_recovering = port_set_recovering,
                                  .keep_first_token = port_keep_first_token};
     host_storage_ports(&ports);
@@ -189,7 +194,7 @@ static void open_handles(struct host *host) {
 
 /* That of a node which joins is claimed before anything of the cluster is in it, and known to be without a past. */
 static bool claim_fresh(struct host *host, bool join, char *error, size_t error_size) {
-    return data_dir_set_joining(host->config->data_dir, join, error, error_size) == DATA_DIR_OK && (!join || port_claim(host, error, error_size));
+    return data_dir_set_flag(host->config->data_dir, DATA_DIR_JOINING, join, error, error_size) == DATA_DIR_OK && (!join || port_claim(host, error, error_size));
 }
 
 static bool open_data_dir(struct host *host, enum host_start how, struct engine_options *options, char *error, size_t error_size) {
@@ -205,8 +210,15 @@ static bool open_data_dir(struct host *host, enum host_start how, struct engine_
         return false;
     }
     if (fresh && !claim_fresh(host, how == HOST_JOIN, error, error_size)) return false;
+    bool removed;
+    if (data_dir_flag(dir, DATA_DIR_REMOVED, &removed, error, error_size) != DATA_DIR_OK) return false;
+    if (removed) {
+        snprintf(error, error_size, "node %llu was removed from its cluster: it does not take part any more, and its id is not given again",
+                 (unsigned long long)config->id);
+        return false;
+    }
     options->bootstrap = fresh && how == HOST_BOOTSTRAP;
-    return data_dir_joining(dir, &options->join, error, error_size) == DATA_DIR_OK &&
+    return data_dir_flag(dir, DATA_DIR_JOINING, &options->join, error, error_size) == DATA_DIR_OK &&
            data_dir_count_boot(dir, &options->boot, error, error_size) == DATA_DIR_OK &&
            data_dir_recovering(dir, &options->recovering_index, error, error_size) == DATA_DIR_OK;
 }

@@ -50,6 +50,12 @@ class Membership(unittest.TestCase):
         self.assertEqual(503, self.company.send(number, "GET", "/healthz", token=False).status)
         with open(os.path.join(self.company.directory, f"node-{number}.log"), encoding="utf-8") as file:
             self.assertIn("was removed from the cluster", file.read())
+        # It remembers.
+        self.company.kill_and_wait(number)
+        again = subprocess.run([os.path.join(BUILD, "tocsind"), "--config", self.company.node(number)["config"]], capture_output=True, text=True,
+                               timeout=60, check=False)
+        self.assertNotEqual(0, again.returncode)
+        self.assertIn(f"node {number} was removed from its cluster", again.stderr)
 
     # ---- then
 

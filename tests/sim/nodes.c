@@ -183,6 +183,15 @@ static bool port_joined(void *context, char *error, size_t error_size) {
     return true;
 }
 
+static bool port_set_removed(void *context, char *error, size_t error_size) {
+    struct node *node = context;
+    (void)error;
+    (void)error_size;
+    if (!node->told && node->member) sim_violation(node->sim, "node %" PRIu64 " is told that it was removed, though nobody wants that", node->id);
+    node->removed = true;
+    return true;
+}
+
 static bool port_claim(void *context, char *error, size_t error_size) {
     struct node *node = context;
     (void)error;
@@ -534,7 +543,7 @@ static struct disk *disk_of(void *context) { return ((struct node *)context)->di
 
 void node_start(struct node *node) {
     struct sim *sim = node->sim;
-    if (node->up || node->off) return;
+    if (node->up || node->off || node->removed) return;
     node->process++;
     node->boot++;
     struct disk_listener listener = {.context = node, .wake = on_disk_wake, .prepared = on_prepared, .read = on_read,
@@ -542,7 +551,7 @@ void node_start(struct node *node) {
     disk_open(node->disk, &listener);
     struct engine_ports ports = {.context = node, .now_ms = port_now_ms, .boottime_ms = port_boottime_ms,
                                  .wall_ms = port_wall_ms, .random = port_random, .send = port_send, .connected = port_connected,
-                                 .set_peers = port_set_peers, .joined = port_joined,
+                                 .set_peers = port_set_peers, .joined = port_joined, .set_removed = port_set_removed,
                                  .transfer = port_transfer, .abort_transfer = port_abort_transfer, .claim = port_claim,
                                  .set_recovering = port_set_recovering, .keep_first_token = port_keep_first_token};
     disk_ports(&ports, disk_of);

@@ -43,6 +43,7 @@ struct node {
     bool member;   /* operators were told that it is taken in, and have not been told that it goes */
     bool leaving;  /* operators want it gone */
     bool off;      /* for good */
+    bool removed;  /* kept on disk: was told so */
     bool told;     /* operators saw that it is gone */
     struct node_clock clock;
 
