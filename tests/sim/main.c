@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -370,6 +371,9 @@ int main(int argc, char **argv) {
               "       sim --planted NAME ...        made with PLANTED=1: succeeds when a seed finds the bug\n", stderr);
         return EXIT_FAILURE;
     }
+    /* Each seed's process takes its memory at once and gives none back before its end. */
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    mallopt(M_TOP_PAD, 16 << 20);
     log_level_set(LOG_LEVEL_ERROR);
     if (again != NULL) return run_again(again);
     if (seed != 0) return run_one(seed, profile, traced);
