@@ -1,5 +1,6 @@
 /* The log on the simulated disk: groups, one sync each, in order. */
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,6 +72,9 @@ static void carry_out(struct disk *disk, const struct log_operation *operation) 
         disk->entries_offset = 0;
         return;
     case LOG_PRUNE:
+        if (operation->first_index > disk->durable.position.index + 1)
+            sim_violation(disk->sim, "the log is pruned up to entry %" PRIu64 ", and a power cut leaves the state at %" PRIu64,
+                          operation->first_index, disk->durable.position.index);
         drop_below(disk, operation->first_index, LOG_PRUNE_STEP);
         return;
     }

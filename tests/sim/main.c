@@ -14,6 +14,7 @@
 #include "node/log.h"
 #include "tests/sim/planted.h"
 #include "tests/sim/sim_internal.h"
+#include "tests/sim/watch.h"
 
 #define JOBS_MAX 64
 #define SETUP_MS 60000u /* within which a company must have been set up, while nothing goes wrong */
@@ -62,6 +63,7 @@ static void check_end(struct sim *sim) {
     }
     nodes_check_queues(sim, true);
     model_finish(sim->model, engine_status(sim->nodes[leader].engine).cluster_now_ms - MODEL_LEAVES_WITHIN_MS);
+    watch_finish(sim);
 }
 
 static void count_model(struct sim *sim) {
@@ -99,6 +101,7 @@ static void run(struct sim *sim) {
     sim->providers = providers_new(sim, on_delivered, sim);
     network_open(sim);
     nodes_open(sim);
+    watch_start(sim);
     sim_run_until(sim, sim->now_ms + 3 * sim->profile->election_timeout_ms + 2000);
     struct workload_options options = sim->profile->calm_work ? workload_calm() : workload_dense(sim->profile->minute_ms);
     sim->workload = workload_new(sim, &options);
