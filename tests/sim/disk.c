@@ -76,6 +76,8 @@ void disk_free(struct disk *disk) {
     free(disk);
 }
 
+void disk_set_machine_version(struct disk *disk, uint32_t version) { machine_set_version(disk->machine, version); }
+
 void disk_open(struct disk *disk, const struct disk_listener *listener) {
     assert(!disk->is_open);
     disk->is_open = true;

@@ -38,6 +38,8 @@ enum disk_end {
 };
 /* A process begins: nothing is under way. */
 void disk_open(struct disk *disk, const struct disk_listener *listener);
+/* Of the program that is started next: machine_set_version. */
+void disk_set_machine_version(struct disk *disk, uint32_t version);
 void disk_close(struct disk *disk, enum disk_end end);
 
 /* Fills in the ports of log, state and snapshots; their context must be given by `disk_of`. */

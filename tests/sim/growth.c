@@ -18,6 +18,8 @@
 #define ASK_AGAIN_MOST_MS 3000u
 #define MEMBERS_MOST 7u
 #define MEMBERS_LEAST 3u
+/* The rules of a version are noticed by looking now and then: who was taken in after they were raised is not meant. */
+#define JUST_NOW_MS 3000u
 
 enum order_kind { ORDER_ADD, ORDER_REMOVE, ORDER_WATCH };
 
@@ -82,6 +84,7 @@ static void is_gone(struct order *order) {
 static void added(struct order *order) {
     struct sim *sim = order->sim;
     sim->nodes[order->id].member = true;
+    sim->nodes[order->id].member_since_ms = sim->now_ms;
     if (order->replaced != 0) begin(sim, (struct order){.kind = ORDER_REMOVE, .id = order->replaced});
     end(order);
 }
@@ -194,6 +197,33 @@ void growth_lose_disk(struct sim *sim) {
     else begin(sim, (struct order){.kind = ORDER_ADD, .id = new_node(sim), .replaced = id});
 }
 
+/* ---- upgrades */
+
+bool growth_upgrade(struct sim *sim, uint64_t *upgraded) {
+    uint64_t id = some_member(sim);
+    struct node *node = &sim->nodes[id];
+    if (id == 0 || node->next_version > MACHINE_VERSION) return false;
+    if (sim->newest_version == MACHINE_VERSION) sim_tell(sim, "upgrades begin");
+    sim->newest_version = node->next_version = MACHINE_VERSION + 1;
+    sim_count(sim, "nodes upgraded", 1);
+    sim_tell(sim, "node %" PRIu64 " is upgraded", id);
+    *upgraded = id;
+    return true;
+}
+
+void growth_saw_version(struct sim *sim, uint32_t version) {
+    if (version <= sim->version_in_force) return;
+    sim_tell(sim, "the rules of version %u are in force", version);
+    sim_count(sim, "versions raised", 1);
+    sim->version_in_force = version;
+    for (unsigned id = 1; id <= sim->nodes_count; id++) {
+        const struct node *node = &sim->nodes[id];
+        bool counts = node->member && !node->off && sim->now_ms - node->member_since_ms > JUST_NOW_MS;
+        if (counts && node->machine_version < version)
+            sim_violation(sim, "the rules of version %u came into force, and node %u follows version %u", version, id, node->machine_version);
+    }
+}
+
 /* ---- the end */
 
 static void check_member(struct sim *sim, const struct node *node, const struct raft_configuration *configuration) {
@@ -212,6 +242,8 @@ void growth_check_end(struct sim *sim, uint64_t leader) {
         sim_violation(sim, "everything is whole, and %u orders of operators are not carried out", sim->orders);
         return;
     }
+    if (sim->version_in_force != sim->newest_version)
+        sim_violation(sim, "everything is whole, every node follows version %u, and version %u is in force", sim->newest_version, sim->version_in_force);
     const struct raft_configuration *configuration = engine_configuration(sim->nodes[leader].engine);
     for (unsigned id = 1; id <= sim->nodes_count; id++) check_member(sim, &sim->nodes[id], configuration);
 }

@@ -93,6 +93,7 @@ static void check_turn(struct node *node) {
     struct sim *sim = node->sim;
     struct engine_status status = engine_status(node->engine);
     check_leader(node, &status.driver);
+    growth_saw_version(sim, status.state_version);
     if (raft_checks_violation(sim->checks) != NULL) sim_violation(sim, "%s", raft_checks_violation(sim->checks));
 }
 
@@ -548,6 +549,10 @@ void node_start(struct node *node) {
     node->boot++;
     struct disk_listener listener = {.context = node, .wake = on_disk_wake, .prepared = on_prepared, .read = on_read,
                                      .staged = on_staged, .verified = on_verified, .wrote = on_wrote, .applied = on_applied};
+    /* Nobody starts an old program any more once later rules are in force. */
+    if (node->next_version < sim->version_in_force) node->next_version = sim->version_in_force;
+    node->machine_version = node->next_version;
+    disk_set_machine_version(node->disk, node->machine_version);
     disk_open(node->disk, &listener);
     struct engine_ports ports = {.context = node, .now_ms = port_now_ms, .boottime_ms = port_boottime_ms,
                                  .wall_ms = port_wall_ms, .random = port_random, .send = port_send, .connected = port_connected,
@@ -556,7 +561,8 @@ void node_start(struct node *node) {
                                  .set_recovering = port_set_recovering, .keep_first_token = port_keep_first_token};
     disk_ports(&ports, disk_of);
     struct engine_options options = {.config = &node->config, .boot = node->boot, .recovering_index = node->recovering_index,
-                                     .bootstrap = !node->claimed, .join = node->joining};
+                                     .bootstrap = !node->claimed, .join = node->joining,
+                                     .machine_version = node->machine_version};
     char error[512];
     end_freeze(node);
     node->engine = engine_new(&options, &ports, error, sizeof error);
@@ -638,6 +644,7 @@ static struct node *node_open(struct sim *sim, uint64_t id) {
     node->sim = sim;
     node->id = id;
     node->disk = disk_new(sim);
+    node->next_version = sim->newest_version;
     node->clock = (struct node_clock){.since_ms = sim->now_ms, .monotonic_ms = sim_between(sim, 1000, 1000000),
                                       .boottime_ms = sim_between(sim, 1000, 1000000),
                                       .wall_offset_ms = (int64_t)sim_between(sim, 0, 100) - 50,
@@ -648,6 +655,7 @@ static struct node *node_open(struct sim *sim, uint64_t id) {
 
 void nodes_open(struct sim *sim) {
     sim->first_nodes_count = sim->nodes_count;
+    sim->newest_version = sim->version_in_force = MACHINE_VERSION;
     for (unsigned id = 1; id <= sim->nodes_count; id++) node_open(sim, id)->member = true;
     for (unsigned id = 1; id <= sim->nodes_count; id++) node_start(&sim->nodes[id]);
 }

@@ -40,6 +40,8 @@ struct node {
     uint64_t boot, recovering_index; /* kept on disk */
     bool claimed;
     bool joining;  /* kept on disk: not seen as a learner yet */
+    uint32_t machine_version, next_version; /* of the program that runs or ran last, and of the one that is started next */
+    uint64_t member_since_ms;
     bool member;   /* operators were told that it is taken in, and have not been told that it goes */
     bool leaving;  /* operators want it gone */
     bool off;      /* for good */
@@ -102,6 +104,7 @@ struct sim {
     char token[64]; /* the cluster's admin token */
 
     unsigned nodes_count, first_nodes_count;
+    uint32_t newest_version, version_in_force; /* of programs; of the rules, as seen so far */
     unsigned orders; /* of operators, not carried out yet */
     struct node nodes[SIM_NODES_MAX + 1]; /* by id */
     struct link links[SIM_NODES_MAX + 1][SIM_NODES_MAX + 1];
@@ -163,6 +166,10 @@ void growth_remove(struct sim *sim);
 void growth_lose_disk(struct sim *sim);
 /* A lost node is not replaced yet. */
 bool growth_replaces(const struct sim *sim);
+/* One more node gets the next version's program when it is started again: true with its number. */
+bool growth_upgrade(struct sim *sim, uint64_t *upgraded);
+/* The rules that a node follows: a later version than known so far must have found everybody ready. */
+void growth_saw_version(struct sim *sim, uint32_t version);
 void growth_check_end(struct sim *sim, uint64_t leader);
 
 /* ---- chaos.c */
