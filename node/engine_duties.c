@@ -224,6 +224,9 @@ static void offer_settings(struct engine *engine, const struct machine_store *vi
             contacts[g][c] = (Tocsin__ContactMethod)TOCSIN__CONTACT_METHOD__INIT;
             contacts[g][c].channel = (Tocsin__Channel)from->contacts[c].channel;
             contacts[g][c].address = from->contacts[c].address;
+            /* As the machine keeps what names no country, so that a leader sees that nothing has changed. */
+            bool telephone = contacts[g][c].channel == TOCSIN__CHANNEL__CHANNEL_SMS || contacts[g][c].channel == TOCSIN__CHANNEL__CHANNEL_VOICE;
+            contacts[g][c].country_code = telephone ? 1 : 0;
             contact_lists[g][c] = &contacts[g][c];
         }
         guardian_list[g] = &guardians[g];
