@@ -46,7 +46,7 @@ struct model_request {
     uint64_t true_ms;       /* when it started */
     uint64_t node, boot;    /* who sent it */
     uint64_t boottime_ms;   /* that node's CLOCK_BOOTTIME at the start */
-    uint64_t page_id;       /* the notification that the node sends, by its own word; 0: it gives none */
+    uint64_t page_id;       /* the notification that the node sends, by its own word */
     Tocsin__Channel channel;
     const char *to, *text;  /* as the person would read it */
 };

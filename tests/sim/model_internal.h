@@ -114,7 +114,6 @@ struct page {
     size_t claims_count;
     uint32_t requests;
     struct claim last_request;    /* the claim that it used */
-    uint64_t last_boottime_ms;    /* its sender's clock then */
     Tocsin__Outcome last_outcome; /* of the last request, as far as the log says */
     bool lapsed_since;            /* no word came of it in time */
     uint64_t ended_true_ms;
@@ -258,8 +257,6 @@ struct page *model_page_owe(struct model *, struct incident *, const struct way 
                             const char *reason);
 /* Nobody needs what is not being sent already; of one person, or (0) of all. */
 void model_pages_withdraw(struct model *, struct incident *, uint64_t person_id);
-/* Their messages look the same to the person: by one way, of one incident, of one level. */
-bool model_page_is_alike(const struct page *, const struct page *);
 void model_page_describe(const struct incident *, const struct page *, char *out, size_t size);
 void model_page_due(struct model *, struct incident *, struct page *);
 void model_pages_claim(struct model *, const Tocsin__Claim *, const Tocsin__Reply *);
@@ -267,10 +264,6 @@ void model_pages_receipt(struct model *, const Tocsin__Receipt *);
 /* Holds what the machine handed over against what the entry granted. */
 void model_pages_handed_over(struct model *, const struct machine_output *);
 void model_page_free(struct page *);
-
-/* ---- model_requests.c */
-/* Takes the last request of one page for that of another which looks the same; false when that had no claim for it. */
-bool model_request_move(struct page *from, struct page *to);
 
 /* ---- model_pulse.c */
 void model_pulse(struct model *, const Tocsin__Pulse *);

@@ -22,13 +22,6 @@ bool model_page_wanted(const struct incident *incident, const struct page *page)
            (page->to.guardian != NULL || model_incident_has(incident, page->to.person_id));
 }
 
-bool model_page_is_alike(const struct page *a, const struct page *b)
-{
-    bool to_guardian = a->to.guardian != NULL;
-    return a->to.channel == b->to.channel && strcmp(a->to.address, b->to.address) == 0 &&
-           (b->to.guardian != NULL) == to_guardian && (to_guardian || a->level == b->level);
-}
-
 static const char *channel_word(Tocsin__Channel channel)
 {
     static const char *const WORDS[] = {"nothing", "email", "sms", "voice", "push", "webhook"};
@@ -178,33 +171,6 @@ static struct page *page_find(struct model *model, uint64_t id, struct incident 
     return NULL;
 }
 
-static bool awaits_word(const struct page *page)
-{
-    return page->requests > 0 && page->last_outcome == TOCSIN__OUTCOME__OUTCOME_NONE;
-}
-
-/* What is refused before it was sent has a word in the log, and no request. */
-static bool may_have_been_refused(const struct page *page)
-{
-    return page->requests > 0 && (page->last_outcome == TOCSIN__OUTCOME__OUTCOME_NEVER ||
-                                  page->last_outcome == TOCSIN__OUTCOME__OUTCOME_MISCONFIGURED);
-}
-
-/*
- * A message names its incident and not its page: of two pages to one person by one way at one time, the request of the
- * one may have been taken for the other's. The receipt tells.
- */
-static void request_from_twin(struct incident *incident, struct page *page)
-{
-    for (size_t i = 0; i < incident->pages.count; i++) {
-        struct page *twin = incident->pages.items[i];
-        bool has_one_to_spare = awaits_word(twin) || may_have_been_refused(twin) || twin->requests > 1;
-        if (twin != page && has_one_to_spare && model_page_is_alike(twin, page) && model_request_move(twin, page)) {
-            return;
-        }
-    }
-}
-
 static void receipt_says_sent(struct model *model, struct incident *incident, struct page *page)
 {
     if (page->requests == 0) {
@@ -242,11 +208,6 @@ void model_pages_receipt(struct model *model, const Tocsin__Receipt *receipt)
     if (page == NULL || page->state != PAGE_CLAIMED || page->attempt != receipt->attempt ||
         receipt->outcome == TOCSIN__OUTCOME__OUTCOME_NONE) {
         return;
-    }
-    bool of_request = receipt->outcome != TOCSIN__OUTCOME__OUTCOME_NEVER &&
-                      receipt->outcome != TOCSIN__OUTCOME__OUTCOME_MISCONFIGURED;
-    if (of_request && !awaits_word(page)) {
-        request_from_twin(incident, page);
     }
     page->receipts++;
     page->last_outcome = receipt->outcome;

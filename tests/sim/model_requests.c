@@ -84,8 +84,8 @@ static bool is_addressed(const struct page *page, const struct model_request *re
 
 /* ---------------------------------------------------------------- by which leave */
 
-/* The better explained, the higher: what is told when nothing explains a request is the nearest miss. */
-enum miss { MISS_ADDRESS, MISS_LEVEL, MISS_CLAIMANT, MISS_CLOCK, MISS_USED, MISS_MARK, MISS_NONE };
+/* What is wrong with a request, and with a claim for it: the higher, the less. */
+enum miss { MISS_PAGE, MISS_ADDRESS, MISS_LEVEL, MISS_CLAIMANT, MISS_CLOCK, MISS_USED, MISS_MARK, MISS_NONE };
 
 static enum miss claim_miss(const struct model_request *request, const struct message *message,
                             const struct claim *claim)
@@ -118,9 +118,6 @@ static bool is_superseded(const struct page *page, size_t claim)
 static enum miss page_miss(struct page *page, const struct model_request *request, const struct message *message,
                            struct claim **claim)
 {
-    if (request->page_id != 0 && request->page_id != page->id) {
-        return MISS_ADDRESS;
-    }
     if (!is_addressed(page, request) || (page->to.guardian != NULL) != message->to_guardian) {
         return MISS_ADDRESS;
     }
@@ -144,8 +141,9 @@ static enum miss page_miss(struct page *page, const struct model_request *reques
 static const char *miss_sentence(enum miss miss)
 {
     static const char *const SENTENCES[] = {
-        [MISS_ADDRESS] = "nobody is owed a page of it there",
-        [MISS_LEVEL] = "it speaks of a level that owes nobody a page there",
+        [MISS_PAGE] = "nobody is owed that page",
+        [MISS_ADDRESS] = "nobody is owed that page there",
+        [MISS_LEVEL] = "it speaks of another level than the page",
         [MISS_CLAIMANT] = "the sender has no claim of it",
         [MISS_CLOCK] = "the sender's claim was not valid then",
         [MISS_USED] = "the claim had been used for a request before",
@@ -172,63 +170,10 @@ static bool repeat_is_explained(const struct page *page, const struct claim *cla
     }
 }
 
-/* The claim by which a page could have been that of another's last request. */
-static struct claim *claim_of_request(struct page *page, const struct page *other)
-{
-    const struct claim *request = &other->last_request;
-    for (size_t i = 0; i < page->claims_count; i++) {
-        struct claim *claim = &page->claims[i];
-        if (!claim->used && claim->node == request->node && claim->boot == request->boot &&
-            claim->marked == request->marked && other->last_boottime_ms >= claim->boottime_ms &&
-            other->last_boottime_ms <= claim->boottime_ms + CLAIM_VALID_MS &&
-            (page->requests == 0 || repeat_is_explained(page, claim))) {
-            return claim;
-        }
-    }
-    return NULL;
-}
-
-bool model_request_move(struct page *from, struct page *to)
-{
-    struct claim *claim = from->requests > 0 ? claim_of_request(to, from) : NULL;
-    if (claim == NULL) {
-        return false;
-    }
-    claim->used = true;
-    to->requests++;
-    to->last_request = *claim;
-    to->last_boottime_ms = from->last_boottime_ms;
-    to->last_outcome = model_page_under_way(to) ? TOCSIN__OUTCOME__OUTCOME_NONE : to->last_outcome;
-    for (size_t i = 0; i < from->claims_count; i++) {
-        if (from->claims[i].attempt == from->last_request.attempt) {
-            from->claims[i].used = false;
-        }
-    }
-    from->requests--;
-    from->last_outcome =
-        TOCSIN__OUTCOME__OUTCOME_RETRY; /* what was known before is forgotten, and held against nobody */
-    return true;
-}
-
-/* A message names its incident and not its page. Where the node does not name it either, the last request may have been that of a page which looks the same. */
-static bool request_moves_to_twin(const struct incident *incident, struct page *page)
-{
-    for (size_t i = 0; i < incident->pages.count; i++) {
-        struct page *twin = incident->pages.items[i];
-        if (twin != page && model_page_is_alike(twin, page) && model_request_move(page, twin)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void judge_repeat(struct model *model, const struct incident *incident, struct page *page,
-                         const struct claim *claim, bool is_named)
+static void judge_repeat(struct model *model, const struct incident *incident, const struct page *page,
+                         const struct claim *claim)
 {
     if (page->requests == 0) {
-        return;
-    }
-    if (!is_named && !repeat_is_explained(page, claim) && request_moves_to_twin(incident, page)) {
         return;
     }
     model->counts.repeats++;
@@ -270,12 +215,11 @@ static void request_take(struct model *model, const struct incident *incident, s
         model_broken(model, "%s left %" PRIu64 " ms after the incident was acknowledged or resolved", text,
                      request->true_ms - page->over_true_ms);
     }
-    judge_repeat(model, incident, page, claim, request->page_id != 0);
+    judge_repeat(model, incident, page, claim);
     judge_lateness(model, incident, page, request->true_ms);
     claim->used = true;
     page->requests++;
     page->last_request = *claim;
-    page->last_boottime_ms = request->boottime_ms;
     page->last_outcome = TOCSIN__OUTCOME__OUTCOME_NONE;
     page->lapsed_since = false;
     model->counts.pages_sent++;
@@ -289,41 +233,14 @@ static void request_unexplained(struct model *model, const struct model_request 
         incident != NULL ? incident->number : 0, request->node, request->boot, request->to, why, request->text);
 }
 
-/* Two pages may look alike to the person: the one that explains the request best has it. NULL: none does. */
-static struct page *taker_find(const struct incident *incident, const struct model_request *request,
-                               const struct message *message, struct claim **claim, enum miss *nearest)
-{
-    struct page *taker = NULL;
-    *nearest = MISS_ADDRESS;
-    for (size_t i = 0; i < incident->pages.count; i++) {
-        struct page *page = incident->pages.items[i];
-        struct claim *candidate = NULL;
-        enum miss miss = page_miss(page, request, message, &candidate);
-        bool natural = miss == MISS_NONE && (page->requests == 0 || repeat_is_explained(page, candidate));
-        if (miss == MISS_NONE && (taker == NULL || natural)) {
-            taker = page;
-            *claim = candidate;
-        }
-        if (natural) {
-            break;
-        }
-        *nearest = miss > *nearest ? miss : *nearest;
-    }
-    return taker;
-}
-
-/* A claim that seems used may have been free: what used it may have been another page's request. */
-static bool claim_is_made_free(const struct incident *incident, const struct model_request *request,
-                               const struct message *message)
+static struct page *page_of(const struct incident *incident, uint64_t id)
 {
     for (size_t i = 0; i < incident->pages.count; i++) {
-        struct page *page = incident->pages.items[i];
-        struct claim *claim = NULL;
-        if (page_miss(page, request, message, &claim) == MISS_USED && request_moves_to_twin(incident, page)) {
-            return true;
+        if (incident->pages.items[i]->id == id) {
+            return incident->pages.items[i];
         }
     }
-    return false;
+    return NULL;
 }
 
 void model_request(struct model *model, const struct model_request *request)
@@ -334,16 +251,13 @@ void model_request(struct model *model, const struct model_request *request)
         request_unexplained(model, request, NULL, "it speaks of no incident that is known");
         return;
     }
-    enum miss nearest;
     struct claim *claim = NULL;
-    struct page *taker = taker_find(incident, request, &message, &claim, &nearest);
-    if (taker == NULL && request->page_id == 0 && claim_is_made_free(incident, request, &message)) {
-        taker = taker_find(incident, request, &message, &claim, &nearest);
-    }
-    if (taker != NULL) {
-        request_take(model, incident, taker, claim, request);
+    struct page *page = page_of(incident, request->page_id);
+    enum miss miss = page != NULL ? page_miss(page, request, &message, &claim) : MISS_PAGE;
+    if (miss == MISS_NONE) {
+        request_take(model, incident, page, claim, request);
     } else {
-        request_unexplained(model, request, incident, miss_sentence(nearest));
+        request_unexplained(model, request, incident, miss_sentence(miss));
     }
 }
 

@@ -288,6 +288,7 @@ struct model_request stand_request_of(struct stand *stand, const struct stand_se
                                   .node = send->node,
                                   .boot = send->boot,
                                   .boottime_ms = stand_boottime_ms(stand, send->node),
+                                  .page_id = send->notification->id,
                                   .channel = send->notification->channel,
                                   .to = send->notification->address,
                                   .text = text};

@@ -450,7 +450,7 @@ static void a_page_to_the_wrong_person_is_noticed(void **state)
     request.to = "+15550003"; /* Bob, whose turn has not come */
     model_request(stand->model, &request);
     stand_expect_broken(
-        stand, "incident 1: node 1 (boot 1) sent a message to +15550003, and nobody is owed a page of it there");
+        stand, "incident 1: node 1 (boot 1) sent a message to +15550003, and nobody is owed that page there");
 }
 
 static void a_page_of_the_wrong_level_is_noticed(void **state)
@@ -459,7 +459,16 @@ static void a_page_of_the_wrong_level_is_noticed(void **state)
     (void)trigger(stand);
     stand->sends[0].notification->level = 2;
     stand_request(stand, &stand->sends[0]);
-    stand_expect_broken(stand, "it speaks of a level that owes nobody a page there");
+    stand_expect_broken(stand, "it speaks of another level than the page");
+}
+
+static void a_page_that_nobody_owes_is_noticed(void **state)
+{
+    struct stand *stand = *state;
+    (void)trigger(stand);
+    stand->sends[0].notification->id += 1000;
+    stand_request(stand, &stand->sends[0]);
+    stand_expect_broken(stand, "and nobody is owed that page: ");
 }
 
 static void a_page_about_nothing_is_noticed(void **state)
@@ -624,6 +633,7 @@ int main(void)
         STORY(a_claim_of_a_term_that_its_node_has_left_is_void),
         STORY(a_page_to_the_wrong_person_is_noticed),
         STORY(a_page_of_the_wrong_level_is_noticed),
+        STORY(a_page_that_nobody_owes_is_noticed),
         STORY(a_page_about_nothing_is_noticed),
         STORY(words_of_a_title_are_not_the_messages_own),
         STORY(a_command_that_is_done_twice_is_noticed),
