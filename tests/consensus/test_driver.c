@@ -679,6 +679,25 @@ static void test_a_learner_becomes_a_voter_when_it_has_caught_up(void **state)
     assert_clean(harness);
 }
 
+static void test_a_learner_catches_up_though_nothing_is_written(void **state)
+{
+    (void)state;
+    struct harness *harness = led_cluster(4, 3);
+    struct driver *leader = harness_node(harness, 1)->driver;
+    assert_int_equal(driver_catching_up(leader, 4), DRIVER_CATCH_UP_NONE);
+    assert_int_equal(driver_catch_up(leader, 4), DRIVER_OK);
+    assert_int_equal(driver_catching_up(leader, 4), DRIVER_CATCH_UP_RUNNING);
+    harness_pump(harness, NULL, 8);
+    assert_int_equal(driver_catching_up(leader, 4), DRIVER_CATCH_UP_DONE);
+    assert_false(driver_changing(leader));
+    assert_int_equal(harness_change(harness, 1, 4, RAFT_VOTER), DRIVER_OK);
+    assert_true(driver_changing(leader));
+    harness_pump(harness, NULL, 8);
+    assert_false(driver_changing(leader));
+    assert_int_equal(driver_catching_up(harness_node(harness, 2)->driver, 4), DRIVER_CATCH_UP_NONE);
+    assert_clean(harness);
+}
+
 static void test_a_rival_leader_stops_the_node(void **state)
 {
     (void)state;
@@ -734,6 +753,7 @@ int main(void)
         cmocka_unit_test(test_a_node_that_fell_behind_the_log_gets_a_snapshot),
         cmocka_unit_test(test_leadership_goes_to_the_most_advanced),
         cmocka_unit_test(test_a_learner_becomes_a_voter_when_it_has_caught_up),
+        cmocka_unit_test(test_a_learner_catches_up_though_nothing_is_written),
         cmocka_unit_test(test_a_rival_leader_stops_the_node),
         cmocka_unit_test(test_a_log_that_cannot_be_read_stops_the_node),
     };

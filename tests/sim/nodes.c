@@ -188,7 +188,7 @@ static bool port_set_removed(void *context, char *error, size_t error_size) {
     struct node *node = context;
     (void)error;
     (void)error_size;
-    if (!node->told && node->member) sim_violation(node->sim, "node %" PRIu64 " is told that it was removed, though nobody wants that", node->id);
+    if (!node->leaving) sim_violation(node->sim, "node %" PRIu64 " is told that it was removed, though nobody wants that", node->id);
     node->removed = true;
     return true;
 }

@@ -171,6 +171,10 @@ static void given_a_node_that_joins_later_then_it_names_its_own_address(void **s
     config_free(config);
     refused(*state, "[node]\nid = 9\ndata_dir = d\n[member.1]\naddress = 127.0.0.1:7201\n", ":",
             "not one of the members");
+    config = load(*state, "[node]\nid = 9\ndata_dir = d\npeer_listen = 127.0.0.1:7209\n"
+                          "[member.1]\naddress = 127.0.0.1:7201\n[member.4]\naddress = 127.0.0.1:7204\n");
+    assert_int_equal(config->members_count, 2); /* whom it asks: as many as there are */
+    config_free(config);
 }
 
 static void given_a_short_minute_on_loopback_then_it_is_allowed(void **state)
