@@ -213,7 +213,7 @@ class Life(unittest.TestCase):
 
     def test_many_are_changed_by_one_request(self):
         alice = self.person("Alice")
-        pages = [Page(self.cluster, f"one of many {number}", [(LEVEL_MINUTES, [alice])]).trigger() for number in range(20)]
+        pages = [Page(self.cluster, f"one of many {number}", [(60, [alice])]).trigger() for number in range(20)]
         for page in pages:
             page.wait_received(1, alice)
         answer = self.cluster.call(1, "PUT", "/incidents", {"incidents": [
