@@ -228,6 +228,9 @@ static void draw_person(struct company *company, unsigned at)
 
     person->name = names[at];
     (void)snprintf(person->email, sizeof person->email, "user%u@company.example", at);
+    if (at > 0 && sim_chance(company->sim, 100)) {
+        return; /* nobody can tell her anything: a level may be hers alone */
+    }
     for (unsigned channel = 0; channel < COMPANY_CHANNELS; channel++) {
         if (sim_chance(company->sim, 550)) {
             company_address(company, at, (enum company_channel)channel, &person->methods[person->methods_count++]);
