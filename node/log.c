@@ -18,6 +18,20 @@ static const char *const level_names[] = {
 
 static enum log_level level_max = LOG_LEVEL_INFO;
 
+static void to_standard_error(const char *line, size_t length)
+{
+    if (write(STDERR_FILENO, line, length) < 0) {
+        return; /* nowhere is left to say it */
+    }
+}
+
+static void (*line_writer)(const char *line, size_t length) = to_standard_error;
+
+void log_to(void (*writer)(const char *line, size_t length))
+{
+    line_writer = writer;
+}
+
 void log_level_set(enum log_level level)
 {
     level_max = level;
@@ -67,9 +81,7 @@ static __attribute__((format(printf, 2, 0))) void log_line(enum log_level level,
         }
     }
     line[length++] = '\n';
-    if (write(STDERR_FILENO, line, length) < 0) {
-        return; /* nowhere is left to say it */
-    }
+    line_writer(line, length);
 }
 
 #define LOG_FUNCTION(name, level)                                                                                     \

@@ -8,6 +8,7 @@
 #define NODE_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
@@ -15,6 +16,9 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
 void log_level_set(enum log_level level);
 /* "error", "warning", "info" or "debug"; false for another name. */
 bool log_level_parse(const char *name, enum log_level *level);
+
+/* Instead of standard error: a line with its newline, not ended by NUL. Set once, before there are threads. */
+void log_to(void (*writer)(const char *line, size_t length));
 
 /* From any thread. A message is cut at a bound; control characters in it become spaces, so that one message is one
  * line. */
