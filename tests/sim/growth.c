@@ -218,7 +218,7 @@ void growth_saw_version(struct sim *sim, uint32_t version) {
     sim->version_in_force = version;
     for (unsigned id = 1; id <= sim->nodes_count; id++) {
         const struct node *node = &sim->nodes[id];
-        bool counts = node->member && !node->off && sim->now_ms - node->member_since_ms > JUST_NOW_MS;
+        bool counts = node->member && !node->leaving && !node->off && sim->now_ms - node->member_since_ms > JUST_NOW_MS;
         if (counts && node->machine_version < version)
             sim_violation(sim, "the rules of version %u came into force, and node %u follows version %u", version, id, node->machine_version);
     }
