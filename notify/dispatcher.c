@@ -54,6 +54,7 @@ struct job {
 struct ended {
     uint64_t notification_id;
     uint64_t ended_ms;
+    uint32_t failures; /* that the log knew of when it was claimed */
     uint32_t retry_after_ms;
     char provider[32];
     struct verdict verdict;
@@ -233,7 +234,10 @@ static void end_attempt(struct dispatcher *dispatcher, const struct job *job, co
 {
     struct ended *ended = &dispatcher->ended[dispatcher->ended_count++ % ENDED_MAX];
     *ended =
-        (struct ended){.notification_id = job->notification->id, .ended_ms = now_ms(dispatcher), .verdict = *verdict};
+        (struct ended){.notification_id = job->notification->id,
+                       .ended_ms = now_ms(dispatcher),
+                       .failures = job->notification->failures,
+                       .verdict = *verdict};
     (void)snprintf(ended->provider, sizeof ended->provider, "%s", provider);
     withhold_secrets(dispatcher->settings, ended->verdict.detail, sizeof ended->verdict.detail);
     withhold_secrets(dispatcher->settings, ended->verdict.provider_id, sizeof ended->verdict.provider_id);
@@ -244,14 +248,17 @@ static void end_attempt(struct dispatcher *dispatcher, const struct job *job, co
     offer_receipt(dispatcher, ended, job->notification->attempt);
 }
 
-/* An attempt that ended after this claim had been proposed: the claim knows nothing of it, and is not one for
- * another attempt. */
+/*
+ * An attempt of which this claim knows nothing: it ended after the claim had been proposed, or its receipt had not been
+ * applied then, or the log would know of one failure more. Such a claim is not one for another attempt.
+ */
 static struct ended *ended_since_claim(struct dispatcher *dispatcher, const Tocsin__Notification *notification)
 {
     size_t kept = dispatcher->ended_count < ENDED_MAX ? (size_t)dispatcher->ended_count : ENDED_MAX;
     for (size_t i = 0; i < kept; i++) {
         struct ended *ended = &dispatcher->ended[i];
-        if (ended->notification_id == notification->id && ended->ended_ms >= notification->claim_boottime_ms)
+        if (ended->notification_id == notification->id &&
+            (ended->ended_ms >= notification->claim_boottime_ms || ended->failures == notification->failures))
             return ended;
     }
     return NULL;
