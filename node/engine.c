@@ -88,6 +88,7 @@ void engine_frame(struct engine *engine, uint64_t peer, enum frame_type type, st
 void engine_peer_changed(struct engine *engine, uint64_t peer) {
     (void)peer;
     engine->changed = true;
+    engine->clock_sent_ms = 0; /* a peer knows our wall clock before it gets our vote: a leader that has just started has no other measure */
 }
 
 void engine_answered(struct engine *engine, uint64_t transfer_id, const struct answer *answer) {
