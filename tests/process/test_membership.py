@@ -28,6 +28,12 @@ class Membership(unittest.TestCase):
             return None
         return {member["id"]: member["state"] for member in answer.body["members"]}
 
+    def command_line(self, *words):
+        """How the client ended, and the first line that it wrote."""
+        environment = dict(os.environ, TOCSIN_URL=self.company.node(1)["url"], TOCSIN_TOKEN=self.company.description["token"])
+        done = subprocess.run([os.path.join(BUILD, "tocsin"), *words], env=environment, capture_output=True, text=True, timeout=60, check=False)
+        return done.returncode, (done.stdout + done.stderr).splitlines()[0]
+
     def wait_states(self, number, expected):
         wait_for(lambda: self.states(number) == expected, f"{expected} on node {number}, not {self.states(number)}")
 
@@ -214,6 +220,10 @@ class Membership(unittest.TestCase):
                     self.assertEqual(status, answer.status, answer)
                     self.assertIn(sentence, " ".join(answer.body["error"]["errors"]))
         self.assertEqual(401, company.send(1, "GET", "/cluster/members", token=False).status)
+        self.assertEqual((0, f"node 1  {self.address(1):21s}  voter"), self.command_line("members"))
+        self.assertEqual((1, "tocsin: Invalid Input Provided (HTTP 409)"), self.command_line("member-remove", "3"))
+        self.assertEqual((1, "tocsin: Invalid Input Provided (HTTP 409)"), self.command_line("member-add", "2", "127.0.0.1:7999"))
+        self.assertEqual((2, 'tocsin: "two" is not the number of a node'), self.command_line("member-remove", "two"))
         self.wait_states(1, {1: "voter", 3: "voter", 4: "voter"})
 
 
