@@ -275,6 +275,8 @@ static void port_transfer(void *context, uint64_t transfer_id, const struct outg
     }
     sim_tell(sim, "node %" PRIu64 " sends to %s: %.60s", node->id, message.to, message.text);
     sim_count(sim, "requests to providers", 1);
+    if (engine_status(node->engine).driver.role != DRIVER_LEADER)
+        sim_violation(sim, "P3: node %" PRIu64 " sends to %s, and does not lead", node->id, message.to);
     struct model_request request = {.true_ms = sim->now_ms, .node = node->id, .boot = node->boot,
                                     .boottime_ms = boottime_ms(node), .page_id = outgoing->notification_id, .channel = message.channel, .to = message.to,
                                     .text = message.text};

@@ -6,6 +6,7 @@
 
 #include "consensus/machine/limits.h"
 #include "consensus/machine/records.h"
+#include "tests/sim/disk_internal.h"
 #include "tests/sim/sim_internal.h"
 
 #define LOOK_MS 500u
@@ -26,8 +27,12 @@ struct watch {
         uint64_t node, process, term; /* whose; node 0: none yet */
         uint64_t true_ms, cluster_ms;
         uint64_t processes[SIM_NODES_MAX + 1]; /* that ran then; 0: none */
+        uint64_t clocks_ms[SIM_NODES_MAX + 1]; /* cluster time as each of them had it */
     } last;
     uint64_t since_ms; /* the node of the last reading leads since then, and moves */
+    struct recovery {
+        uint64_t process, term; /* 0: whole; the term in which it was seen to recover */
+    } recoveries[SIM_NODES_MAX + 1];
 };
 
 /* The leader of the highest term, once it has taken up its duties; NULL when there is none. */
@@ -45,11 +50,13 @@ static struct node *on_duty(struct sim *sim, struct engine_status *status) {
 static void check_clock(struct sim *sim, const struct reading *last, const struct reading *now) {
     int64_t passed_ms = (int64_t)(now->true_ms - last->true_ms), ran_ms = (int64_t)(now->cluster_ms - last->cluster_ms);
     int64_t allowed_ms = passed_ms / 100 + SLEW_MS;
-    bool stayed = last->processes[now->node] == now->process; /* one that has begun since may have heard nothing yet */
+    bool stayed = last->processes[now->node] == now->process;
     bool same = stayed && now->node == last->node && now->term == last->term;
     if (same && (ran_ms < passed_ms - allowed_ms || ran_ms > passed_ms + allowed_ms))
         sim_violation(sim, "cluster time ran %" PRId64 " ms in %" PRId64 " ms while node %" PRIu64 " led", ran_ms, passed_ms, now->node);
-    else if (stayed && ran_ms > passed_ms + allowed_ms + (int64_t)AHEAD_MS)
+    /* One that had just begun may not have heard the time then: it went on from a guess of its own. */
+    int64_t own_ms = (int64_t)(now->cluster_ms - last->clocks_ms[now->node]), limit_ms = passed_ms + allowed_ms + (int64_t)AHEAD_MS;
+    if (stayed && !same && ran_ms > limit_ms && own_ms > limit_ms)
         sim_violation(sim, "cluster time ran %" PRId64 " ms in %" PRId64 " ms from leader %" PRIu64 " to leader %" PRIu64, ran_ms, passed_ms,
                       last->node, now->node);
 }
@@ -84,9 +91,24 @@ static void check_claims(struct sim *sim, const struct node *node, const struct 
     }
 }
 
+/* ---- who lost what it had acknowledged */
+
+/* Until its state covers that again it must not help to elect anyone. */
+static void check_recovering(struct sim *sim, struct recovery *recovery, const struct node *node) {
+    if (!node->up || node->recovering_index == 0) {
+        *recovery = (struct recovery){0};
+        return;
+    }
+    const struct log_bounds *vote = &node->disk->bounds;
+    if (recovery->process == 0) *recovery = (struct recovery){node->process, vote->term};
+    if (vote->voted_for != 0 && vote->term > recovery->term)
+        sim_violation(sim, "node %" PRIu64 " has lost entries that it had acknowledged, and votes in term %" PRIu64, node->id, (uint64_t)vote->term);
+}
+
 static void look(void *context) {
     struct watch *watch = context;
     struct sim *sim = watch->sim;
+    for (unsigned id = 1; id <= sim->nodes_count; id++) check_recovering(sim, &watch->recoveries[id], &sim->nodes[id]);
     sim_at(sim, sim->now_ms + LOOK_MS, look, watch);
     struct engine_status status;
     struct node *node = on_duty(sim, &status);
@@ -96,7 +118,11 @@ static void look(void *context) {
     }
     struct reading now = {.node = node->id, .process = node->process, .term = status.driver.term, .true_ms = sim->now_ms,
                           .cluster_ms = status.cluster_now_ms};
-    for (unsigned id = 1; id <= sim->nodes_count; id++) now.processes[id] = sim->nodes[id].up ? sim->nodes[id].process : 0;
+    for (unsigned id = 1; id <= sim->nodes_count; id++) {
+        if (!sim->nodes[id].up) continue;
+        now.processes[id] = sim->nodes[id].process;
+        now.clocks_ms[id] = engine_status(sim->nodes[id].engine).cluster_now_ms;
+    }
     bool same = watch->last.process == now.process && watch->last.node == now.node && watch->last.term == now.term;
     if (watch->last.node != 0) check_clock(sim, &watch->last, &now);
     watch->last = now;

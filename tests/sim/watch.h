@@ -1,6 +1,7 @@
 /*
  * What a leader that is well does, looked at twice a second from outside: its clock runs on, what is due is handled, what it
- * has claimed is sent. A leader that others wait for, or that stands still, is not looked at.
+ * has claimed is sent. A leader that others wait for, or that stands still, is not looked at. And voters that lost what they
+ * had acknowledged: they must not vote.
  */
 #ifndef TESTS_SIM_WATCH_H
 #define TESTS_SIM_WATCH_H
