@@ -88,9 +88,17 @@ static void restart_one(struct sim *sim) {
     end_process(sim, some_victim(sim), DISK_STOPPED);
 }
 
-static void upgrade_one(struct sim *sim) {
+static void upgrade_next(struct sim *sim, uint64_t unused, uint64_t unused_too) {
     uint64_t id;
+    (void)unused;
+    (void)unused_too;
     if (growth_upgrade(sim, &id)) end_process(sim, id, DISK_STOPPED);
+    if (!growth_is_upgraded(sim)) end_after(sim, duration_ms(sim), upgrade_next, 0, 0);
+}
+
+/* All, one after the other. */
+static void upgrade(struct sim *sim) {
+    if (sim->newest_version == MACHINE_VERSION) upgrade_next(sim, 0, 0);
 }
 
 static void freeze_one(struct sim *sim) {
@@ -265,7 +273,7 @@ static const struct {
             {6, cut_one_way},    {8, isolate_one},   {5, partition},        {8, break_connection}, {5, slow_way},
             {6, slow_disk},      {3, fill_disk},     {3, rot_state},        {3, rot_log},     {5, shift_wall},
             {2, change_drift},   {10, upset_provider}, {3, no_way_out},   {3, growth_add},  {3, growth_remove},
-            {2, lose_disk},      {3, upgrade_one}};
+            {2, lose_disk},      {3, upgrade}};
 
 /* A node that stopped taking part is started again by its operator. */
 static void restart_failed(struct sim *sim) {
@@ -320,8 +328,7 @@ void chaos_end(struct sim *sim) {
         node_thaw(node);
         node_shift_wall(node, (int64_t)(sim->now_ms + sim_random(sim, 100)) - 50 - (int64_t)node_wall_ms(node));
         node_set_drift(node, (int64_t)sim_between(sim, 0, 100) - 50);
-        node->next_version = sim->newest_version;
-        if (node->up && (engine_status(node->engine).failure != NULL || node->machine_version < node->next_version)) node_stop(node, DISK_KILLED);
+        if (node->up && engine_status(node->engine).failure != NULL) node_stop(node, DISK_KILLED);
         node_start(node);
         node_wake(node);
     }

@@ -211,6 +211,12 @@ bool growth_upgrade(struct sim *sim, uint64_t *upgraded) {
     return true;
 }
 
+bool growth_is_upgraded(const struct sim *sim) {
+    for (unsigned id = 1; id <= sim->nodes_count; id++)
+        if (sim->nodes[id].member && !sim->nodes[id].off && sim->nodes[id].machine_version < sim->newest_version) return false;
+    return true;
+}
+
 void growth_saw_version(struct sim *sim, uint32_t version) {
     if (version <= sim->version_in_force) return;
     sim_tell(sim, "the rules of version %u are in force", version);
@@ -242,7 +248,7 @@ void growth_check_end(struct sim *sim, uint64_t leader) {
         sim_violation(sim, "everything is whole, and %u orders of operators are not carried out", sim->orders);
         return;
     }
-    if (sim->version_in_force != sim->newest_version)
+    if (sim->version_in_force != sim->newest_version && growth_is_upgraded(sim))
         sim_violation(sim, "everything is whole, every node follows version %u, and version %u is in force", sim->newest_version, sim->version_in_force);
     const struct raft_configuration *configuration = engine_configuration(sim->nodes[leader].engine);
     for (unsigned id = 1; id <= sim->nodes_count; id++) check_member(sim, &sim->nodes[id], configuration);

@@ -168,6 +168,8 @@ void growth_lose_disk(struct sim *sim);
 bool growth_replaces(const struct sim *sim);
 /* One more node gets the next version's program when it is started again: true with its number. */
 bool growth_upgrade(struct sim *sim, uint64_t *upgraded);
+/* Every node that takes part runs the newest program. */
+bool growth_is_upgraded(const struct sim *sim);
 /* The rules that a node follows: a later version than known so far must have found everybody ready. */
 void growth_saw_version(struct sim *sim, uint32_t version);
 void growth_check_end(struct sim *sim, uint64_t leader);
