@@ -25,8 +25,6 @@ static const struct {
     /* Their stories need an order of things that chance does not bring about within a thousand seeds. */
     [PLANTED_GUARD_STALE_TERM] = {"-", "test_1_a_stale_snapshot_acknowledges_nothing"},
     [PLANTED_GUARD_COMPACTED_PREFIX] = {"-", "test_2_entries_before_a_compacted_log_are_not_written_again"},
-    [PLANTED_GUARD_CHANGE_FIRST] = {"-", "test_3_a_change_is_remembered_where_it_is"},
-    [PLANTED_GUARD_CONFIRM_CHANGE] = {"-", "test_4_a_rollback_ends_at_the_last_committed_configuration"},
     [PLANTED_GUARD_SOLE_VOTER] = {"-", "test_6_a_sole_voter_never_leads_twice_in_a_term"},
     [PLANTED_GUARD_PREVOTE_TERM] = {"-", "test_7_a_denied_prevote_tells_the_term"},
     [PLANTED_GUARD_MEMBERSHIP] = {"-", "test_8_a_change_waits_until_the_voters_know_of_the_last_one"},
