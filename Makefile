@@ -33,7 +33,7 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(if $(PLANTED),-DTOCSIN_PLANTED) $(WARNIN
              -I. -I$(BUILD)/generated $(PKG_CFLAGS)
 ALL_LDFLAGS = $(LDFLAGS) $(SANITIZE_FLAGS) -pthread
 
-FOLDERS := consensus/machine consensus storage notify notify/channels node node/api
+FOLDERS := consensus/machine consensus/machine/oncall consensus storage notify notify/channels node node/api
 MAINS := node/tocsind.c node/tocsin.c
 SOURCES := $(filter-out $(MAINS),$(wildcard $(addsuffix /*.c,$(FOLDERS))))
 GENERATED := $(BUILD)/generated/consensus/machine/schema.pb-c

@@ -12,10 +12,13 @@
 #include "consensus/wire.h"
 #include "node/engine_internal.h"
 #include "node/log.h"
+#include "node/schedule_horizon.h"
 
 #define CLOCK_INTERVAL_MS 1000
 #define COMPACTION_INTERVAL_MS 500
 #define PULSE_PATIENCE_MS 2000
+#define HORIZON_INTERVAL_MS 60000
+#define HORIZON_SCHEDULES 100
 #define RECEIPT_PATIENCE_MS 60000
 #define TOKEN_CHARACTERS 20 /* PagerDuty's command line takes no other length */
 
@@ -338,6 +341,27 @@ static void pulse(struct engine *engine, uint64_t now_ms) {
     engine->pulse_sent_ms = now_ms;
 }
 
+/* A few at a time: the rest has its turn at the next. */
+static void extend_schedules(struct engine *engine) {
+    struct state_reader reader;
+    struct storage_failure failure;
+    if (engine->ports.reader_begin(engine->ports.context, &reader, &failure) != STORAGE_OK) {
+        engine_fail(engine, failure.message);
+        return;
+    }
+    Tocsin__ScheduleExtend extend;
+    uint64_t schedule_id = 0;
+    for (unsigned i = 0; i < HORIZON_SCHEDULES &&
+                         schedule_horizon_next(&reader.view, cluster_now_ms(engine), &schedule_id, &extend); i++) {
+        Tocsin__Command command = TOCSIN__COMMAND__INIT;
+        command.body_case = TOCSIN__COMMAND__BODY_SCHEDULE_EXTEND;
+        command.schedule_extend = &extend;
+        submit_system(engine, &command, "the shifts of a schedule for a day more");
+        free(extend.shifts.data);
+    }
+    engine->ports.reader_end(engine->ports.context, &reader);
+}
+
 static void tell_clock(struct engine *engine, uint64_t term) {
     uint8_t body[40], members[ENGINE_MEMBERS_SIZE_BYTES_MAX];
     wire_put_u64(body, engine_wall_ms(engine));
@@ -391,6 +415,11 @@ void engine_duties_turn(struct engine *engine) {
         take_up_duties(engine, term);
     }
     if (term != 0) pulse(engine, now_ms);
+    if (term != 0 && now_ms - engine->horizon_checked_ms >= HORIZON_INTERVAL_MS) {
+        engine->horizon_checked_ms = now_ms;
+        extend_schedules(engine);
+        if (engine->failed) return;
+    }
     if (now_ms - engine->clock_sent_ms >= CLOCK_INTERVAL_MS) {
         engine->clock_sent_ms = now_ms;
         tell_clock(engine, term);

@@ -89,7 +89,7 @@ struct engine {
     uint64_t outbox_index;                     /* the state that its look into the outbox saw */
     struct held_send *held;                    /* all of one term */
     size_t held_count, held_capacity;
-    uint64_t clock_sent_ms, compaction_checked_ms;
+    uint64_t clock_sent_ms, compaction_checked_ms, horizon_checked_ms;
     struct peer_report reports[CONFIG_MEMBERS_MAX * 2];
     unsigned reports_count;
 

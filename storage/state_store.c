@@ -60,6 +60,10 @@ static const char *const table_names[TABLE_COUNT] = {
     [TABLE_DEADLINE] = "deadline",
     [TABLE_OUTBOX] = "outbox",
     [TABLE_NOTIFICATION] = "notification",
+    [TABLE_SCHEDULE] = "schedule",
+    [TABLE_SCHEDULE_REVISION] = "schedule_revision",
+    [TABLE_SHIFTS] = "shifts",
+    [TABLE_OVERRIDE] = "override",
 };
 
 struct state_store {

@@ -161,8 +161,9 @@ void reply_id(struct apply *apply, Tocsin__Reply *reply, uint64_t id)
     each(INCIDENT_UPDATE, incident_update) each(NOTE_CREATE, note_create) each(TOKEN_PUT, token_put)                  \
     each(TOKEN_DELETE, token_delete) each(SETTINGS_PUT, settings_put) each(PULSE, pulse) each(CLAIM, claim)           \
     each(RECEIPT, receipt) each(MEMBERS_BEGIN, members_begin) each(MEMBER_ADD, member_add)                            \
-    each(MEMBER_REMOVE, member_remove) each(MEMBER_GONE, member_gone)                                             \
-    each(VERSION_RAISE, version_raise)
+    each(MEMBER_REMOVE, member_remove) each(MEMBER_GONE, member_gone) each(VERSION_RAISE, version_raise)              \
+    each(SCHEDULE_PUT, schedule_put) each(SCHEDULE_DELETE, schedule_delete) each(SCHEDULE_EXTEND, schedule_extend)    \
+    each(OVERRIDES_CREATE, overrides_create) each(OVERRIDE_DELETE, override_delete)
 
 static void hand_over(struct apply *apply, const Tocsin__Command *command, Tocsin__Reply *reply)
 {

@@ -4,7 +4,7 @@
  *     apply.c      decode, drop repeats, hand each command to its part, collect replies
  *     people.c     users, contact methods, notification rules          catalog.c   services, integrations, escalation policies
  *     access.c     tokens, settings                                   event.c     alerts from event sources
- *     membership.c who takes part
+ *     membership.c who takes part                                     schedules.c, overrides.c  who is on call
  *     incident.c   requests about incidents                           escalation.c  levels, assignments, acknowledgement timeout
  *     outbox.c     rules to notifications, claims, receipts           timeline.c  log entries
  *     pulse.c      deadlines that are due                             retention.c  what may go
@@ -63,6 +63,11 @@ void apply_member_add(struct apply *, const Tocsin__MemberAdd *, Tocsin__Reply *
 void apply_member_remove(struct apply *, const Tocsin__MemberRemove *, Tocsin__Reply *);
 void apply_member_gone(struct apply *, const Tocsin__MemberGone *, Tocsin__Reply *);
 void apply_version_raise(struct apply *, const Tocsin__VersionRaise *, Tocsin__Reply *);
+void apply_schedule_put(struct apply *, const Tocsin__SchedulePut *, Tocsin__Reply *);
+void apply_schedule_delete(struct apply *, const Tocsin__ScheduleDelete *, Tocsin__Reply *);
+void apply_schedule_extend(struct apply *, const Tocsin__ScheduleExtend *, Tocsin__Reply *);
+void apply_overrides_create(struct apply *, const Tocsin__OverridesCreate *, Tocsin__Reply *);
+void apply_override_delete(struct apply *, const Tocsin__OverrideDelete *, Tocsin__Reply *);
 void apply_event(struct apply *, const Tocsin__Event *, Tocsin__Reply *);
 void apply_incident_create(struct apply *, const Tocsin__IncidentCreate *, Tocsin__Reply *);
 void apply_incident_update(struct apply *, const Tocsin__IncidentUpdate *, Tocsin__Reply *);

@@ -233,6 +233,17 @@ static bool has_id(const uint64_t *ids, size_t count, uint64_t id)
     return false;
 }
 
+static size_t copy_once(uint64_t *to, const uint64_t *from, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!has_id(to, kept, from[i])) {
+            to[kept++] = from[i];
+        }
+    }
+    return kept;
+}
+
 /* A level of its own memory, with defaults, and each target once: nobody wants to be told twice at a time. */
 static Tocsin__EscalationLevel *level_copy(struct apply *apply, const Tocsin__EscalationLevel *given)
 {
@@ -241,17 +252,18 @@ static Tocsin__EscalationLevel *level_copy(struct apply *apply, const Tocsin__Es
     level->id = given->id;
     level->delay_minutes = given->delay_minutes != 0 ? given->delay_minutes : DEFAULT_LEVEL_DELAY_MINUTES;
     level->user_ids = apply_alloc(apply, given->n_user_ids * sizeof *level->user_ids);
-    for (size_t i = 0; i < given->n_user_ids; i++) {
-        if (!has_id(level->user_ids, level->n_user_ids, given->user_ids[i])) {
-            level->user_ids[level->n_user_ids++] = given->user_ids[i];
-        }
-    }
+    level->n_user_ids = copy_once(level->user_ids, given->user_ids, given->n_user_ids);
+    level->schedule_ids = apply_alloc(apply, given->n_schedule_ids * sizeof *level->schedule_ids);
+    level->n_schedule_ids = copy_once(level->schedule_ids, given->schedule_ids, given->n_schedule_ids);
+    level->schedule_places = given->schedule_places;
+    level->n_schedule_places =
+        given->n_schedule_places < level->n_schedule_ids ? given->n_schedule_places : level->n_schedule_ids;
     return level;
 }
 
 static bool check_level(struct apply *apply, Tocsin__Reply *reply, const Tocsin__EscalationLevel *level)
 {
-    if (level->n_user_ids == 0) {
+    if (level->n_user_ids + level->n_schedule_ids == 0) {
         reply_refuse(apply, reply, TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_POLICY_EMPTY,
                      "Every level of an escalation policy must have a target.");
         return false;
@@ -264,6 +276,13 @@ static bool check_level(struct apply *apply, Tocsin__Reply *reply, const Tocsin_
         if (user_get(apply->store, level->user_ids[i], apply->arena) == NULL) {
             reply_refuse(apply, reply, TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_UNKNOWN_USER,
                          "A target of the escalation policy is not a user.");
+            return false;
+        }
+    }
+    for (size_t i = 0; i < level->n_schedule_ids; i++) {
+        if (schedule_get(apply->store, level->schedule_ids[i], apply->arena) == NULL) {
+            reply_refuse(apply, reply, TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_UNKNOWN_SCHEDULE,
+                         "A target of the escalation policy is not a schedule.");
             return false;
         }
     }
@@ -284,8 +303,9 @@ static bool policy_take_levels(struct apply *apply, Tocsin__Reply *reply, Tocsin
     Tocsin__EscalationLevel **levels = apply_alloc(apply, policy->n_levels * sizeof(Tocsin__EscalationLevel *));
     for (size_t i = 0; i < policy->n_levels; i++) {
         const Tocsin__EscalationLevel *given = policy->levels[i];
-        if (given->n_user_ids > 0 &&
-            !check_room(apply, reply, "targets of one level", given->n_user_ids - 1, LIMIT_TARGETS_PER_LEVEL)) {
+        size_t targets_count = given->n_user_ids + given->n_schedule_ids;
+        if (targets_count > 0 &&
+            !check_room(apply, reply, "targets of one level", targets_count - 1, LIMIT_TARGETS_PER_LEVEL)) {
             return false;
         }
         levels[i] = level_copy(apply, given);

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "consensus/machine/planted.h"
+#include "consensus/machine/schedules.h"
 
 /* People who were assigned by hand have as long as this many levels before the guardians are told. */
 #define LEVELS_BY_HAND 4u
@@ -80,12 +81,55 @@ static void generation_begin(struct apply *apply, Tocsin__Incident *incident, co
     }
 }
 
+/* Those to whom an incident is given: by name, and by the schedules that were asked. */
+struct people {
+    uint64_t *user_ids;
+    size_t users_count;
+    Tocsin__OnCall **on_call;
+    size_t on_call_count;
+};
+
+/* Who a level's targets are at this moment. */
+static struct people level_people(struct apply *apply, const Tocsin__EscalationLevel *level)
+{
+    struct people people = {
+        .user_ids = apply_alloc(apply, (level->n_user_ids + level->n_schedule_ids + 1) * sizeof *people.user_ids),
+        .on_call = apply_alloc(apply, (level->n_schedule_ids + 1) * sizeof(Tocsin__OnCall *))};
+    for (size_t i = 0; i < level->n_user_ids; i++) {
+        people.user_ids[people.users_count++] = level->user_ids[i];
+    }
+    for (size_t i = 0; i < level->n_schedule_ids; i++) {
+        Tocsin__OnCall *on_call = apply_alloc(apply, sizeof *on_call);
+        *on_call = schedule_on_call(apply->store, level->schedule_ids[i], apply->time_ms);
+        people.on_call[people.on_call_count++] = on_call;
+        if (on_call->user_id != 0) {
+            people.user_ids[people.users_count++] = on_call->user_id;
+        }
+    }
+    return people;
+}
+
+/* "; Alice is on call in Primary (revision 3)", for each schedule that was asked. */
+static const char *on_call_text(struct apply *apply, const struct people *people)
+{
+    const char *text = "";
+    for (size_t i = 0; i < people->on_call_count; i++) {
+        const Tocsin__OnCall *on_call = people->on_call[i];
+        const Tocsin__Schedule *schedule = schedule_get(apply->store, on_call->schedule_id, apply->arena);
+        text = apply_printf(apply, "%s; %s is on call in %s (%srevision %u)", text,
+                            on_call->user_id != 0 ? timeline_user(apply, on_call->user_id) : "nobody",
+                            schedule != NULL ? schedule->name : "a schedule that is gone",
+                            on_call->override_id != 0 ? "override of " : "", on_call->revision);
+    }
+    return text;
+}
+
 /* Gives it to these people and writes it down; nobody is told yet. */
-static void give(struct apply *apply, Tocsin__Incident *incident, const uint64_t *user_ids, size_t count,
+static void give(struct apply *apply, Tocsin__Incident *incident, const struct people *people_given,
                  Tocsin__LogType type, Tocsin__Why why, const Tocsin__Actor *by)
 {
     generation_begin(apply, incident, by);
-    assignments_set(apply, incident, user_ids, count);
+    assignments_set(apply, incident, people_given->user_ids, people_given->users_count);
     Tocsin__LogEntry *entry =
         timeline_new(apply, incident, type, is_low(incident) ? TOCSIN__WHY__WHY_LOW_URGENCY : why, by);
     entry->n_assignee_ids = incident->n_assignments;
@@ -93,9 +137,11 @@ static void give(struct apply *apply, Tocsin__Incident *incident, const uint64_t
     const char *people = timeline_users(apply, entry->assignee_ids, entry->n_assignee_ids);
     const char *low = is_low(incident) ? "; low urgency does not escalate by time" : "";
     if (incident->level > 0) {
-        entry->text = apply_printf(apply, "%s level %u: %s, because %s%s.",
+        entry->n_on_call = people_given->on_call_count;
+        entry->on_call = people_given->on_call;
+        entry->text = apply_printf(apply, "%s level %u: %s, because %s%s%s.",
                                    type == TOCSIN__LOG_TYPE__LOG_ESCALATE ? "Escalated to" : "Assigned to",
-                                   incident->level, people, timeline_why(why), low);
+                                   incident->level, people, timeline_why(why), low, on_call_text(apply, people_given));
     } else {
         entry->text = apply_printf(apply, "Assigned to %s, because %s%s.", people, timeline_why(why), low);
     }
@@ -153,7 +199,8 @@ static bool level_enter(struct apply *apply, Tocsin__Incident *incident, const T
                         Tocsin__LogType type, Tocsin__Why why, const Tocsin__Actor *by)
 {
     const Tocsin__EscalationLevel *level = policy->levels[incident->level - 1];
-    give(apply, incident, level->user_ids, level->n_user_ids, type, why, by);
+    struct people people = level_people(apply, level);
+    give(apply, incident, &people, type, why, by);
     if (!telling_assignees(apply, incident)) {
         return false;
     }
@@ -246,7 +293,11 @@ void escalation_to_people(struct apply *apply, Tocsin__Incident *incident, const
 {
     incident->level = 0;
     incident->pass = 0;
-    give(apply, incident, user_ids, count, TOCSIN__LOG_TYPE__LOG_ASSIGN, TOCSIN__WHY__WHY_REQUEST, by);
+    struct people people = {.user_ids = apply_alloc(apply, (count + 1) * sizeof *user_ids), .users_count = count};
+    for (size_t i = 0; i < count; i++) {
+        people.user_ids[i] = user_ids[i];
+    }
+    give(apply, incident, &people, TOCSIN__LOG_TYPE__LOG_ASSIGN, TOCSIN__WHY__WHY_REQUEST, by);
     if (!tell) {
         return;
     }

@@ -56,6 +56,13 @@ struct key key_2(uint64_t a, uint64_t b)
     return key;
 }
 
+struct key key_3(uint64_t a, uint64_t b, uint64_t c)
+{
+    struct key key = key_2(a, b);
+    append_number(&key, c);
+    return key;
+}
+
 struct key key_deadline(uint64_t due_ms, enum deadline_kind kind, uint64_t object, uint64_t sub_object)
 {
     struct key key = {.size_bytes = 0};

@@ -18,6 +18,7 @@ struct key {
 struct key key_meta(enum machine_meta which);
 struct key key_1(uint64_t a);
 struct key key_2(uint64_t a, uint64_t b);
+struct key key_3(uint64_t a, uint64_t b, uint64_t c);
 struct key key_deadline(uint64_t due_ms, enum deadline_kind kind, uint64_t object, uint64_t sub_object);
 
 /* The hash of a text: 128 bits of SipHash-2-4 under a fixed key, computed here, so that it is the same everywhere. */

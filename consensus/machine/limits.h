@@ -35,6 +35,28 @@
 #define LIMIT_TARGETS_PER_LEVEL 50u
 #define LIMIT_LOOPS_PER_POLICY 9u
 #define LIMIT_DELAY_MINUTES (7u * 24 * 60)
+#define LIMIT_SCHEDULES 20000u
+/* PagerDuty's clients never delete a layer: they end it, and send it along from then on. */
+#define LIMIT_LAYERS_PER_SCHEDULE 100u
+#define LIMIT_USERS_PER_LAYER 200u
+#define LIMIT_RESTRICTIONS_PER_LAYER 50u
+/* An hour is the shortest turn that PagerDuty offers; a year is more than anybody stays awake. */
+#define LIMIT_TURN_SECONDS_LEAST 3600u
+#define LIMIT_TURN_SECONDS (366u * 24 * 3600)
+#define LIMIT_RESTRICTION_SECONDS (7u * 24 * 3600)
+/* How far ahead shifts are known, and how many of them: with 16 bytes each they fit into a command. A schedule that changes
+ * hands more often is known for less long. */
+#define SCHEDULE_HORIZON_MS (366ull * 24 * 3600 * 1000)
+#define LIMIT_SHIFTS_PER_SCHEDULE 24000u
+/* ... but for two days at least, so that a day without a leader leaves no hole. */
+#define SCHEDULE_HORIZON_LEAST_MS (2ull * 24 * 3600 * 1000)
+/* A rendering begins this long before the node's own time, so that it covers the cluster's. */
+#define SCHEDULE_RENDER_BEFORE_MS (24ull * 3600 * 1000)
+/* Older revisions that are kept, to say who was on call then. */
+#define LIMIT_REVISIONS_PER_SCHEDULE 100u
+/* Of one schedule, those that are over included; these make room for new ones. */
+#define LIMIT_OVERRIDES_PER_SCHEDULE 1000u
+#define LIMIT_OVERRIDES_PER_REQUEST 100u
 #define LIMIT_ASSIGNEES_PER_INCIDENT 50u
 #define LIMIT_INCIDENTS_PER_UPDATE 250u /* PagerDuty's, for one PUT */
 #define LIMIT_OPEN_INCIDENTS 1000000u

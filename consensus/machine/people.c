@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "consensus/machine/checks.h"
+#include "consensus/machine/schedules.h"
 #include "consensus/machine/text.h"
 
 #define INVALID TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_BAD_VALUE
@@ -135,6 +136,12 @@ void apply_user_delete(struct apply *apply, const Tocsin__UserDelete *delete, To
         reply_refuse(apply, reply, CONFLICT, TOCSIN__REASON__REASON_USER_IN_POLICY,
                      "%s is a target of the escalation policy %s; take the user out of it first.", user->name,
                      policy_name);
+        return;
+    }
+    const char *schedule_name = schedule_of_user(apply, user->id);
+    if (schedule_name != NULL) {
+        reply_refuse(apply, reply, CONFLICT, TOCSIN__REASON__REASON_USER_IN_SCHEDULE,
+                     "%s is part of the schedule %s; take the user out of it first.", user->name, schedule_name);
         return;
     }
     /* While the records are still there, so that the timeline can name the person. */

@@ -73,6 +73,7 @@ GET_BY_2(notification_rule_get, NotificationRule, notification_rule, TABLE_NOTIF
 GET_BY_1(service_get, Service, service, TABLE_SERVICE)
 GET_BY_2(integration_get, Integration, integration, TABLE_INTEGRATION)
 GET_BY_1(escalation_policy_get, EscalationPolicy, escalation_policy, TABLE_ESCALATION_POLICY)
+GET_BY_1(schedule_get, Schedule, schedule, TABLE_SCHEDULE)
 GET_BY_1(incident_get, Incident, incident, TABLE_INCIDENT)
 GET_BY_2(alert_get, Alert, alert, TABLE_ALERT)
 GET_BY_1(alert_payload_get, AlertPayload, alert_payload, TABLE_ALERT_PAYLOAD)
@@ -153,6 +154,15 @@ struct walk walk_all_backward(const struct machine_store *store, enum machine_ta
 struct walk walk_under(const struct machine_store *store, enum machine_table table, uint64_t parent)
 {
     return (struct walk){.store = store, .table = table, .bounded = true, .parent = parent};
+}
+
+struct walk walk_under_from(const struct machine_store *store, enum machine_table table, uint64_t parent,
+                            uint64_t from)
+{
+    struct walk walk = walk_under(store, table, parent);
+    walk.position = key_2(parent, from); /* shorter than the rows' keys, so before them */
+    walk.started = true;
+    return walk;
 }
 
 struct walk walk_under_backward(const struct machine_store *store, enum machine_table table, uint64_t parent)

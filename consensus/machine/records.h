@@ -35,6 +35,7 @@ Tocsin__Integration *integration_get(const struct machine_store *, uint64_t serv
                                      ProtobufCAllocator *);
 Tocsin__Integration *integration_get_by_key(const struct machine_store *, const char *key, ProtobufCAllocator *);
 Tocsin__EscalationPolicy *escalation_policy_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);
+Tocsin__Schedule *schedule_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);
 Tocsin__Incident *incident_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);
 Tocsin__Incident *incident_get_by_number(const struct machine_store *, uint64_t number, ProtobufCAllocator *);
 Tocsin__Alert *alert_get(const struct machine_store *, uint64_t incident_id, uint64_t id, ProtobufCAllocator *);
@@ -78,6 +79,8 @@ struct walk {
 struct walk walk_all(const struct machine_store *, enum machine_table);
 struct walk walk_all_backward(const struct machine_store *, enum machine_table);
 struct walk walk_under(const struct machine_store *, enum machine_table, uint64_t parent);
+/* Only from the second number `from` on. */
+struct walk walk_under_from(const struct machine_store *, enum machine_table, uint64_t parent, uint64_t from);
 struct walk walk_under_backward(const struct machine_store *, enum machine_table, uint64_t parent);
 bool walk_next(struct walk *walk);
 

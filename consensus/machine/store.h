@@ -45,6 +45,10 @@ enum machine_table {
     TABLE_DEADLINE,              /* due, kind (one byte), object, sub-object: Deadline */
     TABLE_OUTBOX,                /* notification id: Notification; owed, claimed and waiting ones */
     TABLE_NOTIFICATION,          /* incident, id: Notification; ended ones */
+    TABLE_SCHEDULE,              /* id: Schedule, the revision in force */
+    TABLE_SCHEDULE_REVISION,     /* schedule, in force from, revision: Schedule; the one in force too */
+    TABLE_SHIFTS,                /* schedule, revision: rows of shift_rows.h */
+    TABLE_OVERRIDE,              /* schedule, end, id: Override */
     TABLE_COUNT
 };
 

@@ -108,6 +108,7 @@ extern const struct route routes_operator[];
 extern const struct route routes_members[];
 extern const struct route routes_people[];
 extern const struct route routes_catalog[];
+extern const struct route routes_schedules[];
 extern const struct route routes_incidents[];
 
 /* ---- for handlers */

@@ -11,16 +11,24 @@
 
 /* ---------------------------------------------------------------- rendering */
 
+/* In the order in which they were given. */
 static json_t *render_targets(struct http_request *request, const struct machine_store *view,
                               const Tocsin__EscalationLevel *level)
 {
     bool whole = query_has(request, "include", "targets");
     json_t *targets = json_array();
 
-    for (size_t i = 0; i < level->n_user_ids; i++) {
-        const Tocsin__User *user = whole ? user_get(view, level->user_ids[i], request_memory(request)) : NULL;
+    size_t users = 0, schedules = 0;
+    while (users < level->n_user_ids || schedules < level->n_schedule_ids) {
+        size_t place = schedules < level->n_schedule_places ? level->schedule_places[schedules] : SIZE_MAX;
+        if (schedules < level->n_schedule_ids && (users == level->n_user_ids || place <= users + schedules)) {
+            json_array_append_new(targets, reference_schedule(request, view, level->schedule_ids[schedules++]));
+            continue;
+        }
+        uint64_t user_id = level->user_ids[users++];
+        const Tocsin__User *user = whole ? user_get(view, user_id, request_memory(request)) : NULL;
         json_array_append_new(targets, user != NULL ? render_user(request, view, user)
-                                                    : reference_user(request, view, level->user_ids[i]));
+                                                    : reference_user(request, view, user_id));
     }
     return targets;
 }
@@ -139,25 +147,25 @@ static struct field_reader reader_of_element(const struct field_reader *outer, j
     return reader;
 }
 
-static uint64_t take_target(struct field_reader *target)
+enum { TARGET_USER, TARGET_SCHEDULE };
+
+static uint64_t take_target(struct field_reader *target, int *type)
 {
-    enum { USER, SCHEDULE };
     static const struct word words_target[] = {
-        {USER, "user"}, {USER, "user_reference"}, {SCHEDULE, "schedule"}, {SCHEDULE, "schedule_reference"}, {0, NULL},
+        {TARGET_USER, "user"},
+        {TARGET_USER, "user_reference"},
+        {TARGET_SCHEDULE, "schedule"},
+        {TARGET_SCHEDULE, "schedule_reference"},
+        {0, NULL},
     };
-    int type = USER;
     const char *text = NULL;
 
-    if (!field_word(target, "type", words_target, &type, NULL)) {
-        return 0;
-    }
-    if (type == SCHEDULE) {
-        field_error(target, "'%stype': schedules are not supported yet, name users", target->prefix);
+    if (!field_word(target, "type", words_target, type, NULL)) {
         return 0;
     }
     uint64_t id = field_string(target, "id", 16, &text, NULL) && text != NULL ? id_parse(text) : 0;
     if (id == 0) {
-        field_error(target, "'%sid' must be the id of a user", target->prefix);
+        field_error(target, "'%sid' must be the id of a user or a schedule", target->prefix);
     }
     return id;
 }
@@ -170,11 +178,21 @@ static void take_targets(struct field_reader *rule, Tocsin__EscalationLevel *lev
     if (!field_array(rule, "targets", LIMIT_TARGETS_PER_LEVEL, &targets) || targets == NULL) {
         return;
     }
-    level->user_ids = http_alloc(rule->request, (json_array_size(targets) + 1) * sizeof *level->user_ids);
+    size_t count_max = json_array_size(targets) + 1;
+    level->user_ids = http_alloc(rule->request, count_max * sizeof *level->user_ids);
+    level->schedule_ids = http_alloc(rule->request, count_max * sizeof *level->schedule_ids);
+    level->schedule_places = http_alloc(rule->request, count_max * sizeof *level->schedule_places);
     json_array_foreach(targets, i, element)
     {
         struct field_reader target = reader_of_element(rule, element, "targets", i);
-        level->user_ids[level->n_user_ids++] = take_target(&target);
+        int type = TARGET_USER;
+        uint64_t id = take_target(&target, &type);
+        if (type == TARGET_SCHEDULE) {
+            level->schedule_ids[level->n_schedule_ids++] = id;
+            level->schedule_places[level->n_schedule_places++] = (uint32_t)i;
+        } else {
+            level->user_ids[level->n_user_ids++] = id;
+        }
         rule->errors = target.errors;
     }
 }

@@ -355,6 +355,13 @@ json_t *reference_escalation_policy(struct http_request *request, const struct m
                      policy != NULL ? policy->name : NULL);
 }
 
+json_t *reference_schedule(struct http_request *request, const struct machine_store *view, uint64_t id)
+{
+    const Tocsin__Schedule *schedule = schedule_get(view, id, request_memory(request));
+
+    return reference(request, "schedules", id, "schedule_reference", schedule != NULL ? schedule->name : NULL);
+}
+
 json_t *reference_integration(struct http_request *request, const Tocsin__Integration *integration)
 {
     char service[16], id[16], type[160];

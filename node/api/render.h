@@ -50,6 +50,7 @@ json_t *render_head(uint64_t id, const char *type, const char *summary, json_t *
 json_t *reference_user(struct http_request *request, const struct machine_store *view, uint64_t id);
 json_t *reference_service(struct http_request *request, const struct machine_store *view, uint64_t id);
 json_t *reference_escalation_policy(struct http_request *request, const struct machine_store *view, uint64_t id);
+json_t *reference_schedule(struct http_request *request, const struct machine_store *view, uint64_t id);
 json_t *reference_integration(struct http_request *request, const Tocsin__Integration *integration);
 json_t *reference_contact_method(struct http_request *request, const Tocsin__ContactMethod *method);
 json_t *reference_notification_rule(struct http_request *request, const struct machine_store *view,

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Lives in call->data while a resource function has the request. */
@@ -160,6 +161,23 @@ void resource_list_under(struct http_request *request, const struct resource *re
 
 /* ---------------------------------------------------------------- writing */
 
+void warn_on_call(struct http_request *request, const Tocsin__Reply *reply)
+{
+    char before[16] = "nobody", after[16] = "nobody", text[128];
+
+    if (!reply->on_call_changed) {
+        return;
+    }
+    if (reply->on_call_before != 0) {
+        id_format(reply->on_call_before, before);
+    }
+    if (reply->on_call_after != 0) {
+        id_format(reply->on_call_after, after);
+    }
+    (void)snprintf(text, sizeof text, "299 tocsin \"This changed who is on call now: %s, who was %s\"", after, before);
+    http_response_header(request, "Warning", text);
+}
+
 static void on_saved(struct http_request *request, const Tocsin__Reply *reply)
 {
     struct resource_call *state = api_call_of(request)->data;
@@ -170,6 +188,7 @@ static void on_saved(struct http_request *request, const Tocsin__Reply *reply)
     }
     assert(reply->n_ids > 0);
     state->id = reply->ids[0];
+    warn_on_call(request, reply);
     api_read(request, on_read_one);
 }
 
@@ -180,6 +199,16 @@ void resource_save(struct http_request *request, const struct resource *resource
     state->parent = parent;
     state->status = status;
     api_submit(request, on_saved);
+}
+
+void resource_saved(struct http_request *request, const struct resource *resource, uint64_t parent, unsigned status,
+                    const Tocsin__Reply *reply)
+{
+    struct resource_call *state = begin(request, resource);
+
+    state->parent = parent;
+    state->status = status;
+    on_saved(request, reply);
 }
 
 static void on_deleted(struct http_request *request, const Tocsin__Reply *reply)

@@ -35,6 +35,11 @@ void resource_list_under(struct http_request *request, const struct resource *re
                          const struct resource *of_parent, uint64_t parent);
 /* Submits call->command and answers with the object as it then stands. */
 void resource_save(struct http_request *request, const struct resource *resource, uint64_t parent, unsigned status);
+/* What resource_save does with the reply: for handlers that submit by themselves. */
+void resource_saved(struct http_request *request, const struct resource *resource, uint64_t parent, unsigned status,
+                    const Tocsin__Reply *reply);
+/* Adds a warning to the answer when the command changed who is on call now. */
+void warn_on_call(struct http_request *request, const Tocsin__Reply *reply);
 /* Submits call->command and answers 204. */
 void resource_delete(struct http_request *request);
 

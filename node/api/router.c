@@ -16,6 +16,7 @@ static const struct route *const tables[] = {
     routes_incidents,
     routes_people,
     routes_catalog,
+    routes_schedules,
     routes_operator,
     routes_members,
 };
