@@ -357,7 +357,7 @@ static void bad_escalation_policies_are_refused(void **state)
         {"\"name\":\"P\",\"escalation_rules\":[{\"escalation_delay_in_minutes\":0,\"targets\":[]}]",
          "'escalation_rules[0].escalation_delay_in_minutes' must be from 1"},
         {"\"name\":\"P\",\"escalation_rules\":[{\"targets\":[{\"id\":\"P000001\",\"type\":\"schedule_reference\"}]}]",
-         "schedules are not supported yet"},
+         "not a schedule"},
         {"\"name\":\"P\",\"escalation_rules\":[{\"targets\":[{\"type\":\"user\"}]}]",
          "'escalation_rules[0].targets[0].id' must be the id of a user"},
         {"\"name\":\"P\",\"escalation_rules\":[{\"targets\":[{\"id\":\"PZZZZZZ\",\"type\":\"user\"}]}]", "not a user"},
