@@ -72,6 +72,22 @@ static json_t *render_assignees(struct http_request *request, const struct machi
     return assignees;
 }
 
+/* What the schedules of a level said, and by what: nobody is null. */
+static json_t *render_on_call(struct http_request *request, const struct machine_store *view,
+                              const Tocsin__LogEntry *entry)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < entry->n_on_call; i++) {
+        const Tocsin__OnCall *on_call = entry->on_call[i];
+        json_array_append_new(
+            list, json_pack("{s:o, s:o, s:I, s:o}", "schedule", reference_schedule(request, view, on_call->schedule_id),
+                            "user", on_call->user_id != 0 ? reference_user(request, view, on_call->user_id) : json_null(),
+                            "revision", (json_int_t)on_call->revision, "override", json_id(on_call->override_id)));
+    }
+    return list;
+}
+
 static json_t *render_log_entry(struct http_request *request, const struct machine_store *view,
                                 const Tocsin__Incident *incident, const Tocsin__LogEntry *entry)
 {
@@ -98,6 +114,7 @@ static json_t *render_log_entry(struct http_request *request, const struct machi
     json_object_set_new(object, "why", json_word(words_why, (int)entry->why)); /* ours, as are those below */
     json_object_set_new(object, "escalation_level", json_integer(entry->level));
     json_object_set_new(object, "guardian", json_boolean(entry->guardian));
+    json_object_set_new(object, "on_call", render_on_call(request, view, entry));
     return object;
 }
 
