@@ -20,7 +20,8 @@ static void override_remove(struct apply *apply, const Tocsin__Override *overrid
 static bool check_override(struct apply *apply, Tocsin__Reply *reply, const Tocsin__Override *override)
 {
     if (override->end_ms <= override->start_ms) {
-        reply_refuse(apply, reply, INVALID, TOCSIN__REASON__REASON_WINDOW_REVERSED, "Override must end after its start");
+        reply_refuse(apply, reply, INVALID, TOCSIN__REASON__REASON_WINDOW_REVERSED,
+                     "Override must end after its start");
         return false;
     }
     if (override->end_ms <= apply->time_ms) {
@@ -74,8 +75,8 @@ void apply_overrides_create(struct apply *apply, const Tocsin__OverridesCreate *
         refuse_unknown(apply, reply, TOCSIN__REASON__REASON_UNKNOWN_SCHEDULE, "schedule", schedule_id);
         return;
     }
-    if (create->n_overrides > 0 && !check_room(apply, reply, "overrides of one request", create->n_overrides - 1,
-                                               LIMIT_OVERRIDES_PER_REQUEST)) {
+    if (create->n_overrides > 0 &&
+        !check_room(apply, reply, "overrides of one request", create->n_overrides - 1, LIMIT_OVERRIDES_PER_REQUEST)) {
         return;
     }
     Tocsin__OnCall before = schedule_on_call(apply->store, schedule_id, apply->time_ms);

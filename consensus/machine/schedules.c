@@ -141,8 +141,8 @@ static bool check_schedule(struct apply *apply, Tocsin__Reply *reply, const Tocs
         !check_line(apply, reply, "The time zone", schedule->time_zone, 1, LIMIT_NAME_CHARACTERS)) {
         return false;
     }
-    if (schedule->n_layers > 0 && !check_room(apply, reply, "layers of one schedule", schedule->n_layers - 1,
-                                              LIMIT_LAYERS_PER_SCHEDULE)) {
+    if (schedule->n_layers > 0 &&
+        !check_room(apply, reply, "layers of one schedule", schedule->n_layers - 1, LIMIT_LAYERS_PER_SCHEDULE)) {
         return false;
     }
     for (size_t i = 0; i < schedule->n_layers; i++) {
@@ -236,8 +236,8 @@ static void revisions_trim(struct apply *apply, uint64_t schedule_id)
 static void schedule_store(struct apply *apply, const Tocsin__Schedule *schedule)
 {
     record_put(apply->store, TABLE_SCHEDULE, key_1(schedule->id), &schedule->base);
-    record_put(apply->store, TABLE_SCHEDULE_REVISION,
-               key_3(schedule->id, schedule->revised_at_ms, schedule->revision), &schedule->base);
+    record_put(apply->store, TABLE_SCHEDULE_REVISION, key_3(schedule->id, schedule->revised_at_ms, schedule->revision),
+               &schedule->base);
 }
 
 /* ---------------------------------------------------------------- put */
@@ -252,7 +252,8 @@ static bool had_layer(const Tocsin__Schedule *schedule, uint64_t id)
     return false;
 }
 
-/* Layers in memory of their own: one keeps its id when the schedule had it and no layer before took it, any other is new. */
+/* Layers in memory of their own: one keeps its id when the schedule had it and no layer before took it, any other is
+ * new. */
 static void number_layers(struct apply *apply, Tocsin__Schedule *schedule, const Tocsin__Schedule *old)
 {
     Tocsin__ScheduleLayer **given = schedule->layers;
@@ -336,7 +337,7 @@ static struct span join_rows(struct apply *apply, struct span old, struct span n
     size_t new_size_bytes = (count - skipped) * SHIFT_ROW_SIZE_BYTES;
     uint8_t *bytes = apply_alloc(apply, old_size_bytes + new_size_bytes);
     memcpy(bytes, (const uint8_t *)old.data + first * SHIFT_ROW_SIZE_BYTES, old_size_bytes);
-    memcpy(bytes + old_size_bytes, (const uint8_t *)new.data + skipped * SHIFT_ROW_SIZE_BYTES, new_size_bytes);
+    memcpy(bytes + old_size_bytes, (const uint8_t *)new.data + skipped *SHIFT_ROW_SIZE_BYTES, new_size_bytes);
     return (struct span){.data = bytes, .size_bytes = old_size_bytes + new_size_bytes};
 }
 
@@ -449,8 +450,8 @@ const char *schedule_of_user(struct apply *apply, uint64_t user_id)
     struct walk walk = walk_all(apply->store, TABLE_SCHEDULE);
     while (name == NULL && walk_next(&walk)) {
         Tocsin__Schedule *schedule = record_unpack(&tocsin__schedule__descriptor, walk.value, NULL);
-        if (schedule != NULL && (layers_have(apply, schedule, user_id) ||
-                                 overrides_have(apply, schedule->id, user_id))) {
+        if (schedule != NULL &&
+            (layers_have(apply, schedule, user_id) || overrides_have(apply, schedule->id, user_id))) {
             name = apply_strdup(apply, schedule->name);
         }
         tocsin__schedule__free_unpacked(schedule, NULL);

@@ -1,6 +1,6 @@
 /*
- * Who is on call, looked up in what was rendered elsewhere: an override if there is one, otherwise the shift of the revision
- * that held at the time. For the machine and, from a read-only store, for everybody else.
+ * Who is on call, looked up in what was rendered elsewhere: an override if there is one, otherwise the shift of the
+ * revision that held at the time. For the machine and, from a read-only store, for everybody else.
  *
  *     TABLE_OVERRIDE ── ends after the moment, began before it; of several the newest ──┐
  *     TABLE_SCHEDULE_REVISION ── last one from before the moment ──> TABLE_SHIFTS ──────┴──> user, revision, override
@@ -10,8 +10,8 @@
 
 #include "consensus/machine/apply.h"
 
-/* At any moment since the schedule was made, as far as its shifts reach. A revision of 0: there was none then, or it is not
- * kept any more. */
+/* At any moment since the schedule was made, as far as its shifts reach. A revision of 0: there was none then, or it is
+ * not kept any more. */
 Tocsin__OnCall schedule_on_call(const struct machine_store *store, uint64_t schedule_id, uint64_t at_ms);
 
 /* The rows of the revision, empty when there are none; valid until the next write. */

@@ -1,4 +1,5 @@
-/* Who is on call: by policy and level (/oncalls), in one schedule for a span of time, and at any moment with what said so. */
+/* Who is on call: by policy and level (/oncalls), in one schedule for a span of time, and at any moment with what said
+ * so. */
 #include <stdio.h>
 #include <string.h>
 
@@ -66,14 +67,14 @@ static void take_oncall(struct http_request *request, const struct machine_store
     if (!page_take(&call->page)) {
         return;
     }
-    json_array_append_new(
-        call->oncalls,
-        json_pack("{s:o, s:o, s:o, s:i, s:o, s:o}", "escalation_policy",
-                  reference_escalation_policy(request, view, level->policy->id), "user",
-                  reference_user(request, view, user_id), "schedule",
-                  schedule_id != 0 ? reference_schedule(request, view, schedule_id) : json_null(), "escalation_level",
-                  (int)level->level, "start", shift != NULL ? json_time_in(call->zone, shift->start_ms) : json_null(),
-                  "end", shift != NULL ? json_time_in(call->zone, shift->end_ms) : json_null()));
+    json_array_append_new(call->oncalls,
+                          json_pack("{s:o, s:o, s:o, s:i, s:o, s:o}", "escalation_policy",
+                                    reference_escalation_policy(request, view, level->policy->id), "user",
+                                    reference_user(request, view, user_id), "schedule",
+                                    schedule_id != 0 ? reference_schedule(request, view, schedule_id) : json_null(),
+                                    "escalation_level", (int)level->level, "start",
+                                    shift != NULL ? json_time_in(call->zone, shift->start_ms) : json_null(), "end",
+                                    shift != NULL ? json_time_in(call->zone, shift->end_ms) : json_null()));
 }
 
 static void take_schedule(struct http_request *request, const struct machine_store *view, struct level_call *level,

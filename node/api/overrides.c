@@ -15,8 +15,8 @@
 static json_t *render_override(struct http_request *request, const struct machine_store *view, const struct zone *zone,
                                const Tocsin__Override *override)
 {
-    return json_pack("{s:o, s:o, s:o, s:o}", "id", json_id(override->id), "start", json_time_in(zone, override->start_ms),
-                     "end", json_time_in(zone, override->end_ms), "user",
+    return json_pack("{s:o, s:o, s:o, s:o}", "id", json_id(override->id), "start",
+                     json_time_in(zone, override->start_ms), "end", json_time_in(zone, override->end_ms), "user",
                      reference_user(request, view, override->user_id));
 }
 
@@ -90,7 +90,7 @@ void overrides_list(struct http_request *request)
 
 struct create_call {
     uint64_t schedule_id;
-    bool single;      /* {"override": {...}} */
+    bool single; /* {"override": {...}} */
     /* Both are freed with the body, of which they are part. */
     json_t *elements;
     json_t *errors; /* of each element: an array of texts, null while there is nothing against it */
@@ -168,8 +168,9 @@ static void on_read_made(struct http_request *request, const struct machine_stor
 
     for (size_t i = 0; i < json_array_size(state->elements); i++) {
         if (!is_refused(state, i)) {
-            json_array_append_new(answer, json_pack("{s:i, s:o}", "status", 201, "override",
-                                                    render_made(request, view, zone, state->schedule_id, state->ids[i])));
+            json_array_append_new(answer,
+                                  json_pack("{s:i, s:o}", "status", 201, "override",
+                                            render_made(request, view, zone, state->schedule_id, state->ids[i])));
         } else {
             json_array_append_new(answer, json_pack("{s:i, s:O, s:O}", "status", 400, "errors",
                                                     json_array_get(state->errors, i), "override",

@@ -21,7 +21,8 @@ bool schedule_time_parse(const char *text, uint64_t *time_ms)
     if (blank == NULL || (blank[1] != '+' && blank[1] != '-')) {
         return time_parse(text, time_ms);
     }
-    int length = snprintf(plain, sizeof plain, "%.*s%.*s", (int)(blank - text), text, (int)strcspn(blank + 1, " "), blank + 1);
+    int length =
+        snprintf(plain, sizeof plain, "%.*s%.*s", (int)(blank - text), text, (int)strcspn(blank + 1, " "), blank + 1);
     return length > 0 && (size_t)length < sizeof plain && time_parse(plain, time_ms);
 }
 
@@ -137,8 +138,8 @@ static Tocsin__Restriction *take_restriction(struct field_reader *reader)
         (!present || !time_of_day_parse(text, &restriction->start_second))) {
         field_error(reader, "'%sstart_time_of_day' must be a time of day like 08:00:00", reader->prefix);
     }
-    if (field_integer(reader, "duration_seconds", 1, type == WEEKLY ? LIMIT_RESTRICTION_SECONDS : 24 * 3600, &duration_s,
-                      &present) &&
+    if (field_integer(reader, "duration_seconds", 1, type == WEEKLY ? LIMIT_RESTRICTION_SECONDS : 24 * 3600,
+                      &duration_s, &present) &&
         !present) {
         field_error(reader, "'%sduration_seconds' can't be blank", reader->prefix);
     }
@@ -159,8 +160,7 @@ static void take_restrictions(struct field_reader *reader, Tocsin__ScheduleLayer
         return;
     }
     layer->restrictions = http_alloc(reader->request, (json_array_size(array) + 1) * sizeof *layer->restrictions);
-    json_array_foreach(array, i, element)
-    {
+    json_array_foreach (array, i, element) {
         struct field_reader restriction = reader_of(reader, element, "restrictions", i);
         layer->restrictions[layer->n_restrictions++] = take_restriction(&restriction);
         reader->errors = restriction.errors;
@@ -181,8 +181,7 @@ static void take_users(struct field_reader *reader, Tocsin__ScheduleLayer *layer
         return;
     }
     layer->user_ids = http_alloc(reader->request, json_array_size(array) * sizeof *layer->user_ids);
-    json_array_foreach(array, i, element)
-    {
+    json_array_foreach (array, i, element) {
         struct field_reader user = reader_of(reader, element, "users", i);
         bool present = false;
         if (field_reference(&user, "user", &layer->user_ids[layer->n_user_ids], &present) && !present) {
@@ -243,8 +242,7 @@ static void take_layers(struct field_reader *reader, bool required, struct sched
     }
     given->layers = true;
     schedule->layers = http_alloc(reader->request, (json_array_size(array) + 1) * sizeof *schedule->layers);
-    json_array_foreach(array, i, element)
-    {
+    json_array_foreach (array, i, element) {
         struct field_reader layer = reader_of(reader, element, "schedule_layers", i);
         schedule->layers[schedule->n_layers++] = take_layer(&layer);
         reader->errors = layer.errors;

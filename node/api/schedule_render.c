@@ -142,9 +142,10 @@ static json_t *json_entries(struct http_request *request, const struct machine_s
     json_t *entries = json_array();
 
     for (size_t i = 0; i < shifts->count; i++) {
-        json_array_append_new(entries, json_pack("{s:o, s:o, s:o}", "start", json_time_in(zone, shifts->list[i].start_ms),
-                                                 "end", json_time_in(zone, shifts->list[i].end_ms), "user",
-                                                 reference_user(request, view, shifts->list[i].user_id)));
+        json_array_append_new(entries,
+                              json_pack("{s:o, s:o, s:o}", "start", json_time_in(zone, shifts->list[i].start_ms), "end",
+                                        json_time_in(zone, shifts->list[i].end_ms), "user",
+                                        reference_user(request, view, shifts->list[i].user_id)));
     }
     return entries;
 }
@@ -229,12 +230,12 @@ static json_t *render_a_layer(struct http_request *request, const struct machine
     for (size_t i = 0; i < layer->n_user_ids; i++) {
         json_array_append_new(users, json_pack("{s:o}", "user", reference_user(request, view, layer->user_ids[i])));
     }
-    json_t *object = json_pack("{s:o, s:s, s:o, s:o, s:o, s:I, s:o, s:o}", "id", json_id(layer->id), "name", layer->name,
-                               "start", json_time_in(shown_zone, layer->start_ms), "end",
-                               json_time_in(shown_zone, layer->end_ms), "rotation_virtual_start",
-                               json_time_in(shown_zone, layer->rotation_virtual_start_ms),
-                               "rotation_turn_length_seconds", (json_int_t)layer->turn_length_s, "users", users,
-                               "restrictions", render_restrictions(layer));
+    json_t *object =
+        json_pack("{s:o, s:s, s:o, s:o, s:o, s:I, s:o, s:o}", "id", json_id(layer->id), "name", layer->name, "start",
+                  json_time_in(shown_zone, layer->start_ms), "end", json_time_in(shown_zone, layer->end_ms),
+                  "rotation_virtual_start", json_time_in(shown_zone, layer->rotation_virtual_start_ms),
+                  "rotation_turn_length_seconds", (json_int_t)layer->turn_length_s, "users", users, "restrictions",
+                  render_restrictions(layer));
     if (!window->given || schedule_zone == NULL) {
         render_nothing(object);
         return object;
@@ -269,8 +270,8 @@ static json_t *render_users(struct http_request *request, const struct machine_s
 
 /* Everything but the final schedule and the overrides. Layers come in reverse: PagerDuty's clients turn them round. */
 static json_t *render_definition(struct http_request *request, const struct machine_store *view,
-                                 const Tocsin__Schedule *schedule, const struct zone *zone, const struct zone *shown_zone,
-                                 const struct window *window)
+                                 const Tocsin__Schedule *schedule, const struct zone *zone,
+                                 const struct zone *shown_zone, const struct window *window)
 {
     json_t *object = render_head(schedule->id, "schedule", schedule->name, json_null());
     json_t *layers = json_array();
@@ -298,7 +299,8 @@ static void render_final(struct http_request *request, const struct machine_stor
                          const struct window *window, struct shifts *layers, const struct shifts *overrides,
                          json_t *object)
 {
-    json_t *final = json_pack("{s:s}", "name", "Final Schedule"), *subschedule = json_pack("{s:s}", "name", "Overrides");
+    json_t *final = json_pack("{s:s}", "name", "Final Schedule"),
+           *subschedule = json_pack("{s:s}", "name", "Overrides");
     struct shifts both = {0}, above = {0};
 
     if (window->given) {
@@ -376,8 +378,7 @@ void complete_policies(struct http_request *request, const struct machine_store 
         size_t i;
         json_t *schedule;
 
-        json_array_foreach(schedules, i, schedule)
-        {
+        json_array_foreach (schedules, i, schedule) {
             if (policy_names(policy, id_parse(json_string_value(json_object_get(schedule, "id"))))) {
                 json_array_append_new(json_object_get(schedule, "escalation_policies"),
                                       reference_escalation_policy(request, view, policy->id));

@@ -41,8 +41,8 @@ bool schedule_zone(struct http_request *request, const char *name, struct zone *
 
 /* ---- schedule_render.c */
 
-/* Who is on call in [since, until): the past as it was, the future as far as it is stored, and beyond that as it will be
- * rendered; overrides apart. Appended to the lists. */
+/* Who is on call in [since, until): the past as it was, the future as far as it is stored, and beyond that as it will
+ * be rendered; overrides apart. Appended to the lists. */
 void schedule_shifts_of(const struct machine_store *view, const Tocsin__Schedule *schedule, uint64_t since_ms,
                         uint64_t until_ms, struct shifts *layers, struct shifts *overrides);
 /* ... with overrides. */

@@ -20,7 +20,7 @@ struct company {
 };
 
 /* A week each, handed over on Mondays at 09:00 in Paris: Alice has this one. */
-#define PRIMARY                                                                                                       \
+#define PRIMARY                                                                                                        \
     "{\"schedule\":{\"type\":\"schedule\",\"name\":\"Primary\",\"time_zone\":\"Europe/Paris\",\"schedule_layers\":["   \
     "{\"name\":\"Weekly\",\"start\":\"2026-09-21T09:00:00+02:00\",\"end\":null,\"rotation_virtual_start\":"            \
     "\"2026-09-21T09:00:00+02:00\",\"rotation_turn_length_seconds\":604800,\"users\":[{\"user\":{\"id\":\"%s\","       \
@@ -69,32 +69,36 @@ static void a_schedule_is_read_as_it_was_given(void **state)
     assert_string_equal(api_answer_text(read, "schedule", "schedule_layers", "0", "rotation_virtual_start", NULL),
                         "2026-09-21T09:00:00+02:00");
     assert_true(json_is_null(api_answer_at(read, "schedule", "schedule_layers", "0", "end", NULL)));
-    assert_string_equal(api_answer_text(read, "schedule", "schedule_layers", "0", "users", "1", "user", "summary", NULL),
-                        "Bob");
+    assert_string_equal(
+        api_answer_text(read, "schedule", "schedule_layers", "0", "users", "1", "user", "summary", NULL), "Bob");
     assert_int_equal(json_array_size(api_answer_at(read, "schedule", "users", NULL)), 2);
     /* Nothing is rendered unless it is asked for; Terraform reads the final schedule without a look. */
     assert_string_equal(api_answer_text(read, "schedule", "final_schedule", "name", NULL), "Final Schedule");
-    assert_int_equal(json_array_size(api_answer_at(read, "schedule", "final_schedule", "rendered_schedule_entries", NULL)),
-                     0);
+    assert_int_equal(
+        json_array_size(api_answer_at(read, "schedule", "final_schedule", "rendered_schedule_entries", NULL)), 0);
     const struct api_answer *list = api_get(company->api, "/schedules?query=prim&total=true");
     assert_int_equal(json_array_size(api_answer_at(list, "schedules", NULL)), 1);
-    assert_int_equal(json_array_size(api_answer_at(api_get(company->api, "/schedules?query=second"), "schedules", NULL)),
-                     0);
+    assert_int_equal(
+        json_array_size(api_answer_at(api_get(company->api, "/schedules?query=second"), "schedules", NULL)), 0);
 }
 
 static void the_final_schedule_crosses_the_end_of_summer_time(void **state)
 {
     struct company *company = *state;
-    const char *target = story_text("/schedules/%s?since=2026-10-19T00:00:00Z&until=2026-11-02T00:00:00Z", company->schedule);
+    const char *target =
+        story_text("/schedules/%s?since=2026-10-19T00:00:00Z&until=2026-11-02T00:00:00Z", company->schedule);
     const struct api_answer *read = api_get(company->api, target);
 
     json_t *entries = api_answer_at(read, "schedule", "final_schedule", "rendered_schedule_entries", NULL);
     assert_int_equal(json_array_size(entries), 3);
-    assert_string_equal(json_string_value(json_object_get(json_array_get(entries, 0), "start")), "2026-10-19T02:00:00+02:00");
-    assert_string_equal(json_string_value(json_object_get(json_array_get(entries, 1), "start")), "2026-10-19T09:00:00+02:00");
-    assert_string_equal(json_string_value(json_object_get(json_array_get(entries, 1), "end")), "2026-10-26T09:00:00+01:00");
-    assert_true(json_real_value(api_answer_at(read, "schedule", "final_schedule", "rendered_coverage_percentage", NULL)) ==
-                100.0);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(entries, 0), "start")),
+                        "2026-10-19T02:00:00+02:00");
+    assert_string_equal(json_string_value(json_object_get(json_array_get(entries, 1), "start")),
+                        "2026-10-19T09:00:00+02:00");
+    assert_string_equal(json_string_value(json_object_get(json_array_get(entries, 1), "end")),
+                        "2026-10-26T09:00:00+01:00");
+    assert_true(json_real_value(
+                    api_answer_at(read, "schedule", "final_schedule", "rendered_coverage_percentage", NULL)) == 100.0);
 
     /* Whole entries, in another zone. */
     read = api_get(company->api, story_text("%s&overflow=true&time_zone=UTC", target));
@@ -110,8 +114,9 @@ static void a_window_shows_a_second_as_well_as_far_away_years(void **state)
 {
     struct company *company = *state;
     /* Beyond the horizon of what is stored. */
-    const struct api_answer *read = api_get(
-        company->api, story_text("/schedules/%s?since=2031-07-01T00:00:00Z&until=2031-07-01T00:00:01Z", company->schedule));
+    const struct api_answer *read =
+        api_get(company->api,
+                story_text("/schedules/%s?since=2031-07-01T00:00:00Z&until=2031-07-01T00:00:01Z", company->schedule));
 
     assert_int_equal(
         json_array_size(api_answer_at(read, "schedule", "final_schedule", "rendered_schedule_entries", NULL)), 1);
@@ -127,26 +132,31 @@ static void layers_come_back_in_reverse_and_the_last_decides(void **state)
     struct api_fixture *api = company->api;
     const struct api_answer *made = api_post(
         api, "/schedules/preview?since=2026-09-22T00:00:00Z&until=2026-09-23T00:00:00Z",
-        story_text("{\"schedule\":{\"name\":\"Two\",\"time_zone\":\"UTC\",\"schedule_layers\":[{\"name\":\"below\",\"start\":"
-                   "\"2026-09-01T00:00:00Z\",\"rotation_virtual_start\":\"2026-09-01T00:00:00Z\","
-                   "\"rotation_turn_length_seconds\":86400,\"users\":[{\"user\":{\"id\":\"%s\"}}]},{\"name\":\"above\","
-                   "\"start\":\"2015-11-06 20:00:00 +0000 UTC\",\"rotation_virtual_start\":\"2015-11-06 20:00:00 +0000 UTC\","
-                   "\"rotation_turn_length_seconds\":86400,\"users\":[{\"user\":{\"id\":\"%s\"}}],\"restrictions\":[{"
-                   "\"type\":\"daily_restriction\",\"start_time_of_day\":\"09:00:00\",\"duration_seconds\":28800}]}]}}",
-                   company->alice, company->bob));
+        story_text(
+            "{\"schedule\":{\"name\":\"Two\",\"time_zone\":\"UTC\",\"schedule_layers\":[{\"name\":\"below\",\"start\":"
+            "\"2026-09-01T00:00:00Z\",\"rotation_virtual_start\":\"2026-09-01T00:00:00Z\","
+            "\"rotation_turn_length_seconds\":86400,\"users\":[{\"user\":{\"id\":\"%s\"}}]},{\"name\":\"above\","
+            "\"start\":\"2015-11-06 20:00:00 +0000 UTC\",\"rotation_virtual_start\":\"2015-11-06 20:00:00 +0000 UTC\","
+            "\"rotation_turn_length_seconds\":86400,\"users\":[{\"user\":{\"id\":\"%s\"}}],\"restrictions\":[{"
+            "\"type\":\"daily_restriction\",\"start_time_of_day\":\"09:00:00\",\"duration_seconds\":28800}]}]}}",
+            company->alice, company->bob));
 
     assert_int_equal(made->status, 200);
     assert_string_equal(api_answer_text(made, "schedule", "schedule_layers", "0", "name", NULL), "above");
-    assert_string_equal(api_answer_text(made, "schedule", "schedule_layers", "0", "start", NULL), "2015-11-06T20:00:00Z");
+    assert_string_equal(api_answer_text(made, "schedule", "schedule_layers", "0", "start", NULL),
+                        "2015-11-06T20:00:00Z");
     assert_string_equal(
-        api_answer_text(made, "schedule", "schedule_layers", "0", "restrictions", "0", "start_time_of_day", NULL), "09:00:00");
+        api_answer_text(made, "schedule", "schedule_layers", "0", "restrictions", "0", "start_time_of_day", NULL),
+        "09:00:00");
     assert_true(json_real_value(api_answer_at(made, "schedule", "schedule_layers", "0", "rendered_coverage_percentage",
                                               NULL)) == 33.3);
     assert_int_equal(
         json_array_size(api_answer_at(made, "schedule", "final_schedule", "rendered_schedule_entries", NULL)), 3);
-    assert_string_equal(api_answer_text(made, "schedule", "final_schedule", "rendered_schedule_entries", "1", "user",
-                                        "summary", NULL), "Bob");
-    assert_int_equal(json_array_size(api_answer_at(api_get(api, "/schedules"), "schedules", NULL)), 1); /* nothing stored */
+    assert_string_equal(
+        api_answer_text(made, "schedule", "final_schedule", "rendered_schedule_entries", "1", "user", "summary", NULL),
+        "Bob");
+    assert_int_equal(json_array_size(api_answer_at(api_get(api, "/schedules"), "schedules", NULL)),
+                     1); /* nothing stored */
 }
 
 static void a_change_keeps_what_it_does_not_name_and_warns_of_who_is_on_call(void **state)
@@ -163,11 +173,12 @@ static void a_change_keeps_what_it_does_not_name_and_warns_of_who_is_on_call(voi
     const char *layer = api_answer_text(changed, "schedule", "schedule_layers", "0", "id", NULL);
 
     api->now_ms += 1000;
-    changed = api_put(api, target,
-                      story_text("{\"schedule\":{\"schedule_layers\":[{\"id\":\"%s\",\"start\":\"2026-09-21T09:00:00+02:00\","
-                                 "\"rotation_virtual_start\":\"2026-09-21T09:00:00+02:00\",\"rotation_turn_length_seconds\":"
-                                 "604800,\"users\":[{\"user\":{\"id\":\"%s\"}}]}]}}",
-                                 layer, company->bob));
+    changed =
+        api_put(api, target,
+                story_text("{\"schedule\":{\"schedule_layers\":[{\"id\":\"%s\",\"start\":\"2026-09-21T09:00:00+02:00\","
+                           "\"rotation_virtual_start\":\"2026-09-21T09:00:00+02:00\",\"rotation_turn_length_seconds\":"
+                           "604800,\"users\":[{\"user\":{\"id\":\"%s\"}}]}]}}",
+                           layer, company->bob));
     assert_int_equal(changed->status, 200);
     assert_string_equal(api_answer_text(changed, "schedule", "schedule_layers", "0", "id", NULL), layer);
     const char *warning = api_answer_header(changed, "Warning");
@@ -183,9 +194,9 @@ static void a_change_keeps_what_it_does_not_name_and_warns_of_who_is_on_call(voi
     assert_int_equal(story_number(then, "on_call", "revision"), 3);
 }
 
-#define DROPPED                                                                                                       \
-    "{\"schedule\":{\"schedule_layers\":[{%s\"start\":\"2027-01-01T00:00:00Z\",\"end\":\"2026-09-21 14:13:20 +0000 " \
-    "UTC\",\"rotation_virtual_start\":\"2027-01-01T00:00:00Z\",\"rotation_turn_length_seconds\":86400,\"users\":["    \
+#define DROPPED                                                                                                        \
+    "{\"schedule\":{\"schedule_layers\":[{%s\"start\":\"2027-01-01T00:00:00Z\",\"end\":\"2026-09-21 14:13:20 +0000 "   \
+    "UTC\",\"rotation_virtual_start\":\"2027-01-01T00:00:00Z\",\"rotation_turn_length_seconds\":86400,\"users\":["     \
     "{\"user\":{\"id\":\"%s\"}}]}]}}"
 
 /* Terraform ends the layers that it drops, and sends them along for ever. */
@@ -193,13 +204,14 @@ static void a_dropped_layer_may_end_before_it_began(void **state)
 {
     struct company *company = *state;
     const char *target = story_text("/schedules/%s", company->schedule);
-    const char *layer =
-        api_answer_text(api_get(company->api, target), "schedule", "schedule_layers", "0", "id", NULL);
+    const char *layer = api_answer_text(api_get(company->api, target), "schedule", "schedule_layers", "0", "id", NULL);
 
-    story_refused(api_put(company->api, target, story_text(DROPPED, "", company->alice)), 400, 2001, "must be after its start");
+    story_refused(api_put(company->api, target, story_text(DROPPED, "", company->alice)), 400, 2001,
+                  "must be after its start");
     const char *kept = story_text("\"id\":\"%s\",", layer);
     assert_int_equal(api_put(company->api, target, story_text(DROPPED, kept, company->alice))->status, 200);
-    assert_true(json_is_null(api_answer_at(api_get(company->api, story_text("%s/on_call", target)), "on_call", "user", NULL)));
+    assert_true(
+        json_is_null(api_answer_at(api_get(company->api, story_text("%s/on_call", target)), "on_call", "user", NULL)));
 }
 
 static void bad_schedules_are_refused_and_change_nothing(void **state)
@@ -224,14 +236,18 @@ static void bad_schedules_are_refused_and_change_nothing(void **state)
         {"\"users\":[{\"user\":{\"id\":\"PZZZZZZ\"}}],\"rotation_turn_length_seconds\":86400", "does not exist"},
         {"\"users\":[{\"user\":null}],\"rotation_turn_length_seconds\":86400", "user' can't be blank"},
         {"\"users\":[{\"user\":{\"id\":\"P000001\"}}]", "rotation_turn_length_seconds' can't be blank"},
-        {"\"end\":\"2026-08-01T00:00:00Z\",\"users\":[{\"user\":{\"id\":\"P000001\"}}],\"rotation_turn_length_seconds\":86400",
+        {"\"end\":\"2026-08-01T00:00:00Z\",\"users\":[{\"user\":{\"id\":\"P000001\"}}],\"rotation_turn_length_"
+         "seconds\":86400",
          "end' must be after its start"},
         {"\"end\":\"soon\"", "end' must be a time"},
-        {"\"restrictions\":[{\"type\":\"daily_restriction\",\"start_time_of_day\":\"25:00:00\",\"duration_seconds\":60}]",
+        {"\"restrictions\":[{\"type\":\"daily_restriction\",\"start_time_of_day\":\"25:00:00\",\"duration_seconds\":60}"
+         "]",
          "start_time_of_day' must be a time of day"},
-        {"\"restrictions\":[{\"type\":\"daily_restriction\",\"start_time_of_day\":\"08:00:00\",\"duration_seconds\":86401}]",
+        {"\"restrictions\":[{\"type\":\"daily_restriction\",\"start_time_of_day\":\"08:00:00\",\"duration_seconds\":"
+         "86401}]",
          "duration_seconds' must be from 1 to 86400"},
-        {"\"restrictions\":[{\"type\":\"weekly_restriction\",\"start_time_of_day\":\"08:00:00\",\"duration_seconds\":60}]",
+        {"\"restrictions\":[{\"type\":\"weekly_restriction\",\"start_time_of_day\":\"08:00:00\",\"duration_seconds\":"
+         "60}]",
          "start_day_of_week' can't be blank"},
         {"\"restrictions\":[{\"type\":\"yearly\"}]", "must be one of: daily_restriction, weekly_restriction"},
     };
@@ -252,8 +268,8 @@ static void bad_schedules_are_refused_and_change_nothing(void **state)
     static const char *const windows[] = {"since=2026-10-02T00:00:00Z&until=2026-10-01T00:00:00Z", "since=tomorrow",
                                           "since=2026-01-01T00:00:00Z&until=2028-01-01T00:00:00Z", "time_zone=Nowhere"};
     for (size_t i = 0; i < sizeof windows / sizeof *windows; i++) {
-        assert_int_equal(
-            api_get(company->api, story_text("/schedules/%s?%s", company->schedule, windows[i]))->status, 400);
+        assert_int_equal(api_get(company->api, story_text("/schedules/%s?%s", company->schedule, windows[i]))->status,
+                         400);
     }
 }
 
@@ -274,15 +290,16 @@ static void a_schedule_in_use_is_not_deleted(void **state)
 static void a_policy_keeps_the_order_of_its_targets(void **state)
 {
     struct company *company = *state;
-    const struct api_answer *read =
-        api_get(company->api, story_text("/escalation_policies/%s", policy_of(company)));
+    const struct api_answer *read = api_get(company->api, story_text("/escalation_policies/%s", policy_of(company)));
 
     assert_string_equal(
-        api_answer_text(read, "escalation_policy", "escalation_rules", "0", "targets", "0", "type", NULL), "schedule_reference");
+        api_answer_text(read, "escalation_policy", "escalation_rules", "0", "targets", "0", "type", NULL),
+        "schedule_reference");
     assert_string_equal(
-        api_answer_text(read, "escalation_policy", "escalation_rules", "0", "targets", "0", "summary", NULL), "Primary");
-    assert_string_equal(
-        api_answer_text(read, "escalation_policy", "escalation_rules", "0", "targets", "1", "id", NULL), company->bob);
+        api_answer_text(read, "escalation_policy", "escalation_rules", "0", "targets", "0", "summary", NULL),
+        "Primary");
+    assert_string_equal(api_answer_text(read, "escalation_policy", "escalation_rules", "0", "targets", "1", "id", NULL),
+                        company->bob);
 }
 
 /* ---------------------------------------------------------------- overrides */
@@ -292,26 +309,29 @@ static void overrides_are_judged_one_by_one(void **state)
     struct company *company = *state;
     struct api_fixture *api = company->api;
     const char *target = story_text("/schedules/%s/overrides", company->schedule);
-    const struct api_answer *made =
-        api_post(api, target,
-                 story_text("{\"overrides\":[{\"start\":\"2026-09-21T12:00:00Z\",\"end\":\"2026-09-22T12:00:00Z\",\"user\":{"
-                            "\"id\":\"%s\",\"type\":\"user_reference\"}},{\"start\":\"2026-09-22T12:00:00Z\",\"end\":"
-                            "\"2026-09-22T11:00:00Z\",\"user\":{\"id\":\"%s\"}},{\"start\":\"2026-09-23T12:00:00Z\"}]}",
-                            company->bob, company->bob));
+    const struct api_answer *made = api_post(
+        api, target,
+        story_text("{\"overrides\":[{\"start\":\"2026-09-21T12:00:00Z\",\"end\":\"2026-09-22T12:00:00Z\",\"user\":{"
+                   "\"id\":\"%s\",\"type\":\"user_reference\"}},{\"start\":\"2026-09-22T12:00:00Z\",\"end\":"
+                   "\"2026-09-22T11:00:00Z\",\"user\":{\"id\":\"%s\"}},{\"start\":\"2026-09-23T12:00:00Z\"}]}",
+                   company->bob, company->bob));
 
     assert_int_equal(made->status, 201);
     assert_int_equal(json_integer_value(api_answer_at(made, "0", "status", NULL)), 201);
     assert_string_equal(api_answer_text(made, "1", "errors", "0", NULL), "Override must end after its start");
     assert_int_equal(json_integer_value(api_answer_at(made, "2", "status", NULL)), 400);
     assert_non_null(api_answer_header(made, "Warning")); /* Bob is on call, and Alice was */
-    const struct api_answer *window =
-        api_get(api, story_text("/schedules/%s?since=2026-09-22T00:00:00Z&until=2026-09-23T00:00:00Z", company->schedule));
+    const struct api_answer *window = api_get(
+        api, story_text("/schedules/%s?since=2026-09-22T00:00:00Z&until=2026-09-23T00:00:00Z", company->schedule));
     assert_int_equal(
-        json_array_size(api_answer_at(window, "schedule", "overrides_subschedule", "rendered_schedule_entries", NULL)), 1);
+        json_array_size(api_answer_at(window, "schedule", "overrides_subschedule", "rendered_schedule_entries", NULL)),
+        1);
     assert_string_equal(api_answer_text(window, "schedule", "final_schedule", "rendered_schedule_entries", "0", "user",
-                                        "summary", NULL), "Bob");
+                                        "summary", NULL),
+                        "Bob");
     assert_string_equal(api_answer_text(window, "schedule", "final_schedule", "rendered_schedule_entries", "1", "user",
-                                        "summary", NULL), "Alice");
+                                        "summary", NULL),
+                        "Alice");
     story_refused(api_get(api, target), 400, 2001, "can't be blank");
     const struct api_answer *list =
         api_get(api, story_text("%s?since=2026-09-21T00:00:00Z&until=2026-09-30T00:00:00Z", target));
@@ -323,17 +343,21 @@ static void overrides_are_judged_one_by_one(void **state)
     const struct api_answer *ended = api_delete(api, story_text("%s/%s", target, id));
     assert_int_equal(ended->status, 200);
     assert_non_null(api_answer_header(ended, "Warning"));
-    made = api_post(api, target,
-                    story_text("{\"override\":{\"start\":\"2026-10-01T00:00:00Z\",\"end\":\"2026-10-02T00:00:00Z\",\"user\":{"
-                               "\"id\":\"%s\"}}}", company->bob));
+    made = api_post(
+        api, target,
+        story_text("{\"override\":{\"start\":\"2026-10-01T00:00:00Z\",\"end\":\"2026-10-02T00:00:00Z\",\"user\":{"
+                   "\"id\":\"%s\"}}}",
+                   company->bob));
     assert_int_equal(made->status, 201);
     id = api_answer_text(made, "override", "id", NULL);
     assert_int_equal(api_delete(api, story_text("%s/%s", target, id))->status, 204);
     assert_int_equal(api_delete(api, story_text("%s/%s", target, id))->status, 404);
-    story_refused(api_post(api, target,
-                           story_text("{\"override\":{\"start\":\"2026-10-01T00:00:00Z\",\"end\":\"2026-10-01T00:00:00Z\","
-                                      "\"user\":{\"id\":\"%s\"}}}", company->bob)),
-                  400, 2001, "Override must end after its start");
+    story_refused(
+        api_post(api, target,
+                 story_text("{\"override\":{\"start\":\"2026-10-01T00:00:00Z\",\"end\":\"2026-10-01T00:00:00Z\","
+                            "\"user\":{\"id\":\"%s\"}}}",
+                            company->bob)),
+        400, 2001, "Override must end after its start");
     story_refused(api_post(api, target, "{\"overrides\":[]}"), 400, 2001, "an array named 'overrides'");
     assert_int_equal(api_post(api, "/schedules/PZZZZZZ/overrides", "{\"overrides\":[1]}")->status, 404);
 }
@@ -362,8 +386,8 @@ static void who_is_on_call_is_told_by_policy_and_level(void **state)
     assert_int_equal(json_array_size(api_answer_at(now, "oncalls", NULL)), 3);
     now = api_get(api, story_text("/oncalls?%s&user_ids[]=%s&earliest=true", month, company->alice));
     assert_int_equal(json_array_size(api_answer_at(now, "oncalls", NULL)), 1);
-    assert_int_equal(json_array_size(api_answer_at(api_get(api, "/oncalls?escalation_policy_ids[]=PZZZZZZ"), "oncalls", NULL)),
-                     0);
+    assert_int_equal(
+        json_array_size(api_answer_at(api_get(api, "/oncalls?escalation_policy_ids[]=PZZZZZZ"), "oncalls", NULL)), 0);
     now = api_get(api, story_text("/schedules/%s/users", company->schedule));
     assert_int_equal(json_array_size(api_answer_at(now, "users", NULL)), 1);
     now = api_get(api, story_text("/schedules/%s/users?%s", company->schedule, month));
@@ -408,7 +432,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_final_schedule_crosses_the_end_of_summer_time, setup, teardown),
         cmocka_unit_test_setup_teardown(a_window_shows_a_second_as_well_as_far_away_years, setup, teardown),
         cmocka_unit_test_setup_teardown(layers_come_back_in_reverse_and_the_last_decides, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_change_keeps_what_it_does_not_name_and_warns_of_who_is_on_call, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_change_keeps_what_it_does_not_name_and_warns_of_who_is_on_call, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_dropped_layer_may_end_before_it_began, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_schedules_are_refused_and_change_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_schedule_in_use_is_not_deleted, setup, teardown),

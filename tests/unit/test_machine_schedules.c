@@ -35,7 +35,8 @@ static uint64_t person(struct machine_fixture *f, const char *name, const char *
 
 /* ---------------------------------------------------------------- commands */
 
-/* Shifts of an hour each, by turns, from an hour ago on; `second` may be 0, for nobody. The bytes live until the next. */
+/* Shifts of an hour each, by turns, from an hour ago on; `second` may be 0, for nobody. The bytes live until the next.
+ */
 static ProtobufCBinaryData hourly(uint64_t since_ms, size_t count, uint64_t first, uint64_t second)
 {
     static uint8_t bytes[1000 * SHIFT_ROW_SIZE_BYTES];
@@ -90,7 +91,7 @@ static const Tocsin__Reply *extend(struct night *night, uint32_t revision, Proto
 }
 
 /* One; its part of the reply. */
-static const Tocsin__Reply *override(struct night *night, uint64_t start_ms, uint64_t end_ms, uint64_t user_id)
+static const Tocsin__Reply * override(struct night *night, uint64_t start_ms, uint64_t end_ms, uint64_t user_id)
 {
     Tocsin__Override one = TOCSIN__OVERRIDE__INIT, *list[] = {&one};
     one.start_ms = start_ms;
@@ -278,7 +279,8 @@ static void what_was_stays_answered_by_its_revision(void **state)
     struct machine_fixture *f = night->fixture;
     uint64_t made_ms = f->now_ms;
     fixture_run(f, 90 * MINUTE); /* Alice's hour */
-    const Tocsin__Reply *reply = put(night, night->schedule, 1, hourly(f->now_ms - 30 * MINUTE, 200, night->bob, night->alice));
+    const Tocsin__Reply *reply =
+        put(night, night->schedule, 1, hourly(f->now_ms - 30 * MINUTE, 200, night->bob, night->alice));
     assert_int_equal(reply->status, OK);
     assert_true(reply->on_call_changed);
     assert_int_equal(reply->on_call_before, night->alice);
@@ -302,8 +304,8 @@ static void revisions_are_kept_up_to_a_bound(void **state)
     struct machine_fixture *f = night->fixture;
     for (uint32_t revision = 1; revision < LIMIT_REVISIONS_PER_SCHEDULE + 10; revision++) {
         fixture_advance(f, 1000);
-        assert_int_equal(put(night, night->schedule, revision, hourly(f->now_ms - HOUR, 60, night->alice, night->bob))->status,
-                         OK);
+        assert_int_equal(
+            put(night, night->schedule, revision, hourly(f->now_ms - HOUR, 60, night->alice, night->bob))->status, OK);
     }
     assert_int_equal(fixture_rows_under(f, TABLE_SCHEDULE_REVISION, night->schedule), LIMIT_REVISIONS_PER_SCHEDULE);
     assert_int_equal(fixture_rows_under(f, TABLE_SHIFTS, night->schedule), LIMIT_REVISIONS_PER_SCHEDULE);
@@ -343,7 +345,8 @@ static void overrides_that_make_no_sense_are_refused_one_by_one(void **state)
     uint64_t now_ms = night->fixture->now_ms;
     assert_int_equal(override(night, now_ms + HOUR, now_ms + HOUR, night->bob)->reason,
                      TOCSIN__REASON__REASON_WINDOW_REVERSED);
-    assert_string_equal(override(night, now_ms + HOUR, now_ms, night->bob)->message, "Override must end after its start");
+    assert_string_equal(override(night, now_ms + HOUR, now_ms, night->bob)->message,
+                        "Override must end after its start");
     assert_int_equal(override(night, now_ms - HOUR, now_ms, night->bob)->reason, TOCSIN__REASON__REASON_OVERRIDE_ENDED);
     assert_int_equal(override(night, now_ms, now_ms + HOUR, 999999)->reason, TOCSIN__REASON__REASON_UNKNOWN_USER);
     assert_int_equal(fixture_rows(night->fixture, TABLE_OVERRIDE), 0);
@@ -402,8 +405,10 @@ static void shifts_that_do_not_fit_are_refused(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         assert_int_equal(put(night, night->schedule, 1, bad[i])->status, INVALID);
     }
-    assert_int_equal(put(night, night->schedule, 1, hourly(now_ms + 1, 200, night->alice, night->bob))->status, INVALID);
-    assert_int_equal(put(night, night->schedule, 1, hourly(now_ms - HOUR, 20, night->alice, night->bob))->status, INVALID);
+    assert_int_equal(put(night, night->schedule, 1, hourly(now_ms + 1, 200, night->alice, night->bob))->status,
+                     INVALID);
+    assert_int_equal(put(night, night->schedule, 1, hourly(now_ms - HOUR, 20, night->alice, night->bob))->status,
+                     INVALID);
     assert_int_equal(put(night, night->schedule, 1, hourly(now_ms - HOUR, 200, night->alice, 31337))->status, INVALID);
     assert_int_equal(put(night, 31337, 1, hourly(now_ms - HOUR, 200, night->alice, 0))->reason,
                      TOCSIN__REASON__REASON_UNKNOWN_SCHEDULE);

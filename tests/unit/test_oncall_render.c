@@ -258,8 +258,8 @@ static void too_many_shifts_shorten_the_horizon(void **state)
     struct span rows = shifts_to_rows(&shifts, 0, 1ull << 40);
     assert_int_equal(shift_rows_count(rows), LIMIT_SHIFTS_PER_SCHEDULE);
     assert_true(shift_rows_valid(rows));
-    assert_in_range(shift_rows_at(rows, shift_rows_count(rows) - 1).from_ms, LIMIT_SHIFTS_PER_SCHEDULE / 2 * 2000 - 4000,
-                    LIMIT_SHIFTS_PER_SCHEDULE / 2 * 2000);
+    assert_in_range(shift_rows_at(rows, shift_rows_count(rows) - 1).from_ms,
+                    LIMIT_SHIFTS_PER_SCHEDULE / 2 * 2000 - 4000, LIMIT_SHIFTS_PER_SCHEDULE / 2 * 2000);
     shifts_free(&shifts);
     free((void *)(uintptr_t)rows.data);
 }
@@ -303,14 +303,16 @@ static void a_year_of_five_layers_is_rendered_quickly(void **state)
 static void what_is_no_zone_is_refused(void **state)
 {
     (void)state;
-    static const char *const names[] = {"", "Mars/Olympus", "../zoneinfo/UTC", "/etc/passwd", "Europe", "Europe//Paris",
-                                        "Europe/Paris/", "zone.tab", "Europe/Par is", "tzdata.zi"};
+    static const char *const names[] = {
+        "",         "Mars/Olympus",  "../zoneinfo/UTC", "/etc/passwd", "Europe", "Europe//Paris", "Europe/Paris/",
+        "zone.tab", "Europe/Par is", "tzdata.zi"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         assert_null(zones_load(names[i]));
     }
 }
 
-/* Every prefix of a zone file, and the file with each byte turned over, is a zone or is refused; nothing is read beyond. */
+/* Every prefix of a zone file, and the file with each byte turned over, is a zone or is refused; nothing is read
+ * beyond. */
 static void damaged_zone_files_do_no_harm(void **state)
 {
     (void)state;

@@ -60,7 +60,7 @@ static struct cursor cursor_begin(const Tocsin__Restriction *restriction, const 
 struct rotation {
     const Tocsin__ScheduleLayer *layer;
     const struct zone *zone;
-    int64_t origin_local_s; /* when the first person's first turn begins */
+    int64_t origin_local_s;    /* when the first person's first turn begins */
     uint64_t start_ms, end_ms; /* nothing is added beyond; all else is whole seconds */
 };
 
@@ -143,12 +143,12 @@ void render_layer(const Tocsin__ScheduleLayer *layer, const struct zone *zone, u
                   struct shifts *out)
 {
     assert(layer->n_user_ids > 0 && layer->turn_length_s >= LIMIT_TURN_SECONDS_LEAST);
-    struct rotation rotation = {
-        .layer = layer,
-        .zone = zone,
-        .origin_local_s = zone_to_local(zone, (int64_t)(layer->rotation_virtual_start_ms / 1000)),
-        .start_ms = layer->start_ms > since_ms ? layer->start_ms : since_ms,
-        .end_ms = layer->end_ms != 0 && layer->end_ms < until_ms ? layer->end_ms : until_ms};
+    struct rotation rotation = {.layer = layer,
+                                .zone = zone,
+                                .origin_local_s =
+                                    zone_to_local(zone, (int64_t)(layer->rotation_virtual_start_ms / 1000)),
+                                .start_ms = layer->start_ms > since_ms ? layer->start_ms : since_ms,
+                                .end_ms = layer->end_ms != 0 && layer->end_ms < until_ms ? layer->end_ms : until_ms};
     if (rotation.start_ms >= rotation.end_ms) {
         return;
     }

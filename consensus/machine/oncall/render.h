@@ -5,9 +5,9 @@
  *     layer: ...                                       ├─ each over the one before ──> final schedule
  *     layer: ...                                     ──┘
  *
- * Everything that repeats is counted on the clock on the wall: a hand-off at 09:00 stays at 09:00 when daylight saving begins
- * or ends. A hand-off at a time that clocks show twice is at the first, one at a time that they skip is when they skip it.
- * Pure: same layers, same zone, same span, same shifts.
+ * Everything that repeats is counted on the clock on the wall: a hand-off at 09:00 stays at 09:00 when daylight saving
+ * begins or ends. A hand-off at a time that clocks show twice is at the first, one at a time that they skip is when
+ * they skip it. Pure: same layers, same zone, same span, same shifts.
  */
 #ifndef CONSENSUS_MACHINE_ONCALL_RENDER_H
 #define CONSENSUS_MACHINE_ONCALL_RENDER_H
@@ -16,8 +16,8 @@
 #include "consensus/machine/oncall/zone.h"
 #include "consensus/machine/schema.pb-c.h"
 
-/* Appends the shifts of one layer within [since, until), as if there were no other. The layer is one that the machine would
- * take: it has people, and its turns and restrictions are within the limits. */
+/* Appends the shifts of one layer within [since, until), as if there were no other. The layer is one that the machine
+ * would take: it has people, and its turns and restrictions are within the limits. */
 void render_layer(const Tocsin__ScheduleLayer *layer, const struct zone *zone, uint64_t since_ms, uint64_t until_ms,
                   struct shifts *out);
 

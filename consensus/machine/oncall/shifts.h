@@ -1,4 +1,5 @@
-/* Lists of shifts: spans of time with who is on call, ordered, none overlapping another; between two of them nobody is. */
+/* Lists of shifts: spans of time with who is on call, ordered, none overlapping another; between two of them nobody is.
+ */
 #ifndef CONSENSUS_MACHINE_ONCALL_SHIFTS_H
 #define CONSENSUS_MACHINE_ONCALL_SHIFTS_H
 
@@ -33,8 +34,8 @@ void shifts_clip(struct shifts *shifts, uint64_t since_ms, uint64_t until_ms);
 uint64_t shifts_covered_ms(const struct shifts *shifts);
 
 /*
- * The rows of consensus/machine/shift_rows.h for [since, until): from `since` on, if need be with nobody. Reaches less far
- * when it would take more than LIMIT_SHIFTS_PER_SCHEDULE rows. Malloc'ed; the caller frees data.
+ * The rows of consensus/machine/shift_rows.h for [since, until): from `since` on, if need be with nobody. Reaches less
+ * far when it would take more than LIMIT_SHIFTS_PER_SCHEDULE rows. Malloc'ed; the caller frees data.
  */
 struct span shifts_to_rows(const struct shifts *shifts, uint64_t since_ms, uint64_t until_ms);
 /* Appends what rows say of [since, until). */

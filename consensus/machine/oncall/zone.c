@@ -215,8 +215,8 @@ int64_t zone_to_local(const struct zone *zone, int64_t at_s)
 }
 
 /*
- * Offsets lie within OFFSET_S_MAX, so the moment does too. Among the offsets in force there, the first whose span holds the
- * moment wins; when a transition is passed without one, it skipped the local time.
+ * Offsets lie within OFFSET_S_MAX, so the moment does too. Among the offsets in force there, the first whose span holds
+ * the moment wins; when a transition is passed without one, it skipped the local time.
  */
 int64_t zone_from_local(const struct zone *zone, int64_t local_s)
 {

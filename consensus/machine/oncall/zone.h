@@ -3,9 +3,9 @@
  *
  *     transitions of the file ──> last one ──> those that its footer's rule makes, 400 years of them ──> again the same
  *
- * The Gregorian calendar repeats every 400 years, weekdays included, so that every later moment is answered by the same rows.
- * Pure: whoever has the file reads it. Times are seconds since the Unix epoch; "local" seconds are what a clock on the wall
- * shows, counted as if it were UTC.
+ * The Gregorian calendar repeats every 400 years, weekdays included, so that every later moment is answered by the same
+ * rows. Pure: whoever has the file reads it. Times are seconds since the Unix epoch; "local" seconds are what a clock
+ * on the wall shows, counted as if it were UTC.
  */
 #ifndef CONSENSUS_MACHINE_ONCALL_ZONE_H
 #define CONSENSUS_MACHINE_ONCALL_ZONE_H
@@ -32,8 +32,8 @@ int32_t zone_offset_s(const struct zone *zone, int64_t at_s);
 int64_t zone_to_local(const struct zone *zone, int64_t at_s);
 
 /*
- * The moment at which clocks show this. What they show twice is the first time; what they skip is the moment at which they skip
- * it. So a later local time is never an earlier moment.
+ * The moment at which clocks show this. What they show twice is the first time; what they skip is the moment at which
+ * they skip it. So a later local time is never an earlier moment.
  */
 int64_t zone_from_local(const struct zone *zone, int64_t local_s);
 

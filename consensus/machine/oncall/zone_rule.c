@@ -34,7 +34,8 @@ static bool is_digit(char character)
     return character >= '0' && character <= '9';
 }
 
-/* An abbreviation: at least three letters, or letters, digits and signs in angle brackets. Nobody needs what it says. */
+/* An abbreviation: at least three letters, or letters, digits and signs in angle brackets. Nobody needs what it says.
+ */
 static bool take_name(struct reader *reader)
 {
     bool quoted = take(reader, '<');
@@ -78,8 +79,8 @@ static bool take_date(struct reader *reader, struct zone_rule_date *date)
     bool taken;
     if (take(reader, 'M')) {
         date->kind = ZONE_RULE_WEEKDAY;
-        taken = take_number(reader, 1, 12, &date->month) && take(reader, '.') && take_number(reader, 1, 5, &date->week) &&
-                take(reader, '.') && take_number(reader, 0, 6, &date->day);
+        taken = take_number(reader, 1, 12, &date->month) && take(reader, '.') &&
+                take_number(reader, 1, 5, &date->week) && take(reader, '.') && take_number(reader, 0, 6, &date->day);
     } else if (take(reader, 'J')) {
         date->kind = ZONE_RULE_JULIAN;
         taken = take_number(reader, 1, 365, &date->day);

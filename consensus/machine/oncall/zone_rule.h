@@ -11,9 +11,9 @@
 #include <stdint.h>
 
 enum zone_rule_day {
-    ZONE_RULE_JULIAN,    /* Jn: day 1 to 365 without the leap day */
+    ZONE_RULE_JULIAN,     /* Jn: day 1 to 365 without the leap day */
     ZONE_RULE_ZERO_BASED, /* n: day 0 to 365 with it */
-    ZONE_RULE_WEEKDAY    /* Mm.w.d: the w-th (5: last) d of the month */
+    ZONE_RULE_WEEKDAY     /* Mm.w.d: the w-th (5: last) d of the month */
 };
 
 struct zone_rule_date {
