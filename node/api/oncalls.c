@@ -49,34 +49,56 @@ struct level_call {
     json_t *seen; /* users of this level that have an entry, when only the earliest count */
 };
 
-/* `shift` NULL: a user who is a target by name, always. */
-static void take_oncall(struct http_request *request, const struct machine_store *view, struct level_call *level,
-                        uint64_t user_id, uint64_t schedule_id, const struct shift *shift)
+/* True when the entry belongs to the page. */
+static bool take_user(struct http_request *request, struct level_call *level, uint64_t user_id)
 {
-    struct oncalls_call *call = level->call;
     char id[16];
 
     if (!query_admits_id(request, "user_ids", user_id)) {
-        return;
+        return false;
     }
     id_format(user_id, id);
-    if (call->earliest && json_object_get(level->seen, id) != NULL) {
-        return;
+    if (level->call->earliest && json_object_get(level->seen, id) != NULL) {
+        return false;
     }
     json_object_set_new(level->seen, id, json_true());
-    if (!page_take(&call->page)) {
-        return;
-    }
-    json_array_append_new(call->oncalls,
+    return page_take(&level->call->page);
+}
+
+/* `shift` NULL: a user who is a target by name, always. */
+static void add_oncall(struct http_request *request, const struct machine_store *view, struct level_call *level,
+                       uint64_t user_id, uint64_t schedule_id, const struct shift *shift)
+{
+    const struct zone *zone = level->call->zone;
+
+    json_array_append_new(level->call->oncalls,
                           json_pack("{s:o, s:o, s:o, s:i, s:o, s:o}", "escalation_policy",
                                     reference_escalation_policy(request, view, level->policy->id), "user",
                                     reference_user(request, view, user_id), "schedule",
                                     schedule_id != 0 ? reference_schedule(request, view, schedule_id) : json_null(),
                                     "escalation_level", (int)level->level, "start",
-                                    shift != NULL ? json_time_in(call->zone, shift->start_ms) : json_null(), "end",
-                                    shift != NULL ? json_time_in(call->zone, shift->end_ms) : json_null()));
+                                    shift != NULL ? json_time_in(zone, shift->start_ms) : json_null(), "end",
+                                    shift != NULL ? json_time_in(zone, shift->end_ms) : json_null()));
 }
 
+/* The whole of a shift that was cut. */
+static struct shift whole_shift(const struct machine_store *view, const Tocsin__Schedule *schedule, struct shift cut)
+{
+    struct shifts shifts = {0};
+    struct shift whole = cut;
+
+    schedule_final(view, schedule, cut.start_ms > SHIFT_MS_MAX ? cut.start_ms - SHIFT_MS_MAX : 0,
+                   cut.end_ms + SHIFT_MS_MAX, &shifts);
+    for (size_t i = 0; i < shifts.count; i++) {
+        if (shifts.list[i].start_ms <= cut.start_ms && shifts.list[i].end_ms >= cut.end_ms) {
+            whole = shifts.list[i];
+        }
+    }
+    shifts_free(&shifts);
+    return whole;
+}
+
+/* Only the first and the last in the window may have been cut by it. */
 static void take_schedule(struct http_request *request, const struct machine_store *view, struct level_call *level,
                           uint64_t schedule_id)
 {
@@ -87,13 +109,16 @@ static void take_schedule(struct http_request *request, const struct machine_sto
     if (schedule == NULL) {
         return;
     }
-    schedule_final(view, schedule, window->since_ms > SHIFT_MS_MAX ? window->since_ms - SHIFT_MS_MAX : 0,
-                   window->until_ms + SHIFT_MS_MAX, &shifts);
+    schedule_final(view, schedule, window->since_ms, window->until_ms, &shifts);
     for (size_t i = 0; i < shifts.count; i++) {
-        const struct shift *shift = &shifts.list[i];
-        if (shift->start_ms < window->until_ms && shift->end_ms > window->since_ms) {
-            take_oncall(request, view, level, shift->user_id, schedule_id, shift);
+        struct shift shift = shifts.list[i];
+        if (!take_user(request, level, shift.user_id)) {
+            continue;
         }
+        if (i == 0 || i + 1 == shifts.count) {
+            shift = whole_shift(view, schedule, shift);
+        }
+        add_oncall(request, view, level, shift.user_id, schedule_id, &shift);
     }
     shifts_free(&shifts);
     tocsin__schedule__free_unpacked(schedule, NULL);
@@ -106,7 +131,9 @@ static void take_policy(struct http_request *request, const struct machine_store
         const Tocsin__EscalationLevel *given = policy->levels[i];
         struct level_call level = {.call = call, .policy = policy, .level = (unsigned)i + 1, .seen = json_object()};
         for (size_t j = 0; j < given->n_user_ids && !query_given(request, "schedule_ids"); j++) {
-            take_oncall(request, view, &level, given->user_ids[j], 0, NULL);
+            if (take_user(request, &level, given->user_ids[j])) {
+                add_oncall(request, view, &level, given->user_ids[j], 0, NULL);
+            }
         }
         for (size_t j = 0; j < given->n_schedule_ids && !page_done(&call->page); j++) {
             if (query_admits_id(request, "schedule_ids", given->schedule_ids[j])) {

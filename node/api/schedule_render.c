@@ -10,7 +10,9 @@
 #include "node/api/render.h"
 #include "node/api/schedules.h"
 
-/* How far beyond a window entries are looked for that reach into it. */
+/* Entries of all layers in one answer. */
+#define ENTRIES_MAX 20000u
+/* How far beyond a window entries are followed, when they are wanted whole. */
 #define OVERFLOW_MS (90ull * 24 * 3600 * 1000)
 
 /* ---------------------------------------------------------------- putting shifts together */
@@ -166,7 +168,8 @@ static bool overflow_wanted(const struct http_request *request)
     return overflow != NULL && (strcmp(overflow, "true") == 0 || strcmp(overflow, "1") == 0);
 }
 
-/* Shifts of a wider span than the window: whole entries that reach into it, or what of them lies in it. */
+/* Shifts of the window, or of a wider span when entries are to be whole: whole entries that reach into it, or what of
+ * them lies in it. */
 static void render_entries(struct http_request *request, const struct machine_store *view, const struct zone *zone,
                            const struct window *window, struct shifts *shifts, json_t *object)
 {
@@ -191,8 +194,11 @@ static void render_nothing(json_t *object)
     json_object_set_new(object, "rendered_coverage_percentage", json_null());
 }
 
-static struct window widened(const struct window *window)
+static struct window widened(const struct http_request *request, const struct window *window)
 {
+    if (!overflow_wanted(request)) {
+        return *window;
+    }
     return (struct window){.given = true,
                            .since_ms = window->since_ms > OVERFLOW_MS ? window->since_ms - OVERFLOW_MS : 0,
                            .until_ms = window->until_ms + OVERFLOW_MS};
@@ -240,7 +246,7 @@ static json_t *render_a_layer(struct http_request *request, const struct machine
         render_nothing(object);
         return object;
     }
-    struct window wide = widened(window);
+    struct window wide = widened(request, window);
     struct shifts shifts = {0};
     render_layer(layer, schedule_zone, wide.since_ms, wide.until_ms, &shifts);
     render_entries(request, view, shown_zone, window, &shifts, object);
@@ -320,22 +326,31 @@ static void render_final(struct http_request *request, const struct machine_stor
     shifts_free(&above);
 }
 
-json_t *render_schedule(struct http_request *request, const struct machine_store *view, const void *record)
+bool schedule_shows(struct http_request *request, const Tocsin__Schedule *schedule, const struct window *window)
 {
-    const Tocsin__Schedule *schedule = record;
+    struct window wide = widened(request, window);
+    struct field_reader reader = {.request = request, .prefix = ""};
+
+    if (window->given && render_count_max(schedule, wide.since_ms, wide.until_ms) > ENTRIES_MAX) {
+        field_error(&reader, "The schedule has too many shifts in this time: ask for a shorter one");
+    }
+    return fields_finish(&reader);
+}
+
+json_t *render_shown(struct http_request *request, const struct machine_store *view, const Tocsin__Schedule *schedule,
+                     const struct window *window)
+{
     const char *shown_name = http_query(request, "time_zone");
-    bool one = api_call_of(request)->parameters[0] != NULL; /* not a list, which has no windows */
-    struct window window = {.given = false};
     struct shifts layers = {0}, overrides = {0};
 
-    if (one && window_parse(request, &window) && window.given) {
-        struct window wide = widened(&window);
+    if (window->given) {
+        struct window wide = widened(request, window);
         schedule_shifts_of(view, schedule, wide.since_ms, wide.until_ms, &layers, &overrides);
     }
     struct zone *zone = zones_load(schedule->time_zone), *other = shown_name != NULL ? zones_load(shown_name) : NULL;
     const struct zone *shown = other != NULL ? other : zone;
-    json_t *object = render_definition(request, view, schedule, zone, shown, &window);
-    render_final(request, view, shown, &window, &layers, &overrides, object);
+    json_t *object = render_definition(request, view, schedule, zone, shown, window);
+    render_final(request, view, shown, window, &layers, &overrides, object);
     shifts_free(&layers);
     shifts_free(&overrides);
     zone_free(zone);
@@ -343,11 +358,16 @@ json_t *render_schedule(struct http_request *request, const struct machine_store
     return object;
 }
 
+json_t *render_schedule(struct http_request *request, const struct machine_store *view, const void *schedule)
+{
+    return render_shown(request, view, schedule, &(struct window){.given = false});
+}
+
 json_t *render_preview(struct http_request *request, const struct machine_store *view, const Tocsin__Schedule *schedule,
                        const struct zone *zone, const struct window *window)
 {
     struct shifts layers = {0}, none = {0};
-    struct window wide = widened(window);
+    struct window wide = widened(request, window);
 
     render_layers(schedule, zone, wide.since_ms, wide.until_ms, &layers);
     json_t *object = render_definition(request, view, schedule, zone, zone, window);

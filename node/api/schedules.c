@@ -14,6 +14,7 @@
 #include "node/api/schedules.h"
 
 #define TRIES_MAX 3
+#define RENDERED_SHIFTS_MAX 200000u
 #define TWO_WEEKS_MS (14ull * 24 * 3600 * 1000)
 
 static bool schedule_matches(struct http_request *request, const void *record)
@@ -50,6 +51,18 @@ static uint64_t wall_ms(struct http_request *request)
 
 /* ---------------------------------------------------------------- writing */
 
+/* The loop has better things to do than to render millions of shifts, which nobody could follow anyway. */
+static bool is_bounded(struct http_request *request, const Tocsin__Schedule *schedule)
+{
+    struct field_reader reader = {.request = request, .prefix = ""};
+    uint64_t now_ms = wall_ms(request);
+
+    if (render_count_max(schedule, now_ms, now_ms + SCHEDULE_HORIZON_MS) > RENDERED_SHIFTS_MAX) {
+        field_error(&reader, "The layers of the schedule have too many shifts in a year");
+    }
+    return fields_finish(&reader);
+}
+
 static void put_shifts(struct http_request *request, Tocsin__SchedulePut *put, const struct zone *zone)
 {
     uint64_t now_ms = wall_ms(request), since_ms = now_ms - SCHEDULE_RENDER_BEFORE_MS;
@@ -83,7 +96,7 @@ static void submit_put(struct http_request *request, Tocsin__Schedule *schedule,
     struct put_call *state = api_call_of(request)->data;
     struct zone *zone;
 
-    if (!schedule_zone(request, schedule->time_zone, &zone)) {
+    if (!is_bounded(request, schedule) || !schedule_zone(request, schedule->time_zone, &zone)) {
         return;
     }
     Tocsin__SchedulePut *put = api_command(request, TOCSIN__COMMAND__BODY_SCHEDULE_PUT)->schedule_put;
@@ -129,7 +142,8 @@ static void on_read_for_preview(struct http_request *request, const struct machi
     struct preview_call *state = api_call_of(request)->data;
     struct zone *zone;
 
-    if (!schedule_zone(request, state->given.schedule->time_zone, &zone)) {
+    if (!schedule_shows(request, state->given.schedule, &state->window) ||
+        !schedule_zone(request, state->given.schedule->time_zone, &zone)) {
         return;
     }
     json_t *schedule = render_preview(request, view, state->given.schedule, zone, &state->window);
@@ -139,18 +153,42 @@ static void on_read_for_preview(struct http_request *request, const struct machi
 
 /* ---------------------------------------------------------------- handlers */
 
+struct shown_call {
+    uint64_t id;
+    struct window window;
+};
+
 /* Of what is shown, the span and the zone. */
-static bool shown_is_sane(struct http_request *request)
+static bool shown_is_sane(struct http_request *request, struct window *window)
 {
     const char *name = http_query(request, "time_zone");
-    struct window window;
     struct zone *zone = NULL;
 
-    if (!window_parse(request, &window) || (name != NULL && !schedule_zone(request, name, &zone))) {
+    if (!window_parse(request, window) || (name != NULL && !schedule_zone(request, name, &zone))) {
         return false;
     }
     zone_free(zone);
     return true;
+}
+
+static void on_read_shown(struct http_request *request, const struct machine_store *view)
+{
+    const struct shown_call *state = api_call_of(request)->data;
+    const Tocsin__Schedule *schedule = schedule_get(view, state->id, request_memory(request));
+
+    if (schedule == NULL) {
+        api_not_found(request);
+        return;
+    }
+    if (!schedule_shows(request, schedule, &state->window)) {
+        return;
+    }
+    json_t *schedules = json_array();
+    json_array_append_new(schedules, render_shown(request, view, schedule, &state->window));
+    complete_policies(request, view, schedules);
+    json_t *answer = json_pack("{s:O}", "schedule", json_array_get(schedules, 0));
+    json_decref(schedules);
+    api_json(request, 200, answer);
 }
 
 static void schedules_list(struct http_request *request)
@@ -160,10 +198,11 @@ static void schedules_list(struct http_request *request)
 
 static void schedule_read(struct http_request *request)
 {
-    uint64_t id;
+    struct shown_call *state = http_alloc(request, sizeof *state);
 
-    if (path_id(request, 0, &id) && shown_is_sane(request)) {
-        resource_get(request, &resource_schedule, 0, id);
+    if (path_id(request, 0, &state->id) && shown_is_sane(request, &state->window)) {
+        api_call_of(request)->data = state;
+        api_read(request, on_read_shown);
     }
 }
 
@@ -171,8 +210,7 @@ static void schedule_create(struct http_request *request)
 {
     struct put_call *state = http_alloc(request, sizeof *state);
 
-    if (role_require(request, PERMISSION_CONFIGURE) && shown_is_sane(request) &&
-        schedule_take(request, true, &state->given)) {
+    if (role_require(request, PERMISSION_CONFIGURE) && schedule_take(request, true, &state->given)) {
         api_call_of(request)->data = state;
         submit_put(request, state->given.schedule, 0);
     }
@@ -182,7 +220,7 @@ static void schedule_update(struct http_request *request)
 {
     struct put_call *state = http_alloc(request, sizeof *state);
 
-    if (role_require(request, PERMISSION_CONFIGURE) && path_id(request, 0, &state->id) && shown_is_sane(request) &&
+    if (role_require(request, PERMISSION_CONFIGURE) && path_id(request, 0, &state->id) &&
         schedule_take(request, false, &state->given)) {
         api_call_of(request)->data = state;
         api_read(request, on_read_for_put);

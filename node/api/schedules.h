@@ -52,7 +52,12 @@ void schedule_final(const struct machine_store *view, const Tocsin__Schedule *sc
 /* "2015-03-06T15:28:51-05:00"; NULL: UTC. */
 json_t *json_time_in(const struct zone *zone, uint64_t time_ms);
 
-/* One that is stored, as `render` of struct resource; its windows are those of the query, already looked at. */
+/* False, and answered with 400, when the window has more entries than an answer may. */
+bool schedule_shows(struct http_request *request, const Tocsin__Schedule *schedule, const struct window *window);
+/* One that is stored, with who is on call in the window. */
+json_t *render_shown(struct http_request *request, const struct machine_store *view, const Tocsin__Schedule *schedule,
+                     const struct window *window);
+/* ... without a window, as `render` of struct resource. */
 json_t *render_schedule(struct http_request *request, const struct machine_store *view, const void *schedule);
 /* One that is not. */
 json_t *render_preview(struct http_request *request, const struct machine_store *view, const Tocsin__Schedule *schedule,

@@ -273,6 +273,36 @@ static void bad_schedules_are_refused_and_change_nothing(void **state)
     }
 }
 
+/* So many layers that hand over every hour. */
+static const struct api_answer *post_hourly(struct company *company, size_t layers_count)
+{
+    json_t *layers = json_array();
+    for (size_t i = 0; i < layers_count; i++) {
+        json_array_append_new(layers, json_pack("{s:s, s:s, s:i, s:[{s:{s:s}}, {s:{s:s}}]}", "start", "2026-09-01T00:00:00Z",
+                                                "rotation_virtual_start", "2026-09-01T00:00:00Z",
+                                                "rotation_turn_length_seconds", 3600, "users", "user", "id", company->alice,
+                                                "user", "id", company->bob));
+    }
+    json_t *body = json_pack("{s:{s:s, s:o}}", "schedule", "time_zone", "UTC", "schedule_layers", layers);
+    char *text = json_dumps(body, 0);
+    const struct api_answer *answer = api_post(company->api, "/schedules", text);
+    free(text);
+    json_decref(body);
+    return answer;
+}
+
+static void neither_an_answer_nor_a_rendering_grows_without_bounds(void **state)
+{
+    struct company *company = *state;
+    story_refused(post_hourly(company, 30), 400, 2001, "too many shifts in a year");
+    const struct api_answer *made = post_hourly(company, 5);
+    assert_int_equal(made->status, 201);
+    const char *target = story_text("/schedules/%s?since=2026-09-01T00:00:00Z", api_answer_text(made, "schedule", "id", NULL));
+    assert_int_equal(api_get(company->api, story_text("%s&until=2026-09-08T00:00:00Z", target))->status, 200);
+    story_refused(api_get(company->api, story_text("%s&until=2027-08-31T00:00:00Z", target)), 400, 2001,
+                  "ask for a shorter one");
+}
+
 static void a_schedule_in_use_is_not_deleted(void **state)
 {
     struct company *company = *state;
@@ -436,6 +466,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(a_dropped_layer_may_end_before_it_began, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_schedules_are_refused_and_change_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(neither_an_answer_nor_a_rendering_grows_without_bounds, setup, teardown),
         cmocka_unit_test_setup_teardown(a_schedule_in_use_is_not_deleted, setup, teardown),
         cmocka_unit_test_setup_teardown(a_policy_keeps_the_order_of_its_targets, setup, teardown),
         cmocka_unit_test_setup_teardown(overrides_are_judged_one_by_one, setup, teardown),

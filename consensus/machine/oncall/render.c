@@ -139,6 +139,21 @@ static void add_restricted(const struct rotation *rotation, struct interval whol
     }
 }
 
+uint64_t render_count_max(const Tocsin__Schedule *schedule, uint64_t since_ms, uint64_t until_ms)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < schedule->n_layers; i++) {
+        const Tocsin__ScheduleLayer *layer = schedule->layers[i];
+        uint64_t start_ms = layer->start_ms > since_ms ? layer->start_ms : since_ms;
+        uint64_t end_ms = layer->end_ms != 0 && layer->end_ms < until_ms ? layer->end_ms : until_ms;
+        if (start_ms < end_ms) {
+            uint64_t span_s = (end_ms - start_ms) / 1000;
+            count += span_s / layer->turn_length_s + layer->n_restrictions * (span_s / SECONDS_PER_DAY + 2) + 2;
+        }
+    }
+    return count;
+}
+
 void render_layer(const Tocsin__ScheduleLayer *layer, const struct zone *zone, uint64_t since_ms, uint64_t until_ms,
                   struct shifts *out)
 {

@@ -16,6 +16,9 @@
 #include "consensus/machine/oncall/zone.h"
 #include "consensus/machine/schema.pb-c.h"
 
+/* How many shifts all layers have within [since, until) at most: known before they are rendered. */
+uint64_t render_count_max(const Tocsin__Schedule *schedule, uint64_t since_ms, uint64_t until_ms);
+
 /* Appends the shifts of one layer within [since, until), as if there were no other. The layer is one that the machine
  * would take: it has people, and its turns and restrictions are within the limits. */
 void render_layer(const Tocsin__ScheduleLayer *layer, const struct zone *zone, uint64_t since_ms, uint64_t until_ms,
