@@ -59,6 +59,11 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     fuzz_require(made->status == 202);
     api_fixture_add_token(origin, "observertoken", TOCSIN__ROLE__ROLE_OBSERVER, 0);
     api_fixture_add_token(origin, "usertoken", TOCSIN__ROLE__ROLE_USER, 0);
+    (void)story_create(origin, "/schedules", "schedule",
+                       story_text("{\"schedule\":{\"name\":\"Primary\",\"time_zone\":\"Europe/Paris\",\"schedule_layers\":[{"
+                                  "\"start\":\"2026-09-01T00:00:00Z\",\"rotation_virtual_start\":\"2026-09-01T00:00:00Z\","
+                                  "\"rotation_turn_length_seconds\":604800,\"users\":[{\"user\":{\"id\":\"%s\"}},{\"user\":{"
+                                  "\"id\":\"%s\"}}]}]}}", alice, bob));
     return 0;
 }
 
