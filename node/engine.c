@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "consensus/codec.h"
-#include "consensus/machine/planted.h"
 #include "node/engine_internal.h"
 #include "node/log.h"
 
@@ -49,8 +48,7 @@ static void raft_frame(struct engine *engine, uint64_t peer, struct span body) {
     }
     /* A voter that lost entries which it had acknowledged must not help to elect anyone who lacks them too. */
     bool election = decoded.message.type == RAFT_REQUEST_VOTE || decoded.message.type == RAFT_TIMEOUT_NOW;
-    if (engine->recovering_index == 0 || !election || planted(RECOVERING_VOTER_VOTES))
-        driver_receive(engine->driver, peer, &decoded.message, decoded.entries);
+    if (engine->recovering_index == 0 || !election) driver_receive(engine->driver, peer, &decoded.message, decoded.entries);
     codec_message_close(&decoded);
 }
 

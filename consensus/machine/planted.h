@@ -27,7 +27,6 @@
     each(SYNC_SKIPPED, "the log is reported durable before it is")                                                    \
     each(VOTE_NOT_DURABLE, "messages leave before the vote that they speak of is durable")                            \
     each(APPLIED_BEFORE_COMMITTED, "entries are applied as soon as they are in the node's own log")                   \
-    each(RECOVERING_VOTER_VOTES, "a voter that lost acknowledged entries votes")                                      \
     each(LOG_PRUNED_TOO_FAR, "the log is pruned up to a state that is not durable")                                   \
     each(SNAPSHOT_WITHOUT_DEADLINES, "a snapshot leaves out the deadlines")                                           \
     each(STATE_DEPENDS_ON_PROCESS, "an address of the process gets into the state")                                   \
