@@ -189,8 +189,9 @@ static ProtobufCMessage *make_message(struct maker *maker, const ProtobufCMessag
     return (ProtobufCMessage *)message;
 }
 
-/* A whole command; the kinds are the fields of Command that are its body. */
-static void step_command(struct machine_fixture *world, struct maker *maker)
+/* A whole command; the kinds are the fields of Command that are its body. False when it raised the version beyond this
+ * program's, which stops a node. */
+static bool step_command(struct machine_fixture *world, struct maker *maker)
 {
     const ProtobufCMessageDescriptor *descriptor = &tocsin__command__descriptor;
     const ProtobufCFieldDescriptor *first =
@@ -206,7 +207,10 @@ static void step_command(struct machine_fixture *world, struct maker *maker)
     if (extra >= 0xf0) {
         command.idempotency_key = make_text(maker);
     }
-    fuzz_require(world_ask(world, &command) != NULL); /* it holds nothing unknown */
+    bool taken = world_ask(world, &command) != NULL;
+    /* It holds nothing unknown. */
+    fuzz_require(taken || command.body_case == TOCSIN__COMMAND__BODY_VERSION_RAISE);
+    return taken;
 }
 
 /* What the world's own rules would do next: the leader sends, its dispatcher answers. */
@@ -290,10 +294,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
     struct maker maker = {.input = &input};
 
     arena_init(&maker.arena);
-    for (unsigned step = 0; step < STEPS_MAX && input.left > 0; step++) {
+    bool goes_on = true;
+    for (unsigned step = 0; step < STEPS_MAX && input.left > 0 && goes_on; step++) {
         uint8_t what = fuzz_byte(&input);
         if (what < 0x98) {
-            step_command(world, &maker);
+            goes_on = step_command(world, &maker);
         } else if (what < 0xb8) {
             step_deadline(world, &maker);
         } else if (what < 0xc8) {

@@ -65,7 +65,12 @@ static void check_config(const struct config *config)
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         fuzz_require(is_text_or_absent(texts[i]));
     }
-    fuzz_require(config->members_count == 1 || config->members_count == 3 || config->members_count == 5);
+    bool begins = false; /* and does not join */
+    for (unsigned i = 0; i < config->members_count; i++) {
+        begins = begins || config->members[i].id == config->id;
+    }
+    fuzz_require(config->members_count >= 1 && config->members_count <= CONFIG_MEMBERS_MAX);
+    fuzz_require(!begins || config->members_count == 1 || config->members_count == 3 || config->members_count == 5);
     for (unsigned i = 0; i < config->members_count; i++) {
         fuzz_require(config->members[i].id > 0 && is_text(config->members[i].address));
         for (unsigned j = 0; j < i; j++) {
