@@ -366,8 +366,9 @@ static void tell_clock(struct engine *engine, uint64_t term) {
     uint8_t body[40], members[ENGINE_MEMBERS_SIZE_BYTES_MAX];
     wire_put_u64(body, engine_wall_ms(engine));
     wire_put_u64(body + 8, term); /* 0: not leading */
-    /* Before the first stamp the clock is a guess by wall clocks: nothing to hold on to. */
-    wire_put_u64(body + 16, term != 0 && engine->clock.seen_live ? cluster_now_ms(engine) : 0);
+    /* Before the first stamp the clock is a guess by wall clocks: nothing to hold on to. Followers tell it, too: one that has just started may be
+     * elected before it hears a leader. */
+    wire_put_u64(body + 16, engine->clock.seen_live ? cluster_now_ms(engine) : 0);
     wire_put_u64(body + 24, engine->progress.applied_index);
     wire_put_u64(body + 32, engine->machine_version);
     struct span tail = {members, engine_members_encode(engine, members, sizeof members)};
@@ -401,7 +402,8 @@ void engine_clock_frame(struct engine *engine, uint64_t peer, struct span body) 
     if (configuration->n == 0 || members_is_voter(configuration, peer))
         cluster_clock_peer(&engine->clock, peer, wall_ms, engine_wall_ms(engine), boottime_ms);
     struct driver_status status = driver_status(engine->driver);
-    if (term != 0 && cluster_ms != 0 && term == status.term && status.leader_id == peer && status.role == DRIVER_FOLLOWER)
+    bool from_leader = term != 0 && term == status.term && status.leader_id == peer && status.role == DRIVER_FOLLOWER;
+    if (cluster_ms != 0 && (from_leader || !engine->clock.seen_live))
         cluster_clock_saw(&engine->clock, cluster_ms, boottime_ms);
     keep_report(engine, (struct peer_report){peer, applied_index, machine_version, boottime_ms});
     engine_members_hint(engine, &reader, applied_index);

@@ -158,6 +158,11 @@ static const char *miss_sentence(enum miss miss)
 /* Why the page may be sent once more; false when nothing in the log says so. */
 static bool repeat_is_explained(const struct page *page, const struct claim *claim)
 {
+    /* The later one was sent first and said that it may be a repeat: this is what it repeats, by a leader that does not know yet that it was
+     * deposed. */
+    if (claim->term < page->last_request.term && page->last_request.marked) {
+        return true;
+    }
     switch (page->last_outcome) {
     case TOCSIN__OUTCOME__OUTCOME_RETRY:
         return true;
