@@ -86,6 +86,7 @@ void engine_applied(void *context, uint64_t index, uint64_t term, const struct m
     else
         cluster_clock_floor(&engine->clock, output->time_ms);
     engine->next_deadline_ms = output->next_deadline_ms;
+    engine->tick_ms = output->tick_ms;
     if (index > engine->pulse_after_index) engine->pulse_sent_ms = 0;
     if (engine->failed) return;
     for (size_t i = 0; i < output->replies_count; i++) {
@@ -310,6 +311,7 @@ static void take_up_duties(struct engine *engine, uint64_t term) {
     log_info("leading term %" PRIu64, term);
     cluster_clock_floor(&engine->clock, machine_last_time_ms(&reader.view));
     engine->next_deadline_ms = planted(DEADLINE_LOST_ON_FAILOVER) ? UINT64_MAX : machine_next_deadline_ms(&reader.view);
+    engine->tick_ms = machine_tick_ms(&reader.view);
     offer_first_token(engine, &reader.view);
     offer_settings(engine, &reader.view);
     engine->outbox_index = reader.applied_index;
@@ -360,6 +362,16 @@ static void extend_schedules(struct engine *engine) {
         free(extend.shifts.data);
     }
     engine->ports.reader_end(engine->ports.context, &reader);
+}
+
+/* While heartbeats exist an entry at least this often says that pings could be taken. */
+static void tick(struct engine *engine, uint64_t now_ms) {
+    if (engine->tick_ms == 0 || now_ms - engine->tick_sent_ms < engine->tick_ms) return;
+    Tocsin__Tick message = TOCSIN__TICK__INIT;
+    Tocsin__Command command = TOCSIN__COMMAND__INIT;
+    command.body_case = TOCSIN__COMMAND__BODY_TICK;
+    command.tick = &message;
+    if (proposer_submit_own(engine->proposer, &command)) engine->tick_sent_ms = now_ms;
 }
 
 static void tell_clock(struct engine *engine, uint64_t term) {
@@ -416,6 +428,7 @@ void engine_duties_turn(struct engine *engine) {
         engine->pulse_sent_ms = 0;
         take_up_duties(engine, term);
     }
+    if (term != 0) tick(engine, now_ms);
     if (term != 0) pulse(engine, now_ms);
     if (term != 0 && now_ms - engine->horizon_checked_ms >= HORIZON_INTERVAL_MS) {
         engine->horizon_checked_ms = now_ms;
@@ -441,7 +454,11 @@ void engine_duties_turn(struct engine *engine) {
 uint64_t engine_duties_next_ms(const struct engine *engine) {
     uint64_t next_ms = engine->clock_sent_ms + CLOCK_INTERVAL_MS, now_ms = engine->ports.now_ms(engine->ports.context);
     if (engine_members_next_ms(engine) < next_ms) next_ms = engine_members_next_ms(engine);
-    if (driver_status(engine->driver).role != DRIVER_LEADER || engine->next_deadline_ms == UINT64_MAX) return next_ms;
+    if (driver_status(engine->driver).role != DRIVER_LEADER) return next_ms;
+    bool on_duty = engine->duties_term == driver_status(engine->driver).term;
+    if (on_duty && engine->tick_ms != 0 && engine->tick_sent_ms + engine->tick_ms < next_ms)
+        next_ms = engine->tick_sent_ms + engine->tick_ms;
+    if (engine->next_deadline_ms == UINT64_MAX) return next_ms;
     uint64_t due_ms;
     if (engine->pulse_sent_ms != 0) {
         due_ms = engine->pulse_sent_ms + PULSE_PATIENCE_MS;

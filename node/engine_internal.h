@@ -84,6 +84,7 @@ struct engine {
 
     /* engine_duties.c */
     uint64_t next_deadline_ms;
+    uint64_t tick_ms, tick_sent_ms; /* how often a tick is wanted, 0: never; of the last one */
     uint64_t pulse_after_index, pulse_sent_ms; /* a pulse is on its way while pulse_sent_ms is not 0 */
     uint64_t duties_term;                      /* in which the duties of a new leader were taken up */
     uint64_t outbox_index;                     /* the state that its look into the outbox saw */

@@ -64,6 +64,14 @@ static const char *const table_names[TABLE_COUNT] = {
     [TABLE_SCHEDULE_REVISION] = "schedule_revision",
     [TABLE_SHIFTS] = "shifts",
     [TABLE_OVERRIDE] = "override",
+    [TABLE_HEARTBEAT] = "heartbeat",
+    [TABLE_HEARTBEAT_STATE] = "heartbeat_state",
+    [TABLE_HEARTBEAT_BY_KEY] = "heartbeat_by_key",
+    [TABLE_HEARTBEAT_BY_SLUG] = "heartbeat_by_slug",
+    [TABLE_HEARTBEAT_BY_NAME] = "heartbeat_by_name",
+    [TABLE_HEARTBEAT_DUE] = "heartbeat_due",
+    [TABLE_HEARTBEAT_PING] = "heartbeat_ping",
+    [TABLE_HEARTBEAT_FLIP] = "heartbeat_flip",
 };
 
 struct state_store {

@@ -16,6 +16,7 @@
 
 #include "consensus/machine/arena.h"
 #include "consensus/machine/decode.h"
+#include "consensus/machine/heartbeats.h"
 #include "consensus/machine/incidents.h"
 #include "consensus/machine/origins.h"
 #include "consensus/machine/output.h"
@@ -163,7 +164,9 @@ void reply_id(struct apply *apply, Tocsin__Reply *reply, uint64_t id)
     each(RECEIPT, receipt) each(MEMBERS_BEGIN, members_begin) each(MEMBER_ADD, member_add)                            \
     each(MEMBER_REMOVE, member_remove) each(MEMBER_GONE, member_gone) each(VERSION_RAISE, version_raise)              \
     each(SCHEDULE_PUT, schedule_put) each(SCHEDULE_DELETE, schedule_delete) each(SCHEDULE_EXTEND, schedule_extend)    \
-    each(OVERRIDES_CREATE, overrides_create) each(OVERRIDE_DELETE, override_delete)
+    each(OVERRIDES_CREATE, overrides_create) each(OVERRIDE_DELETE, override_delete)  \
+    each(HEARTBEAT_PUT, heartbeat_put) each(HEARTBEAT_DELETE, heartbeat_delete)                                       \
+    each(HEARTBEAT_PAUSE, heartbeat_pause) each(PING, ping) each(TICK, tick)
 
 static void hand_over(struct apply *apply, const Tocsin__Command *command, Tocsin__Reply *reply)
 {
@@ -345,6 +348,7 @@ enum machine_error machine_apply(struct machine *machine, const struct machine_s
     if (is_new) {
         retention_begin(&apply);
     }
+    blindness_look(&apply, last_ms);
     struct origins origins = {.store = store, .allocator = arena};
     for (size_t i = 0; i < entry->n_commands; i++) {
         command_apply(&apply, &origins, decoded.commands[i]);
@@ -353,6 +357,7 @@ enum machine_error machine_apply(struct machine *machine, const struct machine_s
     globals_store(&apply);
     output->time_ms = apply.time_ms;
     output->next_deadline_ms = machine_next_deadline_ms(store);
+    output->tick_ms = heartbeats_exist(store) ? tick_interval_ms(apply.settings) : 0;
     return MACHINE_OK;
 }
 
@@ -390,6 +395,20 @@ uint64_t machine_last_time_ms(const struct machine_store *store)
 
 uint64_t machine_next_deadline_ms(const struct machine_store *store)
 {
-    struct walk walk = walk_all(store, TABLE_DEADLINE);
-    return walk_next(&walk) ? span_number(walk.key, 0) : UINT64_MAX;
+    struct walk deadlines = walk_all(store, TABLE_DEADLINE), heartbeats = walk_all(store, TABLE_HEARTBEAT_DUE);
+    uint64_t deadline_ms = walk_next(&deadlines) ? span_number(deadlines.key, 0) : UINT64_MAX;
+    uint64_t heartbeat_ms = walk_next(&heartbeats) ? span_number(heartbeats.key, 0) : UINT64_MAX;
+    return deadline_ms < heartbeat_ms ? deadline_ms : heartbeat_ms;
+}
+
+uint64_t machine_tick_ms(const struct machine_store *store)
+{
+    if (!heartbeats_exist(store)) {
+        return 0;
+    }
+    Tocsin__Settings *settings = settings_get(store, NULL);
+    assert(settings != NULL); /* written with the first entry */
+    uint64_t interval_ms = tick_interval_ms(settings);
+    tocsin__settings__free_unpacked(settings, NULL);
+    return interval_ms;
 }

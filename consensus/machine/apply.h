@@ -8,6 +8,7 @@
  *     incident.c   requests about incidents                           escalation.c  levels, assignments, acknowledgement timeout
  *     outbox.c     rules to notifications, claims, receipts           timeline.c  log entries
  *     pulse.c      deadlines that are due                             retention.c  what may go
+ *     heartbeat*.c what is expected of jobs, their pings, their silence; blindness.c  when no ping could be taken
  */
 #ifndef CONSENSUS_MACHINE_APPLY_H
 #define CONSENSUS_MACHINE_APPLY_H
@@ -26,6 +27,7 @@ struct apply {
     Tocsin__Settings *settings; /* likewise when settings_changed */
     bool settings_changed;
     const Tocsin__Actor *actor; /* of the command at hand */
+    Tocsin__Blindness *blindness; /* NULL until it was asked for */
 };
 
 /* ---- apply.c */
@@ -72,6 +74,11 @@ void apply_event(struct apply *, const Tocsin__Event *, Tocsin__Reply *);
 void apply_incident_create(struct apply *, const Tocsin__IncidentCreate *, Tocsin__Reply *);
 void apply_incident_update(struct apply *, const Tocsin__IncidentUpdate *, Tocsin__Reply *);
 void apply_note_create(struct apply *, const Tocsin__NoteCreate *, Tocsin__Reply *);
+void apply_heartbeat_put(struct apply *, const Tocsin__HeartbeatPut *, Tocsin__Reply *);
+void apply_heartbeat_delete(struct apply *, const Tocsin__HeartbeatDelete *, Tocsin__Reply *);
+void apply_heartbeat_pause(struct apply *, const Tocsin__HeartbeatPause *, Tocsin__Reply *);
+void apply_ping(struct apply *, const Tocsin__Ping *, Tocsin__Reply *);
+void apply_tick(struct apply *, const Tocsin__Tick *, Tocsin__Reply *);
 void apply_pulse(struct apply *, const Tocsin__Pulse *, Tocsin__Reply *);
 void apply_claim(struct apply *, const Tocsin__Claim *, Tocsin__Reply *);
 void apply_receipt(struct apply *, const Tocsin__Receipt *, Tocsin__Reply *);

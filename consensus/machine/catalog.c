@@ -115,6 +115,17 @@ void apply_service_delete(struct apply *apply, const Tocsin__ServiceDelete *dele
                      "The service %s has open incidents; resolve them first.", service->name);
         return;
     }
+    struct walk heartbeats = walk_under(apply->store, TABLE_HEARTBEAT_BY_SLUG, service->id);
+    if (walk_next(&heartbeats)) {
+        reply_refuse(apply, reply, CONFLICT, TOCSIN__REASON__REASON_HEARTBEATS_IN_SERVICE,
+                     "Heartbeats open their incidents on the service %s; delete them first.", service->name);
+        return;
+    }
+    if (service->built_in) {
+        reply_refuse(apply, reply, CONFLICT, TOCSIN__REASON__REASON_BUILT_IN,
+                     "The service %s is where the cluster tells of itself; it stays.", service->name);
+        return;
+    }
     struct walk walk = walk_under(apply->store, TABLE_INTEGRATION, service->id);
     while (walk_next(&walk)) {
         const Tocsin__Integration *integration =

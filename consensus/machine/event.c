@@ -14,6 +14,8 @@ struct occurrence {
     const Tocsin__Event *event;
     const Tocsin__Integration *integration;
     Tocsin__Actor source; /* the integration, as the one who acts */
+    Tocsin__Why why;      /* it is triggered */
+    Tocsin__Why why_over; /* it is resolved with its last alert */
     Tocsin__Reply *reply;
 };
 
@@ -48,7 +50,7 @@ static void payload_store(struct apply *apply, const Tocsin__Alert *alert, const
 static void log_trigger(struct apply *apply, const struct occurrence *occurrence, Tocsin__Incident *incident,
                         const Tocsin__Alert *alert)
 {
-    Tocsin__LogEntry *entry = timeline_new(apply, incident, TOCSIN__LOG_TYPE__LOG_TRIGGER, TOCSIN__WHY__WHY_EVENT,
+    Tocsin__LogEntry *entry = timeline_new(apply, incident, TOCSIN__LOG_TYPE__LOG_TRIGGER, occurrence->why,
                                            &occurrence->source);
     entry->text = occurrence->event->summary;
     entry->severity = occurrence->event->severity;
@@ -157,13 +159,29 @@ static void answer(struct apply *apply, const struct occurrence *occurrence, Toc
     } else {
         alert_resolve(apply, incident, alert);
         if (incident->alerts_triggered == 0) {
-            incident_resolve(apply, incident, TOCSIN__WHY__WHY_ALL_ALERTS_RESOLVED, &occurrence->source);
+            incident_resolve(apply, incident, occurrence->why_over, &occurrence->source);
         }
     }
     if (changed) {
         incident_put(apply->store, incident);
     }
     reply_id(apply, occurrence->reply, incident->id);
+}
+
+static void happen(struct apply *apply, const struct occurrence *occurrence)
+{
+    const Tocsin__Event *event = occurrence->event;
+    Tocsin__Alert *alert = alert_get_open(apply->store, occurrence->integration->id, event->dedup_key, apply->arena);
+    bool trigger = event->action == TOCSIN__EVENT_ACTION__EVENT_TRIGGER;
+    if (alert != NULL && trigger) {
+        trigger_again(apply, occurrence, alert);
+    } else if (alert != NULL) {
+        answer(apply, occurrence, alert);
+    } else if (trigger) {
+        trigger_new(apply, occurrence);
+    } else {
+        occurrence->reply->reason = TOCSIN__REASON__REASON_NO_OPEN_ALERT;
+    }
 }
 
 void apply_event(struct apply *apply, const Tocsin__Event *event, Tocsin__Reply *reply)
@@ -174,22 +192,28 @@ void apply_event(struct apply *apply, const Tocsin__Event *event, Tocsin__Reply 
                      "No integration has this routing key.");
         return;
     }
-    struct occurrence occurrence = {.event = event, .integration = integration, .reply = reply};
+    struct occurrence occurrence = {.event = event,
+                                    .integration = integration,
+                                    .why = TOCSIN__WHY__WHY_EVENT,
+                                    .why_over = TOCSIN__WHY__WHY_ALL_ALERTS_RESOLVED,
+                                    .reply = reply};
     tocsin__actor__init(&occurrence.source);
     occurrence.source.kind = TOCSIN__ACTOR_KIND__ACTOR_INTEGRATION;
     occurrence.source.id = integration->id;
     occurrence.source.name = integration->name;
     reply->dedup_key = event->dedup_key;
+    happen(apply, &occurrence);
+}
 
-    Tocsin__Alert *alert = alert_get_open(apply->store, integration->id, event->dedup_key, apply->arena);
-    bool trigger = event->action == TOCSIN__EVENT_ACTION__EVENT_TRIGGER;
-    if (alert != NULL && trigger) {
-        trigger_again(apply, &occurrence, alert);
-    } else if (alert != NULL) {
-        answer(apply, &occurrence, alert);
-    } else if (trigger) {
-        trigger_new(apply, &occurrence);
-    } else {
-        reply->reason = TOCSIN__REASON__REASON_NO_OPEN_ALERT;
-    }
+void event_of_cluster(struct apply *apply, const Tocsin__Event *event, uint64_t source_id, uint64_t service_id,
+                      Tocsin__Why why, Tocsin__Reply *reply)
+{
+    Tocsin__Integration source = TOCSIN__INTEGRATION__INIT;
+    source.id = source_id;
+    source.service_id = service_id;
+    struct occurrence occurrence = {
+        .event = event, .integration = &source, .why = why, .why_over = why, .reply = reply};
+    tocsin__actor__init(&occurrence.source);
+    occurrence.source.name = apply_strdup(apply, "Tocsin");
+    happen(apply, &occurrence);
 }

@@ -61,6 +61,11 @@ void incident_auto_resolve_due(struct apply *, Tocsin__Incident *);
 
 /* ---- event.c */
 
+/* What the cluster itself has noticed, on the way of an event: opens an incident on the service, counts in the alert of
+ * this source and dedup key that is open, or ends it. `source_id` is an id of an object, whose alerts are found by it. */
+void event_of_cluster(struct apply *, const Tocsin__Event *, uint64_t source_id, uint64_t service_id, Tocsin__Why,
+                      Tocsin__Reply *);
+
 /* The alert is over: its row, its index and the incident's counts. */
 void alert_resolve(struct apply *, Tocsin__Incident *, Tocsin__Alert *);
 

@@ -105,6 +105,12 @@ struct key key_1_hash(uint64_t a, const char *text)
     return key;
 }
 
+struct key key_and_1(struct key key, uint64_t a)
+{
+    append_number(&key, a);
+    return key;
+}
+
 struct key key_bytes(const void *data, size_t size_bytes)
 {
     assert(size_bytes <= KEY_SIZE_BYTES_MAX);

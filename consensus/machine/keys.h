@@ -27,6 +27,8 @@ struct key key_hash(const char *text);
 struct key key_hash_lower(const char *text);
 /* A number followed by the hash of a text. */
 struct key key_1_hash(uint64_t a, const char *text);
+/* The same with another number behind it. */
+struct key key_and_1(struct key key, uint64_t a);
 /* The bytes themselves, at most KEY_SIZE_BYTES_MAX. */
 struct key key_bytes(const void *data, size_t size_bytes);
 

@@ -82,6 +82,38 @@
 /* Rows that one retention step deletes. */
 #define LIMIT_RETENTION_ROWS 1000u
 
+/* A large company's jobs, and as many again. */
+#define LIMIT_HEARTBEATS 2000000u
+/* healthchecks' bounds of period and grace: a minute to a year. */
+#define LIMIT_HEARTBEAT_SECONDS_MIN 60u
+#define LIMIT_HEARTBEAT_SECONDS_MAX 31536000u
+#define LIMIT_HEARTBEAT_NAME_CHARACTERS 200u /* Opsgenie's; healthchecks has 100 */
+#define LIMIT_SLUG_CHARACTERS 100u
+#define LIMIT_TAGS_CHARACTERS 500u
+/* Kept of a ping's body, as by healthchecks' own servers; the rest is dropped. */
+#define LIMIT_PING_BODY_SIZE_BYTES 10000u
+#define LIMIT_USER_AGENT_CHARACTERS 200u
+#define LIMIT_REMOTE_ADDRESS_CHARACTERS 64u
+#define RUN_CHARACTERS 36u
+/* Pings with something to say, and changes between up and down, remembered of each heartbeat. */
+#define LIMIT_PINGS_KEPT 10u
+#define LIMIT_FLIPS_KEPT 50u
+/* Heartbeats whose rows one pulse looks at: most are only filed again, which is cheap. */
+#define LIMIT_PULSE_HEARTBEATS 1024u
+/* Beyond these the oldest two become one. */
+#define LIMIT_BLIND_INTERVALS 128u
+#define DEFAULT_HEARTBEAT_PERIOD_S 86400u
+#define DEFAULT_HEARTBEAT_GRACE_PERIODS 2u
+#define DEFAULT_HEARTBEAT_GRACE_S_MIN 120u
+/*
+ * The leader ticks this often. With a minute of 60 s; it shrinks with the minute, but not below a tenth of a second. A gap
+ * of one and a half ticks between entries is blind; of six, long: up to that, requests survive by waiting.
+ */
+#define TICK_MS_MIN 100u
+#define BLIND_LONG_TICKS 6u
+/* The guardians hear of blindness from this length on. */
+#define BLIND_PAGE_MINUTES 1u
+
 /* Commands of one node that may be under way; apply remembers this many per node to drop repeats. */
 #define LIMIT_ORIGIN_WINDOW 8192u
 /* An Idempotency-Key is remembered this long, as Stripe's are. */

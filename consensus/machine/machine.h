@@ -55,6 +55,7 @@ struct machine_output {
     size_t sends_count, sends_capacity;
     uint64_t time_ms;          /* cluster time of the last entry applied */
     uint64_t next_deadline_ms; /* due time of the first deadline, UINT64_MAX when there is none */
+    uint64_t tick_ms;          /* how often the leader is to propose a TICK; 0 while there is no heartbeat */
     uint64_t commands_applied;
     struct machine_block *blocks; /* where the bytes live */
 };
@@ -89,5 +90,8 @@ uint64_t machine_last_time_ms(const struct machine_store *store);
 
 /* Due time of the first deadline, UINT64_MAX when there is none. */
 uint64_t machine_next_deadline_ms(const struct machine_store *store);
+
+/* How often the leader is to propose a TICK, 0 while there is no heartbeat. */
+uint64_t machine_tick_ms(const struct machine_store *store);
 
 #endif

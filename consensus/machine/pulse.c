@@ -10,6 +10,7 @@
 #include <assert.h>
 
 #include "consensus/machine/checks.h"
+#include "consensus/machine/heartbeats.h"
 #include "consensus/machine/planted.h"
 
 struct due {
@@ -73,7 +74,8 @@ static bool due_take(struct apply *apply, struct walk *walk, struct due *due, st
     return false;
 }
 
-/* Escalations come before cleaning up: retention has its turn when nothing else is left for this pulse. */
+/* Escalations come before heartbeats, and these before cleaning up: retention has its turn when nothing else is left for
+ * this pulse. */
 void apply_pulse(struct apply *apply, const Tocsin__Pulse *pulse, Tocsin__Reply *reply)
 {
     (void)reply; /* OK, always */
@@ -92,6 +94,7 @@ void apply_pulse(struct apply *apply, const Tocsin__Pulse *pulse, Tocsin__Reply 
             incident_due(apply, &due);
         }
     }
+    left = heartbeats_due(apply, left);
     if (left > 0 && retention.size_bytes > 0) {
         row_delete(apply, TABLE_DEADLINE, retention);
         retention_due(apply);

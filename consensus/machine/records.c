@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Most records are smaller than this and are packed without asking for memory. */
 #define PACKED_ON_STACK_SIZE_BYTES 4096u
@@ -67,6 +68,9 @@ void *record_get(const struct machine_store *store, enum machine_table table, st
 GET_META(settings_get, Settings, settings, META_SETTINGS)
 GET_META(counters_get, Counters, counters, META_COUNTERS)
 GET_META(members_get, Members, members, META_MEMBERS)
+GET_META(blindness_get, Blindness, blindness, META_BLINDNESS)
+GET_BY_1(heartbeat_get, Heartbeat, heartbeat, TABLE_HEARTBEAT)
+GET_BY_1(heartbeat_state_get, HeartbeatState, heartbeat_state, TABLE_HEARTBEAT_STATE)
 GET_BY_1(user_get, User, user, TABLE_USER)
 GET_BY_2(contact_method_get, ContactMethod, contact_method, TABLE_CONTACT_METHOD)
 GET_BY_2(notification_rule_get, NotificationRule, notification_rule, TABLE_NOTIFICATION_RULE)
@@ -80,6 +84,7 @@ GET_BY_1(alert_payload_get, AlertPayload, alert_payload, TABLE_ALERT_PAYLOAD)
 GET_BY_2(log_entry_get, LogEntry, log_entry, TABLE_LOG_ENTRY)
 GET_BY_1(token_get, Token, token, TABLE_TOKEN)
 
+PUT(heartbeat_put, Heartbeat, TABLE_HEARTBEAT, key_1(record->id))
 PUT(user_put, User, TABLE_USER, key_1(record->id))
 PUT(contact_method_put, ContactMethod, TABLE_CONTACT_METHOD, key_2(record->user_id, record->id))
 PUT(notification_rule_put, NotificationRule, TABLE_NOTIFICATION_RULE, key_2(record->user_id, record->id))
@@ -137,6 +142,37 @@ Tocsin__Token *token_get_by_hash(const struct machine_store *store, const uint8_
         return NULL;
     }
     return token_get(store, span_number(value, 0), allocator);
+}
+
+uint64_t heartbeat_find_key(const struct machine_store *store, const char *key)
+{
+    struct span value;
+    return row_get(store, TABLE_HEARTBEAT_BY_KEY, key_hash(key), &value) ? span_number(value, 0) : 0;
+}
+
+/* Of keys that begin with `prefix` and end with an id: the first whose id is beyond `after_id`. */
+static uint64_t next_listed(const struct machine_store *store, enum machine_table table, struct key prefix,
+                            uint64_t after_id)
+{
+    struct key from = key_and_1(prefix, after_id + 1);
+    struct span key, value;
+    if (!store->seek(store->context, table, key_span(&from), &key, &value) || key.size_bytes != from.size_bytes ||
+        memcmp(key.data, prefix.bytes, prefix.size_bytes) != 0) {
+        return 0;
+    }
+    struct span id = {.data = (const uint8_t *)key.data + prefix.size_bytes, .size_bytes = sizeof(uint64_t)};
+    return span_number(id, 0);
+}
+
+uint64_t heartbeat_next_by_slug(const struct machine_store *store, uint64_t service_id, const char *slug,
+                                uint64_t after_id)
+{
+    return next_listed(store, TABLE_HEARTBEAT_BY_SLUG, key_1_hash(service_id, slug), after_id);
+}
+
+uint64_t heartbeat_next_by_name(const struct machine_store *store, const char *name, uint64_t after_id)
+{
+    return next_listed(store, TABLE_HEARTBEAT_BY_NAME, key_hash(name), after_id);
 }
 
 /* ---------------------------------------------------------------- walks */

@@ -48,6 +48,14 @@ Tocsin__Notification *notification_get(const struct machine_store *, uint64_t in
                                        ProtobufCAllocator *);
 Tocsin__Token *token_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);
 Tocsin__Token *token_get_by_hash(const struct machine_store *, const uint8_t hash[32], ProtobufCAllocator *);
+Tocsin__Heartbeat *heartbeat_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);
+Tocsin__HeartbeatState *heartbeat_state_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);
+Tocsin__Blindness *blindness_get(const struct machine_store *, ProtobufCAllocator *);
+/* The id that the key of a ping URL belongs to, 0 for none. */
+uint64_t heartbeat_find_key(const struct machine_store *, const char *key);
+/* The next id after `after_id` (0: the first) with this slug in the service, or with this name; 0 when there is none. */
+uint64_t heartbeat_next_by_slug(const struct machine_store *, uint64_t service_id, const char *slug, uint64_t after_id);
+uint64_t heartbeat_next_by_name(const struct machine_store *, const char *name, uint64_t after_id);
 
 void user_put(const struct machine_store *, const Tocsin__User *);
 void contact_method_put(const struct machine_store *, const Tocsin__ContactMethod *);
@@ -59,6 +67,7 @@ void incident_put(const struct machine_store *, const Tocsin__Incident *); /* th
 void alert_put(const struct machine_store *, const Tocsin__Alert *);
 void log_entry_put(const struct machine_store *, const Tocsin__LogEntry *);
 void token_put(const struct machine_store *, const Tocsin__Token *);
+void heartbeat_put(const struct machine_store *, const Tocsin__Heartbeat *); /* the record alone */
 
 /*
  * A walk along a table in key order, optionally only over the rows under one parent number. Between two steps the store may be

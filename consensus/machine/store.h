@@ -17,7 +17,7 @@
  * any length. Every value is a packed record of schema.proto unless another form is named.
  */
 enum machine_table {
-    TABLE_META,                  /* one byte, enum machine_meta: Counters, Settings, Members */
+    TABLE_META,                  /* one byte, enum machine_meta: Counters, Settings, Members, Blindness */
     TABLE_ORIGIN,                /* node: OriginWindow */
     TABLE_IDEMPOTENCY,           /* hash of actor and key: IdempotentReply */
     TABLE_IDEMPOTENCY_BY_TIME,   /* time, hash: empty */
@@ -49,10 +49,18 @@ enum machine_table {
     TABLE_SCHEDULE_REVISION,     /* schedule, in force from, revision: Schedule; the one in force too */
     TABLE_SHIFTS,                /* schedule, revision: rows of shift_rows.h */
     TABLE_OVERRIDE,              /* schedule, end, id: Override */
+    TABLE_HEARTBEAT,             /* id: Heartbeat */
+    TABLE_HEARTBEAT_STATE,       /* id: HeartbeatState */
+    TABLE_HEARTBEAT_BY_KEY,      /* hash of the key: id */
+    TABLE_HEARTBEAT_BY_SLUG,     /* service, hash of the slug, id: empty; every heartbeat, "" too */
+    TABLE_HEARTBEAT_BY_NAME,     /* hash of the name, id: empty */
+    TABLE_HEARTBEAT_DUE,         /* due, id: empty; apart from TABLE_DEADLINE, so that a million do not stand before a page */
+    TABLE_HEARTBEAT_PING,        /* id, number modulo LIMIT_PINGS_KEPT: HeartbeatPing */
+    TABLE_HEARTBEAT_FLIP,        /* id, number modulo LIMIT_FLIPS_KEPT: HeartbeatFlip */
     TABLE_COUNT
 };
 
-enum machine_meta { META_COUNTERS = 1, META_SETTINGS = 2, META_MEMBERS = 3 };
+enum machine_meta { META_COUNTERS = 1, META_SETTINGS = 2, META_MEMBERS = 3, META_BLINDNESS = 4 };
 
 /* The order of kinds is the order in which deadlines of one instant are handled: telling people comes first. */
 enum deadline_kind {

@@ -30,6 +30,11 @@ static const char *const WHY_TEXTS[] = {
     [TOCSIN__WHY__WHY_FAILOVER] = "the node that was sending is gone",
     [TOCSIN__WHY__WHY_USER_DELETED] = "the user was deleted",
     [TOCSIN__WHY__WHY_LOW_URGENCY] = "low urgency does not escalate by time",
+    [TOCSIN__WHY__WHY_HEARTBEAT_SILENT] = "a heartbeat fell silent",
+    [TOCSIN__WHY__WHY_HEARTBEAT_FAILED] = "a heartbeat reported a failure",
+    [TOCSIN__WHY__WHY_HEARTBEAT_BACK] = "the heartbeat pings again",
+    [TOCSIN__WHY__WHY_HEARTBEAT_DELETED] = "the heartbeat was deleted",
+    [TOCSIN__WHY__WHY_BLIND] = "the cluster could not take pings for a time",
 };
 
 static const char *const CHANNEL_TEXTS[] = {

@@ -2,15 +2,20 @@
  * Answers, and errors in the shape of the family that was asked:
  *
  *     events     {"status": "invalid event", "message": "Event object is invalid", "errors": ["..."]}
+ *     pings      not found
+ *     checks     {"error": "not found"}
+ *     Opsgenie   {"message": "Not Found", "took": 0.0, "requestId": "..."}
  *     the rest   {"error": {"message": "Invalid Input Provided", "code": 2001, "errors": ["..."]}}
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/api/heartbeats.h"
 #include "node/api/refusals.h"
 #include "node/api/router.h"
 
 #define JSON_CONTENT_TYPE "application/json; charset=utf-8"
+#define TEXT_CONTENT_TYPE "text/plain; charset=utf-8"
 
 /* The "status" of an event's error, by HTTP status. */
 static const struct {
@@ -22,13 +27,13 @@ static const struct {
 };
 
 /* Every answer leaves through here, so that what the call holds beside the request's memory is let go. */
-static void respond(struct http_request *request, unsigned status, char *body)
+static void respond(struct http_request *request, unsigned status, const char *content_type, char *body, size_t size_bytes)
 {
     struct api_call *call = api_call_of(request);
 
     json_decref(call->body);
     call->body = NULL;
-    http_respond(request, status, body != NULL ? JSON_CONTENT_TYPE : NULL, body, body != NULL ? strlen(body) : 0);
+    http_respond(request, status, body != NULL ? content_type : NULL, body, size_bytes);
 }
 
 void api_json(struct http_request *request, unsigned status, json_t *body)
@@ -43,12 +48,23 @@ void api_json(struct http_request *request, unsigned status, json_t *body)
             abort();
         }
     }
-    respond(request, status, text);
+    respond(request, status, JSON_CONTENT_TYPE, text, strlen(text));
+}
+
+void api_text(struct http_request *request, unsigned status, const char *text, size_t size_bytes)
+{
+    char *copy = malloc(size_bytes + 1);
+
+    if (copy == NULL) {
+        abort();
+    }
+    memcpy(copy, text, size_bytes);
+    respond(request, status, TEXT_CONTENT_TYPE, copy, size_bytes);
 }
 
 void api_no_content(struct http_request *request)
 {
-    respond(request, 204, NULL);
+    respond(request, 204, NULL, NULL, 0);
 }
 
 static const char *event_word(unsigned http_status)
@@ -63,13 +79,25 @@ static const char *event_word(unsigned http_status)
 
 void api_error(struct http_request *request, unsigned status, int code, const char *message, json_t *errors)
 {
+    enum api_family family = router_call_of(request)->family;
     json_t *body;
 
     if (errors == NULL) {
         errors = json_pack("[s]", message);
     }
-    if (router_call_of(request)->family == FAMILY_EVENTS) {
+    if (family == FAMILY_PINGS) {
+        json_decref(errors);
+        api_text(request, status, message, strlen(message));
+        return;
+    }
+    if (family == FAMILY_EVENTS) {
         body = json_pack("{s:s, s:s, s:o}", "status", event_word(status), "message", message, "errors", errors);
+    } else if (family == FAMILY_CHECKS) {
+        body = json_pack("{s:O}", "error", json_array_get(errors, 0));
+        json_decref(errors);
+    } else if (family == FAMILY_OPSGENIE) {
+        body = opsgenie_answer(request, json_pack("{s:O}", "message", json_array_get(errors, 0)));
+        json_decref(errors);
     } else {
         body = json_pack("{s:{s:s, s:i, s:o}}", "error", "message", message, "code", code, "errors", errors);
     }

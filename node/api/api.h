@@ -51,10 +51,18 @@ struct api_ports {
     json_t *(*ready)(void *context, unsigned *status);
 };
 
+/* How many more pings a heartbeat may send at once. A place is shared by many heartbeats, the last one has it. */
+#define PING_ALLOWANCES 1024u
+struct ping_allowance {
+    uint64_t id, at_ms;
+    uint32_t left;
+};
+
 struct api {
     struct api_ports ports;
     const char *public_url; /* base of `self`; without a slash at its end */
     bool members_anywhere;  /* members may have addresses outside loopback */
+    struct ping_allowance ping_allowances[PING_ALLOWANCES];
 };
 
 /* Who asks. */
@@ -65,7 +73,7 @@ struct principal {
     Tocsin__Actor actor; /* name in the request's arena */
 };
 
-enum api_family { FAMILY_EVENTS, FAMILY_REST, FAMILY_OPERATOR };
+enum api_family { FAMILY_EVENTS, FAMILY_REST, FAMILY_OPERATOR, FAMILY_PINGS, FAMILY_CHECKS, FAMILY_OPSGENIE };
 
 /* What a handler gets: the request's `state` points to it. */
 struct api_call {
@@ -87,7 +95,7 @@ struct api_call *api_call_of(struct http_request *request);
 /* ---- router.c: route, token, body, then the handler; otherwise an answer in the family's shape */
 
 struct route {
-    const char *method;
+    const char *method;  /* "*": any */
     const char *pattern; /* "/users/{}/contact_methods/{}" */
     void (*handler)(struct http_request *request);
     enum api_family family;
@@ -96,7 +104,8 @@ struct route {
 enum route_flag {
     ROUTE_PUBLIC = 1,    /* no token */
     ROUTE_JSON_BODY = 2, /* the body must be one JSON object */
-    ROUTE_ADMIN = 4      /* roles owner and admin only */
+    ROUTE_ADMIN = 4,     /* roles owner and admin only */
+    ROUTE_ANY_BODY = 8   /* one that is too large is as good as none */
 };
 
 /* Takes the request over and answers it, now or later. */
@@ -110,6 +119,9 @@ extern const struct route routes_people[];
 extern const struct route routes_catalog[];
 extern const struct route routes_schedules[];
 extern const struct route routes_incidents[];
+extern const struct route routes_pings[];
+extern const struct route routes_checks[];
+extern const struct route routes_opsgenie[];
 
 /* ---- for handlers */
 
@@ -122,6 +134,8 @@ void api_submit(struct http_request *request, api_on_reply on_reply);
 void api_read(struct http_request *request, api_on_read on_read);
 
 void api_json(struct http_request *request, unsigned status, json_t *body); /* takes the reference */
+/* Plain text; `text` is copied. */
+void api_text(struct http_request *request, unsigned status, const char *text, size_t size_bytes);
 void api_no_content(struct http_request *request);
 /* An error in the shape of the route's family; `errors` is an array whose reference is taken, or NULL. Message
  * formats are ours, never from outside. */

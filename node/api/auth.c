@@ -43,10 +43,13 @@ static const char *find_token(const struct http_request *request, size_t *length
     return NULL;
 }
 
-static void refuse_token(struct http_request *request)
+/* `words` are healthchecks' for it. */
+static void refuse_token(struct http_request *request, const char *words)
 {
+    bool of_checks = router_call_of(request)->family == FAMILY_CHECKS;
+
     http_response_header(request, "WWW-Authenticate", "Token realm=\"tocsin\"");
-    api_error(request, 401, 2006, "Authentication Failed", NULL);
+    api_error(request, 401, 2006, of_checks ? words : "Authentication Failed", NULL);
 }
 
 static void act_as_user(struct router_call *call, const Tocsin__User *user)
@@ -151,7 +154,7 @@ static void on_view(void *argument, const struct machine_store *view, bool stale
     } else if (stale) { /* it may be in what this node has not seen yet */
         answer_unavailable(request, "The cluster has no leader at the moment: try again");
     } else if (!token_found) {
-        refuse_token(request);
+        refuse_token(request, "wrong api key");
     } else {
         api_error(request, 400, 1008, "Requester User Not Found", NULL);
     }
@@ -164,7 +167,7 @@ void authenticate(struct router_call *call)
     const char *token = find_token(call->call.request, &length);
 
     if (token == NULL) {
-        refuse_token(call->call.request);
+        refuse_token(call->call.request, "missing api key");
         return;
     }
     struct sha256_ctx context;

@@ -113,6 +113,11 @@ const struct word words_why[] = {
     {TOCSIN__WHY__WHY_FAILOVER, "failover"},
     {TOCSIN__WHY__WHY_USER_DELETED, "user_deleted"},
     {TOCSIN__WHY__WHY_LOW_URGENCY, "low_urgency"},
+    {TOCSIN__WHY__WHY_HEARTBEAT_SILENT, "heartbeat_silent"},
+    {TOCSIN__WHY__WHY_HEARTBEAT_FAILED, "heartbeat_failed"},
+    {TOCSIN__WHY__WHY_HEARTBEAT_BACK, "heartbeat_back"},
+    {TOCSIN__WHY__WHY_HEARTBEAT_DELETED, "heartbeat_deleted"},
+    {TOCSIN__WHY__WHY_BLIND, "blind"},
     {0, NULL},
 };
 

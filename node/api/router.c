@@ -12,13 +12,16 @@
 #define PARAMETERS_MAX (sizeof((struct api_call *)0)->parameters / sizeof(const char *))
 
 static const struct route *const tables[] = {
-    routes_events, /* first: by far the most requests */
+    routes_pings, /* these two first: by far the most requests */
+    routes_events,
     routes_incidents,
     routes_people,
     routes_catalog,
     routes_schedules,
     routes_operator,
     routes_members,
+    routes_checks,
+    routes_opsgenie,
 };
 
 /* First parts of paths, for errors that are met before there is a route. */
@@ -28,6 +31,7 @@ static const struct {
 } families[] = {
     {"v2", "enqueue", FAMILY_EVENTS},    {"v2", "change", FAMILY_EVENTS},   {"integration", NULL, FAMILY_EVENTS},
     {"cluster", NULL, FAMILY_OPERATOR},  {"healthz", NULL, FAMILY_OPERATOR}, {"readyz", NULL, FAMILY_OPERATOR},
+    {"ping", NULL, FAMILY_PINGS},        {"api", "v3", FAMILY_CHECKS},      {"v2", "heartbeats", FAMILY_OPSGENIE},
 };
 
 struct api_call *api_call_of(struct http_request *request)
@@ -86,7 +90,7 @@ static bool method_matches(const struct route *route, const struct http_request 
 {
     const char *method = strcmp(request->method, "HEAD") == 0 ? "GET" : request->method;
 
-    return strcmp(route->method, method) == 0;
+    return route->method[0] == '*' || strcmp(route->method, method) == 0;
 }
 
 /* Finds call->route. Otherwise *allow lists the methods that the path has: "" when there is no such path. */
@@ -222,7 +226,7 @@ void api_handle(struct api *api, struct http_request *request)
             http_response_header(request, "Allow", allow);
             api_error(request, 405, 2001, "Method Not Allowed", NULL);
         }
-    } else if (request->body_too_large) {
+    } else if (request->body_too_large && !(call->call.route->flags & ROUTE_ANY_BODY)) {
         api_error(request, 413, 2001, "Request Body Too Large", NULL);
     } else if (call->call.route->flags & ROUTE_PUBLIC) {
         router_authenticated(call);

@@ -214,7 +214,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
     notification.guardian = flags & 1;
     notification.possibly_repeated = flags & 2;
     notification.urgency = (Tocsin__Urgency)((flags >> 2) & 3);
-    notification.why = (Tocsin__Why)(fuzz_byte(&input) % (TOCSIN__WHY__WHY_LOW_URGENCY + 2));
+    notification.why = (Tocsin__Why)(fuzz_byte(&input) % (TOCSIN__WHY__WHY_BLIND + 2));
     notification.id = fuzz_odd_number(&input);
     notification.incident_id = fuzz_odd_number(&input);
     notification.incident_number = fuzz_odd_number(&input);

@@ -201,7 +201,8 @@ static bool judge_service(struct check *check, struct span key, const void *reco
     if (!index_says(check, TABLE_SERVICE_BY_NAME, key_hash(service->name), service->id, 0)) {
         return broken(check, "service %s is not found by its name", service->name);
     }
-    if (!row_is_there(check, TABLE_ESCALATION_POLICY, key_1(service->escalation_policy_id))) {
+    bool needs_none = service->built_in && service->escalation_policy_id == 0;
+    if (!needs_none && !row_is_there(check, TABLE_ESCALATION_POLICY, key_1(service->escalation_policy_id))) {
         return broken(check, "service %s escalates by a policy that is gone", service->name);
     }
     return service->open_incidents == open || broken(check, "service %s counts %u open incidents, and has %u",
@@ -576,7 +577,7 @@ static bool references_hold(struct check *check, const Tocsin__Incident *inciden
     if (incident->updated_at_ms > check->counters->last_time_ms) {
         return broken(check, "incident %" PRIu64 " was changed at a time that has not come", incident->number);
     }
-    if (is_open(incident) && !row_is_there(check, TABLE_SERVICE, key_1(incident->service_id))) {
+    if (is_open(incident) && incident->escalation_policy_id != 0 && !row_is_there(check, TABLE_SERVICE, key_1(incident->service_id))) {
         return broken(check, "incident %" PRIu64 " is open, and its service is gone", incident->number);
     }
     if (is_open(incident) && !row_is_there(check, TABLE_ESCALATION_POLICY, key_1(incident->escalation_policy_id))) {
