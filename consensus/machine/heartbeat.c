@@ -324,7 +324,7 @@ static bool check_ping(struct apply *apply, Tocsin__Reply *reply, const Tocsin__
 static Tocsin__Heartbeat *addressee(struct apply *apply, const Tocsin__Ping *ping, Tocsin__Reply *reply)
 {
     uint64_t id = ping->heartbeat_id;
-    if (id == 0 && ping->create != NULL) {
+    if (id == 0 && ping->create != NULL && ping->create->slug[0] != '\0') {
         id = heartbeat_next_by_slug(apply->store, ping->create->service_id, ping->create->slug, 0);
         if (id == 0) {
             return create(apply, ping->create, reply);

@@ -577,10 +577,11 @@ static bool references_hold(struct check *check, const Tocsin__Incident *inciden
     if (incident->updated_at_ms > check->counters->last_time_ms) {
         return broken(check, "incident %" PRIu64 " was changed at a time that has not come", incident->number);
     }
-    if (is_open(incident) && incident->escalation_policy_id != 0 && !row_is_there(check, TABLE_SERVICE, key_1(incident->service_id))) {
+    if (is_open(incident) && !row_is_there(check, TABLE_SERVICE, key_1(incident->service_id))) {
         return broken(check, "incident %" PRIu64 " is open, and its service is gone", incident->number);
     }
-    if (is_open(incident) && !row_is_there(check, TABLE_ESCALATION_POLICY, key_1(incident->escalation_policy_id))) {
+    if (is_open(incident) && incident->escalation_policy_id != 0 &&
+        !row_is_there(check, TABLE_ESCALATION_POLICY, key_1(incident->escalation_policy_id))) {
         return broken(check, "incident %" PRIu64 " is open, and its escalation policy is gone", incident->number);
     }
     for (size_t i = 0; is_open(incident) && i < incident->n_assignments; i++) {
