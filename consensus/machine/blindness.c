@@ -16,6 +16,8 @@
 
 #define TICKS_PER_MINUTE 60u
 #define SERVICE_NAME "Tocsin"
+/* A job pings a quarter of its grace before or after the expected moment at most, or it is late by its own doing. */
+#define PUNCTUALITY 4u
 
 uint64_t tick_interval_ms(const Tocsin__Settings *settings)
 {
@@ -79,15 +81,16 @@ uint64_t blindness_judged_ms(struct apply *apply, uint64_t since_ms, uint64_t pe
     }
     uint64_t judged_ms =
         since_ms + period_ms + grace_ms + outage_ms + (short_ms < grace_ms ? short_ms : grace_ms);
-    if (period_ms <= grace_ms) {
+    if (grace_ms >= 2 * period_ms) { /* the credit alone covers a ping that was lost and the next one */
         return judged_ms;
     }
-    uint64_t expected_ms = since_ms + period_ms;
-    uint64_t seeing_ms = outage_end_ms(apply, expected_ms - grace_ms, expected_ms + grace_ms);
-    if (seeing_ms < expected_ms) {
+    uint64_t expected_ms = since_ms + period_ms, unpunctual_ms = grace_ms / PUNCTUALITY;
+    uint64_t seeing_ms = outage_end_ms(apply, expected_ms - unpunctual_ms, expected_ms + unpunctual_ms);
+    if (seeing_ms == 0) {
         return judged_ms;
     }
-    uint64_t next_ms = since_ms + ((seeing_ms - since_ms) / period_ms + 1) * period_ms + grace_ms;
+    uint64_t periods = (seeing_ms + unpunctual_ms - since_ms + period_ms - 1) / period_ms;
+    uint64_t next_ms = since_ms + periods * period_ms + grace_ms;
     return next_ms > judged_ms ? next_ms : judged_ms;
 }
 

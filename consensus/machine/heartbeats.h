@@ -10,8 +10,8 @@
  *     goes down at  L + period + grace + blind time since L
  *
  * Blind time of short gaps (a leader was lost; requests survived by waiting) counts up to one grace, so that flapping
- * leaders cannot hide a dead job. An outage counts in full. When a ping was due during an outage and the period is
- * longer than the grace, the job may have tried in vain, and it is judged at its next occurrence after the outage.
+ * leaders cannot hide a dead job. An outage counts in full. When a ping was due during an outage, and the grace is less
+ * than two periods, the job may have tried in vain, and it is judged by its next occurrence after the outage.
  */
 #ifndef CONSENSUS_MACHINE_HEARTBEATS_H
 #define CONSENSUS_MACHINE_HEARTBEATS_H

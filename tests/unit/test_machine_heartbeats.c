@@ -452,10 +452,10 @@ static void an_outage_is_not_counted_and_told_once(void **state)
 static void several_outages_add_up(void **state)
 {
     struct story *story = *state;
-    uint64_t job = heartbeat(story, 60, 60);
+    uint64_t job = heartbeat(story, 60, 120);
     ping(story, job);
     for (unsigned i = 0; i < 3; i++) {
-        well_for(story, 30 * SECOND_MS);
+        well_for(story, 50 * SECOND_MS);
         blind_for(story, 40 * SECOND_MS);
     }
     fixture_expect_silence(story->f); /* no page for less than a minute of blindness */
