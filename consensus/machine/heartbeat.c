@@ -21,8 +21,9 @@ static const struct span nothing = {.data = "", .size_bytes = 0};
 
 /* ---------------------------------------------------------------- checks */
 
-static const char *const heartbeat_fields[] = {"key",      "name",    "slug",          "tags",      "description", "service_id",
-                                               "period_s", "grace_s", "manual_resume", "post_only", NULL};
+static const char *const heartbeat_fields[] = {"key",         "name",       "slug",     "tags",
+                                               "description", "service_id", "period_s", "grace_s",
+                                               "manual_resume", "post_only", NULL};
 static const char *const changeable_fields[] = {"name",     "slug",    "tags",          "description", "service_id",
                                                 "period_s", "grace_s", "manual_resume", "post_only",   NULL};
 

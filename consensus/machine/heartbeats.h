@@ -25,8 +25,8 @@ bool heartbeats_exist(const struct machine_store *);
 /* When it goes down if nothing is heard of it, as far as blindness is known by now; 0: never as it stands. */
 uint64_t heartbeat_goes_down_ms(struct apply *, const Tocsin__Heartbeat *, const Tocsin__HeartbeatState *);
 
-/* Makes sure that it is looked at no later than it goes down; a row that is filed too early stays. Changes the state in
- * memory only, as the next two do. */
+/* Makes sure that it is looked at no later than it goes down; a row that is filed too early stays. Changes the state
+ * in memory only, as the next two do. */
 void heartbeat_file(struct apply *, const Tocsin__Heartbeat *, Tocsin__HeartbeatState *);
 /* Takes its row away. */
 void heartbeat_unfile(struct apply *, const Tocsin__Heartbeat *, Tocsin__HeartbeatState *);
@@ -44,8 +44,8 @@ const char *heartbeat_name(struct apply *, const Tocsin__Heartbeat *);
 
 void heartbeat_state_put(struct apply *, uint64_t id, const Tocsin__HeartbeatState *);
 
-/* Looks at heartbeats that are due, at most LIMIT_PULSE_HEARTBEATS, and lets at most `left` go down; answers what is left
- * of that: 0, too, when more may be due. */
+/* Looks at heartbeats that are due, at most LIMIT_PULSE_HEARTBEATS, and lets at most `left` go down; answers what is
+ * left of that: 0, too, when more may be due. */
 uint32_t heartbeats_due(struct apply *, uint32_t left);
 
 /* ---- blindness.c */

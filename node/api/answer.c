@@ -27,7 +27,8 @@ static const struct {
 };
 
 /* Every answer leaves through here, so that what the call holds beside the request's memory is let go. */
-static void respond(struct http_request *request, unsigned status, const char *content_type, char *body, size_t size_bytes)
+static void respond(struct http_request *request, unsigned status, const char *content_type, char *body,
+                    size_t size_bytes)
 {
     struct api_call *call = api_call_of(request);
 

@@ -20,7 +20,8 @@
 
 /* ---------------------------------------------------------------- rendering */
 
-Tocsin__HeartbeatState *heartbeat_state_read(struct http_request *request, const struct machine_store *view, uint64_t id)
+Tocsin__HeartbeatState *heartbeat_state_read(struct http_request *request, const struct machine_store *view,
+                                             uint64_t id)
 {
     Tocsin__HeartbeatState *state = heartbeat_state_get(view, id, request_memory(request));
 

@@ -17,11 +17,12 @@ char *uuid_take(struct http_request *request, const char *text);
 
 /* What every ping carries beside its path: body, run, who sent it. False: already answered with 400. */
 bool ping_fill(struct http_request *request, Tocsin__Ping *ping);
-/* True when the heartbeat may ping once more now; else already answered with 429. */
+/* True when the heartbeat (or what else has this number) may ping once more now; else already answered with 429. */
 bool ping_allowed(struct http_request *request, uint64_t heartbeat_id);
 
 /* How it stands, never NULL, in the request's memory. */
-Tocsin__HeartbeatState *heartbeat_state_read(struct http_request *request, const struct machine_store *view, uint64_t id);
+Tocsin__HeartbeatState *heartbeat_state_read(struct http_request *request, const struct machine_store *view,
+                                             uint64_t id);
 
 /* Takes `answer`, and adds what each of Opsgenie's has: how long it took and the request's id. */
 json_t *opsgenie_answer(struct http_request *request, json_t *answer);

@@ -40,7 +40,8 @@ json_t *opsgenie_answer(struct http_request *request, json_t *answer)
     return answer;
 }
 
-static json_t *render(struct http_request *request, const struct machine_store *view, const Tocsin__Heartbeat *heartbeat)
+static json_t *render(struct http_request *request, const struct machine_store *view,
+                      const Tocsin__Heartbeat *heartbeat)
 {
     const Tocsin__HeartbeatState *state = heartbeat_state_read(request, view, heartbeat->id);
     size_t unit = 0;

@@ -253,6 +253,14 @@ static void make_heartbeat(struct http_request *request, Tocsin__Ping *ping, con
     ping->create = heartbeat;
 }
 
+/* Whose pings are counted together: of one that is still to be made, by its slug. */
+static uint64_t flood_id(uint64_t heartbeat_id, const char *slug)
+{
+    struct key hash = key_hash(slug != NULL ? slug : "");
+
+    return heartbeat_id != 0 ? heartbeat_id : span_number(key_span(&hash), 0);
+}
+
 /* True when the ping knows where it goes, or was answered. */
 static bool find(struct http_request *request, const struct machine_store *view, bool *answered)
 {
@@ -276,7 +284,7 @@ static bool find(struct http_request *request, const struct machine_store *view,
         make_heartbeat(request, ping, target->slug, service_id);
     }
     *answered = (ping->heartbeat_id != 0 || ping->create != NULL) &&
-                !ping_allowed(request, ping->heartbeat_id != 0 ? ping->heartbeat_id : service_id);
+                !ping_allowed(request, flood_id(ping->heartbeat_id, target->slug));
     return ping->heartbeat_id != 0 || ping->create != NULL;
 }
 

@@ -354,6 +354,9 @@ json_t *reference_service(struct http_request *request, const struct machine_sto
 
 json_t *reference_escalation_policy(struct http_request *request, const struct machine_store *view, uint64_t id)
 {
+    if (id == 0) { /* of the built-in service, until it is given one */
+        return json_null();
+    }
     const Tocsin__EscalationPolicy *policy = escalation_policy_get(view, id, request_memory(request));
 
     return reference(request, "escalation_policies", id, "escalation_policy_reference",

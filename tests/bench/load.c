@@ -3,7 +3,7 @@
  *
  *     load --path /v2/enqueue --ports 7101,7102,7103 --connections 64 --seconds 10 --expect 202 --body '{"dedup_key":"{n}",...}'
  *
- * In the body {n} becomes a number that grows by one with each request (12 digits), {b} the base64 of "key-" and that number (16 characters of
+ * In path and body {n} becomes a number that grows by one with each request (12 digits), {b} the base64 of "key-" and that number (16 characters of
  * key, which needs no padding at 15 bytes: "k" and 14 digits). --rate R sends R requests a second in all instead of as many as possible.
  */
 #include <arpa/inet.h>
@@ -65,25 +65,32 @@ static void base64(const char *in, size_t size_bytes, char *out) {
     *out = '\0';
 }
 
-/* The body with its placeholders filled in. */
+/* The text with its placeholders filled in; its length. */
+static size_t fill(const char *from, const char *text, const char *encoded, char out[REQUEST_SIZE_BYTES_MAX]) {
+    size_t length = 0;
+    for (const char *c = from; *c != '\0';) {
+        const char *insert = strncmp(c, "{n}", 3) == 0 ? text : strncmp(c, "{b}", 3) == 0 ? encoded : NULL;
+        size_t size_bytes = insert != NULL ? strlen(insert) : 1;
+        if (length + size_bytes + 1 > REQUEST_SIZE_BYTES_MAX) die("path or body is too long");
+        memcpy(out + length, insert != NULL ? insert : c, size_bytes);
+        length += size_bytes;
+        c += insert != NULL ? 3 : 1;
+    }
+    out[length] = '\0';
+    return length;
+}
+
 static size_t compose(char *out, uint64_t number) {
     char text[16], encoded[24], key[16];
     snprintf(text, sizeof text, "%012" PRIu64, number % 1000000000000u);
     snprintf(key, sizeof key, "k%014" PRIu64, number % 100000000000000u);
     base64(key, 15, encoded);
-    char body[REQUEST_SIZE_BYTES_MAX];
-    size_t length = 0;
-    for (const char *c = options.body; *c != '\0';) {
-        const char *insert = strncmp(c, "{n}", 3) == 0 ? text : strncmp(c, "{b}", 3) == 0 ? encoded : NULL;
-        size_t size_bytes = insert != NULL ? strlen(insert) : 1;
-        if (length + size_bytes + 1 > sizeof body) die("the body is too long");
-        memcpy(body + length, insert != NULL ? insert : c, size_bytes);
-        length += size_bytes;
-        c += insert != NULL ? 3 : 1;
-    }
+    static char path[REQUEST_SIZE_BYTES_MAX], body[REQUEST_SIZE_BYTES_MAX];
+    (void)fill(options.path, text, encoded, path);
+    size_t length = fill(options.body, text, encoded, body);
     int head = snprintf(out, REQUEST_SIZE_BYTES_MAX,
                         "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
-                        options.path, length);
+                        path, length);
     if (head < 0 || (size_t)head + length > REQUEST_SIZE_BYTES_MAX) die("the request is too long");
     memcpy(out + head, body, length);
     return (size_t)head + length;
