@@ -140,6 +140,11 @@ static void tell(struct apply *apply, uint64_t blind_ms)
 
 /* ---------------------------------------------------------------- noticing */
 
+static void blindness_put(struct apply *apply)
+{
+    record_put(apply->store, TABLE_META, key_meta(META_BLINDNESS), &apply->blindness->base);
+}
+
 static void merge_oldest(Tocsin__Blindness *known)
 {
     Tocsin__BlindInterval *first = known->intervals[0], *second = known->intervals[1];
@@ -180,7 +185,20 @@ void blindness_look(struct apply *apply, uint64_t last_ms)
     }
     interval_add(apply, last_ms, apply->time_ms);
     if (gap_ms >= apply_minutes_ms(apply, BLIND_PAGE_MINUTES) && gap_ms >= long_ms(apply)) {
-        tell(apply, gap_ms);
+        apply->blindness->untold_ms = gap_ms;
     }
-    record_put(apply->store, TABLE_META, key_meta(META_BLINDNESS), &apply->blindness->base);
+    blindness_put(apply);
+}
+
+/* A tick is for its time, which blindness_look has seen. */
+void apply_tick(struct apply *apply, const Tocsin__Tick *tick, Tocsin__Reply *reply)
+{
+    (void)tick;
+    (void)reply; /* OK, always */
+    uint64_t untold_ms = blindness(apply)->untold_ms;
+    if (untold_ms != 0) {
+        tell(apply, untold_ms);
+        apply->blindness->untold_ms = 0;
+        blindness_put(apply);
+    }
 }

@@ -456,11 +456,3 @@ void apply_ping(struct apply *apply, const Tocsin__Ping *ping, Tocsin__Reply *re
     heartbeat_file(apply, heartbeat, state);
     heartbeat_state_put(apply, heartbeat->id, state);
 }
-
-/* Its time is what it is for: blindness_look has seen it. */
-void apply_tick(struct apply *apply, const Tocsin__Tick *tick, Tocsin__Reply *reply)
-{
-    (void)apply;
-    (void)tick;
-    (void)reply;
-}

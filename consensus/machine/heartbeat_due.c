@@ -159,8 +159,8 @@ static const char *silence_text(struct apply *apply, const Tocsin__Heartbeat *he
     bool scheduled = state->status == TOCSIN__HEARTBEAT_STATUS__HEARTBEAT_UP &&
                      state->last_ping_ms + apply_seconds_ms(apply, heartbeat->period_s) <= apply->time_ms;
     const char *since = duration_text(apply, apply->time_ms - (scheduled ? state->last_ping_ms : state->last_start_ms));
-    return apply_printf(apply, "%s is silent: %s %s ago%s", heartbeat_name(apply, heartbeat), scheduled ? "last ping" : "it started",
-                        since, scheduled ? "" : " and has not finished");
+    return apply_printf(apply, "%s is silent: %s %s ago%s", heartbeat_name(apply, heartbeat),
+                        scheduled ? "last ping" : "it started", since, scheduled ? "" : " and has not finished");
 }
 
 /* True when it went down. */

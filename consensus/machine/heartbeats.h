@@ -31,8 +31,8 @@ void heartbeat_file(struct apply *, const Tocsin__Heartbeat *, Tocsin__Heartbeat
 /* Takes its row away. */
 void heartbeat_unfile(struct apply *, const Tocsin__Heartbeat *, Tocsin__HeartbeatState *);
 
-/* Down since `at_ms`: its incident opens, or is triggered again. False, with the reply refused and nothing changed, when
- * it cannot. */
+/* Down since `at_ms`: its incident opens, or is triggered again. False, with the reply refused and nothing changed,
+ * when it cannot. */
 bool heartbeat_down(struct apply *, const Tocsin__Heartbeat *, Tocsin__HeartbeatState *, uint64_t at_ms, Tocsin__Why,
                     const char *summary, Tocsin__Reply *);
 /* Its open incident is over. */
@@ -50,7 +50,8 @@ uint32_t heartbeats_due(struct apply *, uint32_t left);
 
 /* ---- blindness.c */
 
-/* At the beginning of each entry: notes the gap since the last one, stamped `last_ms`, when it is one. */
+/* At the beginning of each entry: notes the gap since the last one, stamped `last_ms`, when it is one. The next tick
+ * tells of it when it was long. */
 void blindness_look(struct apply *, uint64_t last_ms);
 
 /* The moment at which silence since `since_ms` is judged, when a sign is expected within `period_ms` (0: at once) and

@@ -2,8 +2,8 @@
  * healthchecks' management API, version 3, over heartbeats: /api/v3/checks/... with X-Api-Key.
  *
  * One field is ours: `service`, the id of the service whose people are paged. Without it the only service there is is
- * taken. Cron schedules and filters by keyword are refused, not ignored: a check that is judged by another rule than its
- * owner thinks is worse than none.
+ * taken. Cron schedules and filters by keyword are refused, not ignored: a check that is judged by another rule than
+ * its owner thinks is worse than none.
  */
 #include <stdlib.h>
 #include <string.h>

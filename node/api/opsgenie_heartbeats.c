@@ -1,5 +1,5 @@
 /*
- * Opsgenie's heartbeats (contracts/opsgenie-alert-api.md, section 4): found by name, with an interval and without grace.
+ * Opsgenie's heartbeats (contracts/opsgenie-alert-api.md, section 4): found by name, with an interval and no grace.
  *
  * The interval is waited out, and a minute more for the way. One field is ours: `service`, as in checks.c. A ping is
  * answered 202 for unknown names too, as Opsgenie does: jobs that only fire and forget must not fail by it.

@@ -2,10 +2,10 @@
  * Pings as healthchecks' clients send them: by any method, without a token.
  *
  *     /ping/<uuid>                  [/start | /fail | /log | /<exit status>]
- *     /ping/<ping key>/<slug>       [the same]        the ping key is a key of an integration of the heartbeat's service
+ *     /ping/<ping key>/<slug>       [the same]      the ping key is a key of an integration of the heartbeat's service
  *
- * The heartbeat is looked up here first, in the state as it is, and only what is not found in the newest: an unknown key
- * costs the cluster no entry. OK is answered when the ping is committed.
+ * The heartbeat is looked up here first, in the state as it is, and only what is not found in the newest: an unknown
+ * key costs the cluster no entry. OK is answered when the ping is committed.
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -145,8 +145,8 @@ bool ping_fill(struct http_request *request, Tocsin__Ping *ping)
     ping->posted = strcmp(request->method, "POST") == 0;
     ping->user_agent = plain_text(request, agent != NULL ? agent : "", LIMIT_USER_AGENT_CHARACTERS);
     size_t first = forwarded != NULL ? strcspn(forwarded, ", ") : 0;
-    ping->remote_address = plain_text(request, forwarded != NULL ? forwarded : "",
-                                      first < LIMIT_REMOTE_ADDRESS_CHARACTERS ? first : LIMIT_REMOTE_ADDRESS_CHARACTERS);
+    first = first < LIMIT_REMOTE_ADDRESS_CHARACTERS ? first : LIMIT_REMOTE_ADDRESS_CHARACTERS;
+    ping->remote_address = plain_text(request, forwarded != NULL ? forwarded : "", first);
     if (ping->kind == TOCSIN__PING_KIND__PING_SUCCESS && is_resolved_watchdog(request->body)) {
         ping->kind = TOCSIN__PING_KIND__PING_LOG;
     }

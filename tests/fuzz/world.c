@@ -15,6 +15,29 @@ static struct {
     struct machine_fixture *fixture;
 } origin;
 
+/* A job that has pinged once. */
+static void make_heartbeat(struct machine_fixture *world, uint64_t service)
+{
+    static char key[] = "00000000-0000-4000-8000-000000000001", name[] = "backup";
+    Tocsin__Heartbeat heartbeat = TOCSIN__HEARTBEAT__INIT;
+    heartbeat.key = key;
+    heartbeat.name = heartbeat.slug = name;
+    heartbeat.service_id = service;
+    heartbeat.period_s = heartbeat.grace_s = 60;
+    Tocsin__HeartbeatPut put = TOCSIN__HEARTBEAT_PUT__INIT;
+    put.heartbeat = &heartbeat;
+    Tocsin__Command command = fixture_command();
+    command.body_case = TOCSIN__COMMAND__BODY_HEARTBEAT_PUT;
+    command.heartbeat_put = &put;
+    uint64_t id = fixture_apply(world, &command)->ids[0];
+    Tocsin__Ping ping = TOCSIN__PING__INIT;
+    ping.heartbeat_id = id;
+    command = fixture_command();
+    command.body_case = TOCSIN__COMMAND__BODY_PING;
+    command.ping = &ping;
+    (void)fixture_apply(world, &command);
+}
+
 static void make_world(struct machine_fixture *world)
 {
     uint64_t alice = fixture_user(world, "alice"), bob = fixture_user(world, "bob");
@@ -44,6 +67,7 @@ static void make_world(struct machine_fixture *world)
     (void)fixture_set_status(world, taken, TOCSIN__INCIDENT_STATUS__INCIDENT_ACKNOWLEDGED);
     (void)fixture_deliver_all(world);
     (void)fixture_trigger(world, WORLD_ROUTING_KEY, "memory");
+    make_heartbeat(world, service);
 }
 
 struct machine_fixture *world_new(void)
@@ -116,6 +140,8 @@ void world_check(struct machine_fixture *world)
         {TABLE_OUTBOX, &tocsin__notification__descriptor},
         {TABLE_NOTIFICATION, &tocsin__notification__descriptor},
         {TABLE_TOKEN, &tocsin__token__descriptor},
+        {TABLE_HEARTBEAT_PING, &tocsin__heartbeat_ping__descriptor},
+        {TABLE_HEARTBEAT_FLIP, &tocsin__heartbeat_flip__descriptor},
     };
     const struct machine_store *store = &world->store;
 
@@ -127,6 +153,7 @@ void world_check(struct machine_fixture *world)
     check_index(store, TABLE_ESCALATION_POLICY_BY_NAME, TABLE_ESCALATION_POLICY);
     check_index(store, TABLE_INCIDENT_BY_NUMBER, TABLE_INCIDENT);
     check_index(store, TABLE_TOKEN_BY_HASH, TABLE_TOKEN);
+    check_index(store, TABLE_HEARTBEAT_BY_KEY, TABLE_HEARTBEAT);
     fuzz_require(store->count(store->context, TABLE_IDEMPOTENCY) ==
                  store->count(store->context, TABLE_IDEMPOTENCY_BY_TIME));
     fuzz_require(store->count(store->context, TABLE_INCIDENT) ==

@@ -75,7 +75,8 @@ class Heartbeats(unittest.TestCase):
         incidents = company.listed(1, "/incidents?date_range=all", "incidents")
         self.assertEqual(["resolved"], [incident["status"] for incident in incidents])
         self.assertEqual("up", self.state(backup)["status"])
-        self.assertEqual([1, 0, 1], [flip["up"] for flip in company.call(1, "GET", f"/api/v3/checks/{backup['uuid']}/flips/")["flips"]])
+        flips = company.call(1, "GET", f"/api/v3/checks/{backup['uuid']}/flips/")["flips"]
+        self.assertEqual([1, 0, 1], [flip["up"] for flip in flips])
 
     def test_a_failure_pages_at_once(self):
         backup = self.check("backup")
@@ -113,7 +114,8 @@ class Heartbeats(unittest.TestCase):
         time.sleep(2 * MINUTE_SECONDS)
         self.assertEqual([], self.pages("alive is silent"))
         self.assertEqual("up", self.state(alive)["status"])
-        blind = [incident for incident in company.listed(1, "/incidents?date_range=all", "incidents") if "was blind for" in incident["title"]]
+        incidents = company.listed(1, "/incidents?date_range=all", "incidents")
+        blind = [incident for incident in incidents if "was blind for" in incident["title"]]
         self.assertEqual(1, len(blind), blind)
         wait_for(lambda: self.pages("was blind for"), "the guardians' page")
         job.die()

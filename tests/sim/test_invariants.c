@@ -16,6 +16,8 @@
 
 #define KEY "R0000000000000000000000000000001"
 #define MINUTE ((uint64_t)STAND_MINUTE_MS)
+#define JOB 7u /* the id of a heartbeat that is up */
+#define JOB_DUE_MS 1790009999999u
 
 /* One incident of each kind, with Alice (a text, calls after delays), Bob and a guardian. */
 struct town {
@@ -60,6 +62,31 @@ static uint64_t trigger(struct stand *stand, const char *dedup_key)
     return stand_event(stand, KEY, TOCSIN__EVENT_ACTION__EVENT_TRIGGER, dedup_key, TOCSIN__SEVERITY__SEVERITY_CRITICAL);
 }
 
+static void row_put(const struct town *town, enum machine_table table, struct key key, struct key value)
+{
+    town->store->put(town->store->context, table, key_span(&key), key_span(&value));
+}
+
+/* Written past the machine and the model, which knows no heartbeats. */
+static void heartbeat_new(const struct town *town)
+{
+    Tocsin__Heartbeat heartbeat = TOCSIN__HEARTBEAT__INIT;
+    heartbeat.id = JOB;
+    heartbeat.key = probe_text("00000000-0000-4000-8000-000000000001");
+    heartbeat.name = heartbeat.slug = probe_text("backup");
+    heartbeat.service_id = town->service;
+    heartbeat_put(town->store, &heartbeat);
+    Tocsin__HeartbeatState state = TOCSIN__HEARTBEAT_STATE__INIT;
+    state.status = TOCSIN__HEARTBEAT_STATUS__HEARTBEAT_UP;
+    state.filed_ms = JOB_DUE_MS;
+    record_put(town->store, TABLE_HEARTBEAT_STATE, key_1(JOB), &state.base);
+    struct key none = {.size_bytes = 0};
+    row_put(town, TABLE_HEARTBEAT_DUE, key_2(JOB_DUE_MS, JOB), none);
+    row_put(town, TABLE_HEARTBEAT_BY_KEY, key_hash(heartbeat.key), key_1(JOB));
+    row_put(town, TABLE_HEARTBEAT_BY_NAME, key_and_1(key_hash(heartbeat.name), JOB), none);
+    row_put(town, TABLE_HEARTBEAT_BY_SLUG, key_and_1(key_1_hash(town->service, heartbeat.slug), JOB), none);
+}
+
 static struct town town_new(void)
 {
     struct town town = {.stand = stand_new()};
@@ -90,6 +117,7 @@ static struct town town_new(void)
     stand_deliver(stand);
     town.triggered = trigger(stand, "new");
     stand_expect_peace(stand);
+    heartbeat_new(&town);
     return town;
 }
 
@@ -423,6 +451,47 @@ static void nonsense_in_a_row(struct town *town)
                      (struct span){.data = "\xff\xff\xff", .size_bytes = 3});
 }
 
+static void heartbeat_row_lost(struct town *town)
+{
+    row_cut(town, TABLE_HEARTBEAT_DUE, key_2(JOB_DUE_MS, JOB));
+}
+
+static void heartbeat_never_looked_at(struct town *town)
+{
+    heartbeat_row_lost(town);
+    Tocsin__HeartbeatState state = TOCSIN__HEARTBEAT_STATE__INIT;
+    state.status = TOCSIN__HEARTBEAT_STATUS__HEARTBEAT_UP;
+    record_put(town->store, TABLE_HEARTBEAT_STATE, key_1(JOB), &state.base);
+}
+
+static void heartbeat_down_and_filed(struct town *town)
+{
+    Tocsin__HeartbeatState state = TOCSIN__HEARTBEAT_STATE__INIT;
+    state.status = TOCSIN__HEARTBEAT_STATUS__HEARTBEAT_DOWN;
+    state.filed_ms = JOB_DUE_MS;
+    record_put(town->store, TABLE_HEARTBEAT_STATE, key_1(JOB), &state.base);
+}
+
+static void heartbeat_without_state(struct town *town)
+{
+    row_cut(town, TABLE_HEARTBEAT_STATE, key_1(JOB));
+}
+
+static void heartbeat_key_lost(struct town *town)
+{
+    row_cut(town, TABLE_HEARTBEAT_BY_KEY, first_of(town, TABLE_HEARTBEAT_BY_KEY));
+}
+
+static void heartbeat_gone(struct town *town)
+{
+    row_cut(town, TABLE_HEARTBEAT, key_1(JOB));
+}
+
+static void heartbeat_filed_twice(struct town *town)
+{
+    row_put(town, TABLE_HEARTBEAT_DUE, key_2(JOB_DUE_MS + 1, JOB), (struct key){.size_bytes = 0});
+}
+
 static const struct breakage {
     void (*make)(struct town *);
     const char *says;
@@ -466,6 +535,13 @@ static const struct breakage {
     {token_hash_lost, "is not found by its hash"},
     {reply_time_lost, "there are 1 replies kept for repeated requests, and 0 rows in their index"},
     {nonsense_in_a_row, "an escalation policy does not decode"},
+    {heartbeat_row_lost, "heartbeat 7 says that it is filed, and no row says so"},
+    {heartbeat_never_looked_at, "heartbeat 7 is up and not filed: its silence pages nobody"},
+    {heartbeat_down_and_filed, "heartbeat 7 is down and waits for its silence"},
+    {heartbeat_without_state, "heartbeat 7 has no state"},
+    {heartbeat_key_lost, "heartbeat 7 is not found by its key, name and slug"},
+    {heartbeat_gone, "something is left of a heartbeat that is gone"},
+    {heartbeat_filed_twice, "a heartbeat is filed that knows nothing of it"},
 };
 
 static void each_breakage_has_its_sentence(void **state)

@@ -1,4 +1,4 @@
-/* Heartbeats over HTTP: ping URLs, healthchecks' management API, Opsgenie's heartbeats, from the request to the answer. */
+/* Heartbeats over HTTP, from the request to the answer: ping URLs, healthchecks' management, Opsgenie's heartbeats. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -42,7 +42,8 @@ static int setup(void **state)
         api_post(house->api, story_text("/services/%s/integrations", house->service),
                  "{\"integration\":{\"type\":\"events_api_v2_inbound_integration\",\"name\":\"jobs\"}}");
     house->key = api_answer_text(answer, "integration", "integration_key", NULL);
-    house->check = create(house, ",\"name\":\"Nightly\",\"slug\":\"nightly\",\"tags\":\"db prod\",\"timeout\":60,\"grace\":60");
+    house->check = create(house, ",\"name\":\"Nightly\",\"slug\":\"nightly\",\"tags\":\"db prod\","
+                                 "\"timeout\":60,\"grace\":60");
     house->api->submits = 0;
     *state = house;
     return 0;
@@ -196,7 +197,8 @@ static void headers_that_are_no_text_do_not_cost_the_ping(void **state)
     struct house *house = *state;
     struct api_question question = {.method = "GET",
                                     .target = story_text("/ping/%s/log", house->check),
-                                    .headers = {{"User-Agent", "curl\xff\x01"}, {"X-Forwarded-For", "10.0.0.1, 10.0.0.2"}}};
+                                    .headers = {{"User-Agent", "curl\xff\x01"},
+                                                {"X-Forwarded-For", "10.0.0.1, 10.0.0.2"}}};
 
     answered(api_fixture_ask(house->api, &question), 200, "OK");
     const struct api_answer *pings = api_get(house->api, story_text("/api/v3/checks/%s/pings/", house->check));
@@ -305,7 +307,8 @@ static void a_change_touches_what_it_names(void **state)
 static void unique_finds_the_check_that_is_there(void **state)
 {
     struct house *house = *state;
-    const char *body = story_text("{\"service\":\"%s\",\"name\":\"Nightly\",\"timeout\":120,\"unique\":[\"name\"]}", house->service);
+    const char *body = story_text("{\"service\":\"%s\",\"name\":\"Nightly\",\"timeout\":120,\"unique\":[\"name\"]}",
+                                  house->service);
     const struct api_answer *answer = api_post(house->api, "/api/v3/checks/", body);
 
     assert_int_equal(answer->status, 200);
@@ -463,7 +466,8 @@ static void opsgenies_heartbeats_live(void **state)
     assert_true(json_is_true(api_answer_at(answer, "data", "enabled", NULL)));
     answer = opsgenie(house, "POST", "/v2/heartbeats/the%20watch%20dog/disable", NULL);
     assert_true(json_is_false(api_answer_at(answer, "data", "enabled", NULL)));
-    assert_int_equal(json_array_size(api_answer_at(opsgenie(house, "GET", "/v2/heartbeats", NULL), "data", "heartbeats", NULL)), 2);
+    answer = opsgenie(house, "GET", "/v2/heartbeats", NULL);
+    assert_int_equal(json_array_size(api_answer_at(answer, "data", "heartbeats", NULL)), 2);
     assert_int_equal(opsgenie(house, "DELETE", "/v2/heartbeats/the%20watch%20dog", NULL)->status, 200);
     assert_int_equal(opsgenie(house, "GET", "/v2/heartbeats/the%20watch%20dog", NULL)->status, 404);
 }
@@ -485,7 +489,8 @@ static void opsgenie_errors_say_what_is_wrong(void **state)
     assert_int_equal(answer->status, 422);
     assert_string_equal(api_answer_text(answer, "message", NULL),
                         "The interval must be at most a year, in minutes, hours or days");
-    answer = opsgenie(house, "POST", "/v2/heartbeats", "{\"name\":\"Nightly\",\"interval\":1,\"intervalUnit\":\"days\"}");
+    answer = opsgenie(house, "POST", "/v2/heartbeats",
+                      "{\"name\":\"Nightly\",\"interval\":1,\"intervalUnit\":\"days\"}");
     assert_int_equal(answer->status, 409);
 }
 

@@ -1,8 +1,9 @@
 /*
  * Our outage is not theirs (P6), judged from outside through random hours.
  *
- * Jobs ping by their own schedules, a little late; some die. The cluster loses leaders for seconds (a ping waits and gets
- * through), and is gone for minutes now and then (a ping is lost, and the job does not try again before its next time).
+ * Jobs ping by their own schedules, a little late; some die. The cluster loses leaders for seconds (a ping waits and
+ * gets through), and is gone for minutes now and then (a ping is lost, and the job does not try again before its next
+ * time).
  * The judge knows when each job tried and what was heard of it, and nothing of the machine's rules:
  *
  *     a job that lives is never paged for; one that died is, within a bound that blindness alone may lengthen
@@ -98,9 +99,9 @@ static void judge(struct world *world, struct job *job)
     if (is_down(world, job) && !job->paged) {
         job->paged = true;
         if (!dead || world->now_s < job->heard_s + job->period_s + job->grace_s) {
-            fail_msg("seed %u: job %u (%u s, grace %u s) was paged for at %llu s; last heard at %llu s, %s", seed, number,
-                     job->period_s, job->grace_s, (unsigned long long)world->now_s, (unsigned long long)job->heard_s,
-                     dead ? "too early" : "and it lives");
+            fail_msg("seed %u: job %u (%u s, grace %u s) was paged for at %llu s; last heard at %llu s, %s", seed,
+                     number, job->period_s, job->grace_s, (unsigned long long)world->now_s,
+                     (unsigned long long)job->heard_s, dead ? "too early" : "and it lives");
         }
     }
     uint64_t bound_s = job->heard_s + job->period_s + 2 * job->grace_s + job->blind_s + 2;
@@ -108,7 +109,8 @@ static void judge(struct world *world, struct job *job)
         bound_s += job->period_s + job->grace_s / 4;
     }
     if (dead && job->heard && !job->paged && world->now_s > bound_s) {
-        fail_msg("seed %u: job %u (%u s, grace %u s) died at %llu s, was last heard at %llu s and is not paged for at %llu s",
+        fail_msg("seed %u: job %u (%u s, grace %u s) died at %llu s, was last heard at %llu s and is not paged for at "
+                 "%llu s",
                  seed, number, job->period_s, job->grace_s, (unsigned long long)job->dies_s,
                  (unsigned long long)job->heard_s, (unsigned long long)world->now_s);
     }

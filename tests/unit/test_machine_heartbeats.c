@@ -488,7 +488,7 @@ static void short_gaps_are_counted_out(void **state)
     paged_after(story, 10 * SECOND_MS);
 }
 
-static void a_ping_that_was_due_during_an_outage_is_expected_at_its_next_occurrence(void **state)
+static void a_ping_lost_in_an_outage_is_expected_at_its_next_occurrence(void **state)
 {
     struct story *story = *state;
     story->f->unchecked = true;
@@ -661,7 +661,7 @@ int main(void)
         STORY(several_outages_add_up),
         STORY(flapping_leaders_cannot_hide_a_dead_job),
         STORY(short_gaps_are_counted_out),
-        STORY(a_ping_that_was_due_during_an_outage_is_expected_at_its_next_occurrence),
+        STORY(a_ping_lost_in_an_outage_is_expected_at_its_next_occurrence),
         STORY(an_outage_far_from_the_due_time_changes_little),
         STORY(the_end_of_a_run_may_be_lost_in_an_outage),
         STORY(a_clock_that_jumps_ahead_fires_nothing),
