@@ -36,8 +36,8 @@ ALL_LDFLAGS = $(LDFLAGS) $(SANITIZE_FLAGS) -pthread
 FOLDERS := consensus/machine consensus/machine/oncall consensus storage notify notify/channels node node/api
 MAINS := node/tocsind.c node/tocsin.c
 SOURCES := $(filter-out $(MAINS),$(wildcard $(addsuffix /*.c,$(FOLDERS))))
-GENERATED := $(BUILD)/generated/consensus/machine/schema.pb-c
-OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(GENERATED).o
+GENERATED := $(patsubst %.proto,$(BUILD)/generated/%.pb-c,$(wildcard consensus/machine/*.proto))
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(GENERATED:%=%.o)
 LIBRARY := $(BUILD)/libtocsin.a
 PROGRAMS := $(patsubst node/%.c,$(BUILD)/%,$(wildcard $(MAINS)))
 
@@ -61,11 +61,11 @@ $(BUILD)/generated/%.pb-c.c $(BUILD)/generated/%.pb-c.h &: %.proto | deps-presen
 	@echo '  PROTOC  $<'
 	$(Q)protoc-c --c_out=$(BUILD)/generated $<
 
-$(GENERATED).o: $(GENERATED).c
+$(GENERATED:%=%.o): %.o: %.c $(GENERATED:%=%.h)
 	@echo '  CC      $<'
 	$(Q)$(CC) $(filter-out -Wpedantic,$(ALL_CFLAGS)) -MMD -MP -c $< -o $@
 
-$(BUILD)/%.o: %.c $(GENERATED).h | deps-present
+$(BUILD)/%.o: %.c $(GENERATED:%=%.h) | deps-present
 	@mkdir -p $(@D)
 	@echo '  CC      $<'
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
