@@ -283,9 +283,11 @@ static bool find(struct http_request *request, const struct machine_store *view,
     if (ping->heartbeat_id == 0 && service_id != 0 && target->create && target->slug[0] != '\0') {
         make_heartbeat(request, ping, target->slug, service_id);
     }
-    *answered = (ping->heartbeat_id != 0 || ping->create != NULL) &&
-                !ping_allowed(request, flood_id(ping->heartbeat_id, target->slug));
-    return ping->heartbeat_id != 0 || ping->create != NULL;
+    if (ping->heartbeat_id == 0 && ping->create == NULL) {
+        return false;
+    }
+    *answered = !ping_allowed(request, flood_id(ping->heartbeat_id, target->slug)); /* then the request is gone */
+    return true;
 }
 
 static void on_view(void *argument, const struct machine_store *view, bool stale)
