@@ -229,7 +229,10 @@ struct host *host_open(uv_loop_t *loop, const struct config *config, enum host_s
     host->loop = loop;
     host->config = config;
     struct engine_options options = {.config = config};
-    if (!open_data_dir(host, how, &options, error, error_size)) return NULL;
+    if (!open_data_dir(host, how, &options, error, error_size)) {
+        free(host);
+        return NULL;
+    }
     /* The writers wake the loop from their first moment on. */
     if (uv_async_init(loop, &host->wake, on_wake) != 0) abort();
     host->wake.data = host;
