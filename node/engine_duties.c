@@ -361,7 +361,9 @@ static void extend_schedules(struct engine *engine) {
         submit_system(engine, &command, "the shifts of a schedule for a day more");
         free(extend.shifts.data);
     }
+    enum storage_error fault = engine->ports.reader_fault(engine->ports.context, &reader, &failure);
     engine->ports.reader_end(engine->ports.context, &reader);
+    if (fault != STORAGE_OK) engine_fail(engine, failure.message);
 }
 
 /* While heartbeats exist an entry at least this often says that pings could be taken. */

@@ -151,7 +151,7 @@ static void run_seed(uint64_t seed, const struct profile *profile, bool traced, 
     count_model(sim);
     memset(result, 0, sizeof *result);
     result->seed = seed;
-    result->simulated_ms = (sim->now_ms - SIM_START_MS) * sim->nodes_count / sim->nodes_count;
+    result->simulated_ms = sim->now_ms - SIM_START_MS;
     snprintf(result->violation, sizeof result->violation, "%s", sim->violation);
     result->counts_count = sim->counts_count;
     for (unsigned i = 0; i < sim->counts_count; i++) {

@@ -75,8 +75,6 @@ struct link {
     uint64_t slow_ms;                   /* added to each delay */
 };
 
-struct network;
-
 struct sim_event {
     uint64_t time_ms, order;
     void (*run)(void *context);
@@ -93,7 +91,7 @@ struct sim {
     uint64_t seed, random[4];
     const struct profile *profile;
     bool traced;
-    uint64_t now_ms, end_ms;
+    uint64_t now_ms;
     struct sim_event *events;
     size_t events_count, events_capacity;
     uint64_t order;
