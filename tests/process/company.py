@@ -11,6 +11,9 @@ from cluster import Cluster, Unavailable, incident_number, wait_for
 
 Answer = collections.namedtuple("Answer", "status headers body")
 
+# offset + limit of a list (PagerDuty, classic pagination).
+LIST_LENGTH_MAX = 10000
+
 
 class Company(Cluster):
     """Alice, whom one service pages; nobody else."""
@@ -92,8 +95,8 @@ class Company(Cluster):
         number = wait_for(lambda: self.incident(numbers, dedup_key), f"the incident of {dedup_key}")["incident_number"]
         wait_for(lambda: any(incident_number(delivery["text"]) == number for delivery in self.deliveries()), f"the page of {dedup_key}")
 
-    def listed(self, number, path, name):
-        """Every element of a list, over all its pages, as one node tells it now."""
+    def listed(self, number, path, name, at_most=None):
+        """Every element of a list, over all its pages, as one node tells it now; or the first of them."""
         elements = []
         separator = "&" if "?" in path else "?"
         while True:
@@ -101,16 +104,16 @@ class Company(Cluster):
             if answer.status != 200 or answer.headers.get("Tocsin-Stale"):
                 raise Unavailable(f"{path} on node {number}: {answer}")
             elements += answer.body[name]
-            if not answer.body["more"]:
+            if not answer.body["more"] or len(elements) == at_most:
                 return elements
 
     def incident_keys(self, number):
         return {incident["incident_key"] for incident in self.listed(number, "/incidents?date_range=all", "incidents")}
 
     def everything(self, number):
-        """What people see of the cluster, without the node's own address."""
+        """What people see of the cluster, without the node's own address; of the log entries those that a list tells."""
         url = self.node(number)["url"]
-        lists = {name: self.listed(number, path, name) for name, path in (
+        lists = {name: self.listed(number, path, name, LIST_LENGTH_MAX) for name, path in (
             ("incidents", "/incidents?date_range=all"), ("users", "/users"), ("services", "/services"),
             ("escalation_policies", "/escalation_policies"), ("log_entries", "/log_entries"))}
         return json.loads(json.dumps(lists).replace(url, "http://tocsin"))

@@ -12,6 +12,8 @@ from cluster import Unavailable, wait_for
 from company import Company
 
 WRITERS = 3
+# Between two events of a writer. As fast as they can, a quick machine would write more meanwhile than a list of the API tells (10,000).
+PAUSE_S = 0.05
 
 
 class Storm:
@@ -28,7 +30,7 @@ class Storm:
     def write(self, writer):
         turn = 0
         try:
-            while not self.stopping.is_set():
+            while not self.stopping.wait(PAUSE_S):
                 key, number = f"{self.name}-{writer}-{turn}", self.numbers[(writer + turn) % len(self.numbers)]
                 turn += 1
                 try:

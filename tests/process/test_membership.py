@@ -66,12 +66,15 @@ class Membership(unittest.TestCase):
     # ---- then
 
     def assert_equal_everywhere(self, numbers):
-        whole = None
+        """... once what is still being told to people has been written down."""
         for number in numbers:
             wait_for(lambda number=number: self.company.send(number, "GET", "/readyz", token=False).status == 200, f"node {number} is ready")
-            everything = self.company.everything(number)
-            whole = whole or everything
-            self.assertEqual(whole, everything)
+
+        def equal():
+            first, *others = [self.company.everything(number) for number in numbers]
+            return all(other == first for other in others)
+
+        wait_for(equal, "every node tells the same")
 
     def assert_pages(self, numbers, key):
         self.company.wait_leader(numbers)
