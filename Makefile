@@ -33,18 +33,17 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(if $(PLANTED),-DTOCSIN_PLANTED) $(WARNIN
              -I. -I$(BUILD)/generated $(PKG_CFLAGS)
 ALL_LDFLAGS = $(LDFLAGS) $(SANITIZE_FLAGS) -pthread
 
-FOLDERS := consensus/machine consensus/machine/oncall consensus storage notify notify/channels node node/api
 MAINS := node/tocsind.c node/tocsin.c
-SOURCES := $(filter-out $(MAINS),$(wildcard $(addsuffix /*.c,$(FOLDERS))))
+SOURCES := $(filter-out $(MAINS),$(sort $(shell find consensus storage notify node -name '*.c')))
 GENERATED := $(patsubst %.proto,$(BUILD)/generated/%.pb-c,$(wildcard consensus/machine/*.proto))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(GENERATED:%=%.o)
 LIBRARY := $(BUILD)/libtocsin.a
 PROGRAMS := $(patsubst node/%.c,$(BUILD)/%,$(wildcard $(MAINS)))
 
-# A test program is one file tests/*/test_*.c with a main; all share the support files of tests/support. What else a folder of tests needs stands
+# A test program is one file tests/**/test_*.c with a main; all share the support files of tests/support. What else a folder of tests needs stands
 # in a tests/*/*.mk of its own: more prerequisites of its programs, more steps of `make test`.
 SUPPORT := $(wildcard tests/support/*.c)
-TESTS := $(wildcard tests/*/test_*.c)
+TESTS := $(wildcard tests/*/test_*.c tests/*/*/test_*.c)
 TEST_PROGRAMS := $(TESTS:%.c=$(BUILD)/%)
 BENCH_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 
@@ -97,7 +96,7 @@ test-built: test-unit test-process
 
 # Each test program runs; the first that fails ends it.
 test-unit: programs-for-tests
-	@set -e; for program in $(sort $(TEST_PROGRAMS)); do echo "  TEST    $$program"; ./$$program; done
+	@set -e; for program in $(abspath $(sort $(TEST_PROGRAMS))); do echo "  TEST    $${program##*/tests/}"; $$program; done
 
 include $(sort $(wildcard tests/*/*.mk))
 

@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "consensus/machine/crc32c.h"
+#include "consensus/machine/base/crc32c.h"
 #include "consensus/machine/limits.h"
-#include "consensus/wire.h"
+#include "consensus/transport/wire.h"
 
 #define HEADER_SIZE_BYTES 8u
 #define ENTRY_HEADER_SIZE_BYTES 20u

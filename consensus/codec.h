@@ -8,8 +8,8 @@
 #include <raft.h>
 #include <stdbool.h>
 
+#include "consensus/machine/base/span.h"
 #include "consensus/machine/entry.h"
-#include "consensus/machine/span.h"
 
 /* Six message types, but never RAFT_INSTALL_SNAPSHOT: snapshots have frames of their own (snapshot_transfer.h). */
 size_t codec_size_bytes(const struct raft_message *message, struct entry *const *entries);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "consensus/wire.h"
+#include "consensus/transport/wire.h"
 
 #define ENCODING_VERSION 1
 

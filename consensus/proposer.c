@@ -8,7 +8,7 @@
 #include "consensus/machine/limits.h"
 #include "consensus/machine/machine.h"
 #include "consensus/machine/planted.h"
-#include "consensus/wire.h"
+#include "consensus/transport/wire.h"
 
 /* A command of this node that has no reply yet. Sequences are consecutive, so a ring finds it. */
 struct proposal {

@@ -18,10 +18,10 @@
 #include <stdint.h>
 
 #include "consensus/cluster_clock.h"
-#include "consensus/driver.h"
+#include "consensus/driver/driver.h"
+#include "consensus/machine/base/span.h"
 #include "consensus/machine/schema.pb-c.h"
-#include "consensus/machine/span.h"
-#include "consensus/transport.h"
+#include "consensus/transport/transport.h"
 
 /* Entries that may be proposed and not yet committed; beyond it commands wait and share the next entry. */
 #define PROPOSER_INFLIGHT_ENTRIES_MAX 4

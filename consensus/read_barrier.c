@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "consensus/machine/planted.h"
-#include "consensus/wire.h"
+#include "consensus/transport/wire.h"
 
 /* Questions of one peer that may be under way at a leader: one that is asked again must not end the one before it. */
 #define CONFIRMATIONS_PER_PEER_MAX (READ_WAIT_MS / READ_ASK_AGAIN_MS + 1)

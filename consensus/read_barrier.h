@@ -14,8 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "consensus/driver.h"
-#include "consensus/transport.h"
+#include "consensus/driver/driver.h"
+#include "consensus/transport/transport.h"
 
 /* How long a read waits for a leader before it is answered from what is here. */
 #define READ_WAIT_MS 2000

@@ -24,7 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "consensus/wire.h"
+#include "consensus/transport/wire.h"
 
 #define PEERS_MAX 16u
 #define SNAPSHOT_RESEND_MS 1000u

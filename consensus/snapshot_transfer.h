@@ -14,8 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "consensus/driver.h"
-#include "consensus/transport.h"
+#include "consensus/driver/driver.h"
+#include "consensus/transport/transport.h"
 
 #define SNAPSHOT_CHUNK_SIZE_BYTES (256u << 10)
 #define SNAPSHOT_WINDOW_CHUNKS 8u

@@ -21,8 +21,8 @@
 
 #include "consensus/machine/limits.h"
 #include "consensus/machine/schema.pb-c.h"
+#include "node/http/utf8.h"
 #include "node/log.h"
-#include "node/utf8.h"
 #include "notify/compose.h"
 
 #define SECRET_SIZE_BYTES_MAX 4096

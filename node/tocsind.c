@@ -11,8 +11,8 @@
 
 #include "node/api/api.h"
 #include "node/config.h"
-#include "node/host.h"
-#include "node/http_server.h"
+#include "node/host/host.h"
+#include "node/http/http_server.h"
 #include "node/log.h"
 #include "node/version.h"
 

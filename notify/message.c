@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "consensus/machine/ids.h"
+#include "consensus/machine/base/ids.h"
 #include "consensus/machine/limits.h"
 #include "notify/channel.h"
 #include "notify/compose.h"

@@ -23,8 +23,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "consensus/machine/base/crc32c.h"
 #include "storage/bytes.h"
-#include "consensus/machine/crc32c.h"
 #include "storage/failure.h"
 #include "storage/files.h"
 #include "storage/snapshot_file.h"

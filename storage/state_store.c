@@ -17,8 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "consensus/machine/base/crc32c.h"
 #include "storage/bytes.h"
-#include "consensus/machine/crc32c.h"
 #include "storage/environment.h"
 #include "storage/failure.h"
 #include "storage/files.h"

@@ -14,10 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "consensus/machine/arena.h"
+#include "consensus/machine/base/arena.h"
 #include "consensus/machine/decode.h"
-#include "consensus/machine/heartbeats.h"
-#include "consensus/machine/incidents.h"
+#include "consensus/machine/heartbeats/heartbeats.h"
+#include "consensus/machine/incidents/incidents.h"
 #include "consensus/machine/origins.h"
 #include "consensus/machine/output.h"
 #include "consensus/machine/planted.h"

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "consensus/machine/text.h"
+#include "consensus/machine/base/text.h"
 
 #define INVALID TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_BAD_VALUE
 #define COUNTRY_CODE_MAX 1999u

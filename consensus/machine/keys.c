@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "consensus/machine/siphash.h"
+#include "consensus/machine/base/siphash.h"
 
 #define NUMBER_SIZE_BYTES 8u
 #define DEADLINE_KEY_SIZE_BYTES (3 * NUMBER_SIZE_BYTES + 1)

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "consensus/machine/span.h"
+#include "consensus/machine/base/span.h"
 #include "consensus/machine/store.h"
 
 #define KEY_SIZE_BYTES_MAX 64

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "consensus/machine/base/text.h"
 #include "consensus/machine/checks.h"
-#include "consensus/machine/text.h"
 
 #define INVALID TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_BAD_VALUE
 #define CONFLICT TOCSIN__STATUS__STATUS_CONFLICT

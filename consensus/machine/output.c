@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "consensus/machine/arena.h"
+#include "consensus/machine/base/arena.h"
 
 void machine_output_init(struct machine_output *output)
 {

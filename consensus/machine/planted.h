@@ -11,7 +11,7 @@
 #ifndef CONSENSUS_MACHINE_PLANTED_H
 #define CONSENSUS_MACHINE_PLANTED_H
 
-/* The guards of consensus/guards.h come first, in the order of their numbers. */
+/* The guards of consensus/driver/guards.h come first, in the order of their numbers. */
 #define PLANTED_BUGS(each)                                                                                            \
     each(GUARD_STALE_TERM, "guard 1 is off: messages of an older term reach the core")                                \
     each(GUARD_COMPACTED_PREFIX, "guard 2 is off: entries from before the log's start reach the core")                \

@@ -5,12 +5,12 @@
  * A deadline's row is taken before it is handled. What it means is judged against the state of this moment: a row that
  * the state knows nothing of any more has no effect.
  */
-#include "consensus/machine/incidents.h"
+#include "consensus/machine/incidents/incidents.h"
 
 #include <assert.h>
 
 #include "consensus/machine/checks.h"
-#include "consensus/machine/heartbeats.h"
+#include "consensus/machine/heartbeats/heartbeats.h"
 #include "consensus/machine/planted.h"
 
 struct due {

@@ -2,7 +2,7 @@
  * What may go: closed incidents, what senders wrote, replies kept for repeated requests. In small steps, each a part
  * of a pulse, so that no entry takes long to apply; an incident with a long timeline goes over several.
  */
-#include "consensus/machine/incidents.h"
+#include "consensus/machine/incidents/incidents.h"
 
 #define MINUTES_PER_DAY (24u * 60)
 

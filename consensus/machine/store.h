@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "consensus/machine/span.h"
+#include "consensus/machine/base/span.h"
 
 /*
  * Keys are made of big-endian 64-bit numbers, so that byte order is number order, and of hashes where the source is text of

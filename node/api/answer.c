@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "node/api/heartbeats.h"
+#include "node/api/heartbeats/heartbeats.h"
 #include "node/api/refusals.h"
 #include "node/api/router.h"
 

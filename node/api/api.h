@@ -13,11 +13,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "consensus/machine/ids.h"
+#include "consensus/machine/base/ids.h"
 #include "consensus/machine/records.h"
 #include "consensus/machine/schema.pb-c.h"
 #include "consensus/machine/store.h"
-#include "node/http.h"
+#include "node/http/http.h"
 
 enum submit_outcome {
     SUBMIT_APPLIED,     /* the reply is there */

@@ -3,7 +3,7 @@
 #include <time.h>
 
 #include "node/api/api.h"
-#include "node/utf8.h"
+#include "node/http/utf8.h"
 
 json_t *json_id(uint64_t id)
 {

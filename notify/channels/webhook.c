@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "consensus/machine/ids.h"
+#include "consensus/machine/base/ids.h"
 #include "notify/channels/channels.h"
 #include "notify/compose.h"
 

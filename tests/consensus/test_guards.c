@@ -1,6 +1,6 @@
 /*
  * What each guard is for: every test tells a story twice, with the guard, when it ends well, and without it, when it
- * does not. The numbers are those of consensus/guards.h. And Figure 8 of the Raft paper, which an older libraft got
+ * does not. The numbers are those of consensus/driver/guards.h. And Figure 8 of the Raft paper, which an older libraft got
  * wrong.
  */
 #include <setjmp.h>
@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-#include "consensus/guards.h"
+#include "consensus/driver/guards.h"
 #include "consensus/members.h"
 #include "tests/support/raft_harness.h"
 

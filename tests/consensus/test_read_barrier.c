@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "consensus/wire.h"
+#include "consensus/transport/wire.h"
 #include "tests/support/command_cluster.h"
 
 #define PATIENCE_MS 20000u

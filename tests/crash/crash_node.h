@@ -42,7 +42,7 @@ void crash_node_init(struct crash_node *node, const char *dir, struct ledger *le
 void crash_node_close(struct crash_node *node);
 
 /*
- * Opens what is on the disk, by the rules of a node's start (node/, consensus/driver_start.c), and holds it against the
+ * Opens what is on the disk, by the rules of a node's start (node/, consensus/driver/driver_start.c), and holds it against the
  * promise; the numbers in it are of models of node->history. A damaged state is rebuilt: from the log, or from the
  * peer's snapshot when the log does not reach back.
  */

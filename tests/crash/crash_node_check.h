@@ -3,7 +3,7 @@
 #ifndef TESTS_CRASH_CRASH_NODE_CHECK_H
 #define TESTS_CRASH_CRASH_NODE_CHECK_H
 
-#include "node/data_dir.h"
+#include "node/host/data_dir.h"
 #include "tests/crash/crash_node.h"
 
 #define CLUSTER_NAME "crash"

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "consensus/machine/crc32c.h"
+#include "consensus/machine/base/crc32c.h"
 
 #define NAMES_MAX 32u
 #define FOLDERS_MAX 16u

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "consensus/machine/arena.h"
+#include "consensus/machine/base/arena.h"
 #include "consensus/machine/limits.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/world.h"

@@ -14,7 +14,7 @@
 #include "consensus/machine/machine.h"
 #include "consensus/proposer.h"
 #include "consensus/read_barrier.h"
-#include "consensus/wire.h"
+#include "consensus/transport/wire.h"
 #include "tests/fuzz/input.h"
 #include "tests/support/machine_probe.h"
 

@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "consensus/codec.h"
-#include "consensus/frame.h"
-#include "consensus/machine/crc32c.h"
-#include "consensus/transport.h"
+#include "consensus/machine/base/crc32c.h"
+#include "consensus/transport/frame.h"
+#include "consensus/transport/transport.h"
 #include "tests/fuzz/input.h"
 
 /* What a session made of a stream. */

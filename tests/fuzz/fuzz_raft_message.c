@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "consensus/codec.h"
-#include "consensus/machine/crc32c.h"
+#include "consensus/machine/base/crc32c.h"
 #include "consensus/machine/limits.h"
-#include "consensus/wire.h"
+#include "consensus/transport/wire.h"
 #include "tests/fuzz/input.h"
 
 #define HEAD_SIZE_BYTES 8u

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "consensus/machine/crc32c.h"
+#include "consensus/machine/base/crc32c.h"
 #include "storage/bytes.h"
 #include "storage/files.h"
 #include "storage/snapshot.h"

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "consensus/snapshot_transfer.h"
-#include "consensus/wire.h"
+#include "consensus/transport/wire.h"
 #include "tests/fuzz/input.h"
 
 #define PEERS 4u

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "consensus/machine/text.h"
-#include "node/utf8.h"
+#include "consensus/machine/base/text.h"
+#include "node/http/utf8.h"
 #include "notify/compose.h"
 #include "tests/fuzz/input.h"
 

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "consensus/machine/span.h"
+#include "consensus/machine/base/span.h"
 
 /* Each target has the first, and may have the second, which is called once before any input. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes);

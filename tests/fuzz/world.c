@@ -5,7 +5,7 @@
 
 #include "consensus/machine/limits.h"
 #include "tests/fuzz/input.h"
-#include "tests/sim/invariants.h"
+#include "tests/sim/judge/invariants.h"
 
 #define HIGH TOCSIN__URGENCY__URGENCY_HIGH
 #define LOW TOCSIN__URGENCY__URGENCY_LOW

@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "node/log.h"
-#include "tests/sim/planted.h"
-#include "tests/sim/sim_internal.h"
-#include "tests/sim/watch.h"
+#include "tests/sim/judge/watch.h"
+#include "tests/sim/world/planted.h"
+#include "tests/sim/world/sim_internal.h"
 
 #define JOBS_MAX 64
 #define SETUP_MS 60000u /* within which a company must have been set up, while nothing goes wrong */

@@ -1,2 +1,2 @@
 # The model's own tests stand on a real machine in memory.
-$(addprefix $(BUILD)/tests/sim/,test_model test_model_random test_invariants): $(BUILD)/tests/sim/model_stand.o
+$(addprefix $(BUILD)/tests/sim/judge/,test_model test_model_random test_invariants): $(BUILD)/tests/sim/judge/model_stand.o

@@ -1,10 +1,10 @@
 # The simulator: `make sim SEEDS=1000 [FIRST_SEED=1] [PROFILE=storm|nights]`, `make sim SEED=42 TRACE=1`; a short run is part of `make test`.
 
-SIM_SOURCES := $(filter-out tests/sim/test_%.c tests/sim/%_stand.c tests/sim/main.c,$(wildcard tests/sim/*.c))
+SIM_SOURCES := $(filter-out $(wildcard tests/sim/*/test_*.c tests/sim/*/*_stand.c),$(wildcard tests/sim/*/*.c))
 SIM_OBJECTS := $(SIM_SOURCES:%.c=$(BUILD)/%.o)
 SIM := $(BUILD)/tests/sim/sim
 
-$(patsubst %.c,$(BUILD)/%,$(wildcard tests/sim/test_*.c)): $(SIM_OBJECTS)
+$(patsubst %.c,$(BUILD)/%,$(wildcard tests/sim/*/test_*.c)): $(SIM_OBJECTS)
 
 $(SIM): $(BUILD)/tests/sim/main.o $(SIM_OBJECTS) $(BUILD)/tests/support/raft_checks.o $(LIBRARY)
 	@echo '  LINK    $@'

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "consensus/machine/machine.h"
-#include "consensus/wire.h"
+#include "consensus/transport/wire.h"
 #include "tests/support/memory_store.h"
 
 #define WALL_MS 1700000000000
@@ -388,7 +388,7 @@ static void on_changed(void *context, uint64_t id)
     cluster->nodes[id].changed = true;
 }
 
-/* ---- the turn, in the order of node/engine.c */
+/* ---- the turn, in the order of node/engine/engine.c */
 
 static void apply_one(struct command_node *node)
 {

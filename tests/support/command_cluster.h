@@ -1,6 +1,6 @@
 /*
  * A virtual cluster that takes commands and answers reads: raft_harness.h's drivers, with a proposer, a read barrier
- * and a cluster clock on each node, driven as node/engine.c drives them.
+ * and a cluster clock on each node, driven as node/engine/engine.c drives them.
  *
  *     write, read ─> proposer, read barrier ── frames ──> links of their own: delayed, lost, in order within a session
  *     driver ─ apply ─> what the machine said of the entry, a little later ─> replies, later the committed state

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "consensus/machine/siphash.h"
+#include "consensus/machine/base/siphash.h"
 
 #define KEY_SIZE_BYTES_LIMIT 511u
 #define FREED_BYTE 0xDD

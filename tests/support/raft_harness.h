@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "consensus/driver.h"
+#include "consensus/driver/driver.h"
 #include "tests/support/raft_checks.h"
 
 #define HARNESS_NODES_MAX 7u

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "consensus/transport.h"
+#include "consensus/transport/transport.h"
 
 int stranger_connect(unsigned port)
 {

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "consensus/frame.h"
+#include "consensus/transport/frame.h"
 
 /* A descriptor connected to the port on loopback; the caller closes it. */
 int stranger_connect(unsigned port);

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "consensus/machine/limits.h"
-#include "node/schedule_horizon.h"
+#include "node/engine/schedule_horizon.h"
 #include "tests/support/api_story.h"
 
 #define DAY_MS (24ull * 3600 * 1000)

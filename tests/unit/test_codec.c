@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "consensus/codec.h"
-#include "consensus/machine/crc32c.h"
+#include "consensus/machine/base/crc32c.h"
 #include "consensus/machine/limits.h"
 
 #define ENTRIES 3u

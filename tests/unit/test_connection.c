@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "consensus/connection.h"
-#include "consensus/frame.h"
+#include "consensus/transport/connection.h"
+#include "consensus/transport/frame.h"
 
 static void addresses_are_read_in_three_forms(void **state)
 {

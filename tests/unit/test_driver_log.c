@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "consensus/driver_log.h"
+#include "consensus/driver/driver_log.h"
 
 #define ENTRY_SIZE_BYTES 10u
 #define CACHED_ENTRIES 5u

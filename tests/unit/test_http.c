@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "node/http.h"
-#include "node/utf8.h"
+#include "node/http/http.h"
+#include "node/http/utf8.h"
 
 struct seen {
     unsigned answers, status;

@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "node/http_server.h"
+#include "node/http/http_server.h"
 
 #define PATIENCE_S 20
 #define WAITING_MAX 128

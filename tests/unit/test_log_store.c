@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "consensus/machine/crc32c.h"
+#include "consensus/machine/base/crc32c.h"
 #include "storage/log_store.h"
 #include "tests/support/disk_faults.h"
 #include "tests/support/scratch_dir.h"

@@ -9,11 +9,11 @@
 
 #include <cmocka.h>
 
-#include "consensus/machine/arena.h"
+#include "consensus/machine/base/arena.h"
+#include "consensus/machine/base/siphash.h"
+#include "consensus/machine/base/text.h"
 #include "consensus/machine/entry.h"
 #include "consensus/machine/limits.h"
-#include "consensus/machine/siphash.h"
-#include "consensus/machine/text.h"
 #include "tests/support/machine_probe.h"
 
 /* ---------------------------------------------------------------- hashes, keys, texts */

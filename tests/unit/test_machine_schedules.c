@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "consensus/machine/limits.h"
-#include "consensus/machine/schedules.h"
-#include "consensus/machine/shift_rows.h"
+#include "consensus/machine/schedules/schedules.h"
+#include "consensus/machine/schedules/shift_rows.h"
 #include "tests/support/machine_fixture.h"
 
 #define KEY "0123456789abcdef0123456789abcdef"

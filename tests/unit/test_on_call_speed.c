@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "consensus/machine/schedules.h"
-#include "consensus/machine/shift_rows.h"
+#include "consensus/machine/schedules/schedules.h"
+#include "consensus/machine/schedules/shift_rows.h"
 #include "storage/state_store.h"
 #include "tests/support/scratch_dir.h"
 

@@ -13,8 +13,8 @@
 #include "consensus/machine/limits.h"
 #include "consensus/machine/oncall/calendar.h"
 #include "consensus/machine/oncall/render.h"
-#include "consensus/machine/shift_rows.h"
-#include "node/zones.h"
+#include "consensus/machine/schedules/shift_rows.h"
+#include "node/host/zones.h"
 
 #define ALICE 1
 #define BOB 2

@@ -17,9 +17,9 @@
 
 #include <cmocka.h>
 
-#include "consensus/connection.h"
-#include "consensus/frame.h"
-#include "consensus/transport.h"
+#include "consensus/transport/connection.h"
+#include "consensus/transport/frame.h"
+#include "consensus/transport/transport.h"
 #include "tests/support/stranger.h"
 
 /* Far beyond what a loaded machine needs; reached only when something is wrong. */

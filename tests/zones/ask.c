@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "node/zones.h"
+#include "node/host/zones.h"
 
 int main(void)
 {

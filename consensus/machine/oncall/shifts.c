@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "consensus/machine/limits.h"
-#include "consensus/machine/shift_rows.h"
+#include "consensus/machine/schedules/shift_rows.h"
 
 static uint64_t later(uint64_t a, uint64_t b)
 {

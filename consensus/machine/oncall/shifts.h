@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "consensus/machine/span.h"
+#include "consensus/machine/base/span.h"
 
 struct shift {
     uint64_t start_ms, end_ms; /* [start, end) */
@@ -34,7 +34,7 @@ void shifts_clip(struct shifts *shifts, uint64_t since_ms, uint64_t until_ms);
 uint64_t shifts_covered_ms(const struct shifts *shifts);
 
 /*
- * The rows of consensus/machine/shift_rows.h for [since, until): from `since` on, if need be with nobody. Reaches less
+ * The rows of consensus/machine/schedules/shift_rows.h for [since, until): from `since` on, if need be with nobody. Reaches less
  * far when it would take more than LIMIT_SHIFTS_PER_SCHEDULE rows. Malloc'ed; the caller frees data.
  */
 struct span shifts_to_rows(const struct shifts *shifts, uint64_t since_ms, uint64_t until_ms);

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "consensus/machine/span.h"
+#include "consensus/machine/base/span.h"
 
 /* The largest file of the 2025 database has 3.5 KB; zones with a longer history are not to be expected. */
 #define ZONE_FILE_SIZE_BYTES_MAX (128u << 10)

@@ -1,0 +1,65 @@
+/*
+ * Inside the machine: heartbeats, their silence, and the cluster's own blindness.
+ *
+ *     apply_ping ──> HeartbeatState         writes "last ping", and moves no deadline
+ *     pulse.c ──> heartbeats_due ──> still alive by its last ping? filed again : down ──> event.c (incident, pages)
+ *     each entry ──> blindness_look         a gap since the last entry: blind time, which no heartbeat is charged for
+ *
+ * When a heartbeat is judged, with L its last ping:
+ *
+ *     goes down at  L + period + grace + blind time since L
+ *
+ * Blind time of short gaps (a leader was lost; requests survived by waiting) counts up to one grace, so that flapping
+ * leaders cannot hide a dead job. An outage counts in full. When a ping was due during an outage, and the grace is less
+ * than two periods, the job may have tried in vain, and it is judged by its next occurrence after the outage.
+ */
+#ifndef CONSENSUS_MACHINE_HEARTBEATS_HEARTBEATS_H
+#define CONSENSUS_MACHINE_HEARTBEATS_HEARTBEATS_H
+
+#include "consensus/machine/apply.h"
+
+/* ---- heartbeat_due.c */
+
+bool heartbeats_exist(const struct machine_store *);
+
+/* When it goes down if nothing is heard of it, as far as blindness is known by now; 0: never as it stands. */
+uint64_t heartbeat_goes_down_ms(struct apply *, const Tocsin__Heartbeat *, const Tocsin__HeartbeatState *);
+
+/* Makes sure that it is looked at no later than it goes down; a row that is filed too early stays. Changes the state
+ * in memory only, as the next two do. */
+void heartbeat_file(struct apply *, const Tocsin__Heartbeat *, Tocsin__HeartbeatState *);
+/* Takes its row away. */
+void heartbeat_unfile(struct apply *, const Tocsin__Heartbeat *, Tocsin__HeartbeatState *);
+
+/* Down since `at_ms`: its incident opens, or is triggered again. False, with the reply refused and nothing changed,
+ * when it cannot. */
+bool heartbeat_down(struct apply *, const Tocsin__Heartbeat *, Tocsin__HeartbeatState *, uint64_t at_ms, Tocsin__Why,
+                    const char *summary, Tocsin__Reply *);
+/* Its open incident is over. */
+void heartbeat_over(struct apply *, const Tocsin__Heartbeat *, Tocsin__Why);
+void heartbeat_flip(struct apply *, const Tocsin__Heartbeat *, Tocsin__HeartbeatState *, uint64_t at_ms, bool up);
+
+/* How people are told of it: by name, or by its id when it has none. */
+const char *heartbeat_name(struct apply *, const Tocsin__Heartbeat *);
+
+void heartbeat_state_put(struct apply *, uint64_t id, const Tocsin__HeartbeatState *);
+
+/* Looks at heartbeats that are due, at most LIMIT_PULSE_HEARTBEATS, and lets at most `left` go down; answers what is
+ * left of that: 0, too, when more may be due. */
+uint32_t heartbeats_due(struct apply *, uint32_t left);
+
+/* ---- blindness.c */
+
+/* At the beginning of each entry: notes the gap since the last one, stamped `last_ms`, when it is one. The next tick
+ * tells of it when it was long. */
+void blindness_look(struct apply *, uint64_t last_ms);
+
+/* The moment at which silence since `since_ms` is judged, when a sign is expected within `period_ms` (0: at once) and
+ * waited for `grace_ms` longer. */
+uint64_t blindness_judged_ms(struct apply *, uint64_t since_ms, uint64_t period_ms, uint64_t grace_ms);
+/* True when an outage overlaps the time from `from_ms` to `until_ms`. */
+bool blindness_overlaps(struct apply *, uint64_t from_ms, uint64_t until_ms);
+
+uint64_t tick_interval_ms(const Tocsin__Settings *);
+
+#endif

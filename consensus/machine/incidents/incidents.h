@@ -1,0 +1,127 @@
+/*
+ * Inside the machine: what the parts that deal with incidents call of each other.
+ *
+ *     event.c ─┐                          ┌─> telling.c ──> outbox.c ──> work for the leader's dispatcher
+ *     incident.c ─┼──> escalation.c ──────┤      ^              │
+ *     pulse.c ─┘    (who has it now)      │      └──────────────┘ a channel failed: the person's next one
+ *                        ^                │                     │
+ *                        └────────────────┴─────────────────────┘ nobody could be told: the next level
+ *
+ * An incident is read once by whoever handles a command or a deadline, changed in memory by all that it calls, and
+ * stored once at the end by the same. Functions below that take an incident change the record in memory only; the rows
+ * around it (indexes, deadlines, outbox, timeline) they write at once.
+ *
+ * Promise P1 is kept here: an open incident has a deadline to come, a notification in the outbox, or a timeline entry
+ * that says why neither is there (WHY_LOW_URGENCY, or an acknowledgement that does not time out).
+ */
+#ifndef CONSENSUS_MACHINE_INCIDENTS_INCIDENTS_H
+#define CONSENSUS_MACHINE_INCIDENTS_INCIDENTS_H
+
+#include "consensus/machine/apply.h"
+
+/* ---- timeline.c */
+
+/* A sentence's end for each Why: "because ..." without the "because". Never NULL. */
+const char *timeline_why(Tocsin__Why why);
+/* "text message", "voice call", ... */
+const char *timeline_channel(Tocsin__Channel channel);
+/* The user's name, or "user 17" when there is none any more. */
+const char *timeline_user(struct apply *, uint64_t user_id);
+/* "Alice, Bob and Carol"; "nobody" for none. */
+const char *timeline_users(struct apply *, const uint64_t *user_ids, size_t count);
+/* A new entry of this moment; `agent` NULL means the cluster itself. The caller fills the rest and hands it to
+ * timeline_put. */
+Tocsin__LogEntry *timeline_new(struct apply *, const Tocsin__Incident *, Tocsin__LogType, Tocsin__Why,
+                               const Tocsin__Actor *agent);
+/* Stores the entry and counts it in the incident. */
+void timeline_put(struct apply *, Tocsin__Incident *, const Tocsin__LogEntry *);
+
+/* ---- incident.c */
+
+bool incident_is(const Tocsin__Incident *, Tocsin__IncidentStatus);
+bool incident_is_assigned(const Tocsin__Incident *, uint64_t user_id);
+/* Files the incident's deadline of this kind at `due_ms` in place of the one that was filed; 0 takes it away. */
+void incident_deadline(struct apply *, Tocsin__Incident *, enum deadline_kind, uint64_t due_ms);
+/* What the incident says about when its deadline of this kind is due; 0: none. */
+uint64_t incident_deadline_due(const Tocsin__Incident *, enum deadline_kind);
+/* Moves to another status, by `by` (NULL: the cluster). The consequences are the caller's. */
+void incident_set_status(struct apply *, Tocsin__Incident *, Tocsin__IncidentStatus, const Tocsin__Actor *by);
+
+/* A new incident with its number, its open row and its auto-resolve; counted in `service`, which the caller stores.
+ * NULL, with the reply refused, when LIMIT_OPEN_INCIDENTS is reached. The escalation is still to be started. */
+Tocsin__Incident *incident_open(struct apply *, Tocsin__Service *service, const char *title, Tocsin__Urgency,
+                                const char *incident_key, Tocsin__Reply *);
+/* Somebody has it: no more pages, no more escalation, and the acknowledgement's own deadline starts. The incident
+ * must be open. True when this changed something. */
+bool incident_acknowledge(struct apply *, Tocsin__Incident *, Tocsin__Why, const Tocsin__Actor *by);
+/* It is over: deadlines, outbox, alerts and indexes are cleared. The incident must be open. */
+void incident_resolve(struct apply *, Tocsin__Incident *, Tocsin__Why, const Tocsin__Actor *by);
+/* DEADLINE_AUTO_RESOLVE: resolves, or files again when a trigger came since. */
+void incident_auto_resolve_due(struct apply *, Tocsin__Incident *);
+
+/* ---- event.c */
+
+/* What the cluster itself has noticed, on the way of an event: opens an incident on the service, counts in the alert of
+ * this source and dedup key that is open, or ends it. `source_id` is an id of an object, whose alerts are found by it. */
+void event_of_cluster(struct apply *, const Tocsin__Event *, uint64_t source_id, uint64_t service_id, Tocsin__Why,
+                      Tocsin__Reply *);
+
+/* The alert is over: its row, its index and the incident's counts. */
+void alert_resolve(struct apply *, Tocsin__Incident *, Tocsin__Alert *);
+
+/* ---- escalation.c */
+
+/* Begins the incident's policy: the given level of the first pass. Takes an acknowledgement away. */
+void escalation_begin(struct apply *, Tocsin__Incident *, uint32_t level, Tocsin__Why, const Tocsin__Actor *by);
+/* To a level by hand; the pass goes on. The level is one of the policy's. */
+void escalation_to_level(struct apply *, Tocsin__Incident *, uint32_t level, const Tocsin__Actor *by);
+/* To people by hand, who must exist: level 0. They are told, and the guardians when they do not answer; without
+ * `tell`, which is for somebody who takes it, the caller acknowledges at once. */
+void escalation_to_people(struct apply *, Tocsin__Incident *, const uint64_t *user_ids, size_t count, bool tell,
+                          const Tocsin__Actor *by);
+/* Tells the same people anew, from the beginning of their rules. */
+void escalation_renew(struct apply *, Tocsin__Incident *);
+/* Leaves the present level: to the next, the next pass, or the guardians. */
+void escalation_next(struct apply *, Tocsin__Incident *, Tocsin__Why);
+/* Takes away the deadlines that lead to another level or to the guardians. */
+void escalation_stop(struct apply *, Tocsin__Incident *);
+void escalation_level_due(struct apply *, Tocsin__Incident *);
+void escalation_acknowledgement_due(struct apply *, Tocsin__Incident *);
+void escalation_guardians_due(struct apply *, Tocsin__Incident *);
+
+/* ---- telling.c */
+
+/* Tells every assignee by his or her rules, as of now: notifications for now, deadlines for later. True when at
+ * least one of them can be told. */
+bool telling_assignees(struct apply *, Tocsin__Incident *);
+/* DEADLINE_NOTIFICATION_RULE: a rule's delay is over. */
+void telling_rule_due(struct apply *, Tocsin__Incident *, const Tocsin__Deadline *);
+/* A notification failed for good: the person's next contact method, at once. */
+void telling_next_method(struct apply *, Tocsin__Incident *, const Tocsin__Notification *failed);
+/* Tells each guardian by every contact method that is not still under way. */
+void telling_guardians(struct apply *, Tocsin__Incident *);
+/* When nothing is under way any more and nobody was told of the present assignment: the next level at once. */
+void telling_settle(struct apply *, Tocsin__Incident *);
+
+/* ---- outbox.c */
+
+/* A notification for the incident, of its present generation, still without id and addressee. */
+Tocsin__Notification *outbox_new(struct apply *, const Tocsin__Incident *, Tocsin__Why);
+/* Owes it, and claims it for the proposer of the entry. */
+void outbox_add(struct apply *, Tocsin__Incident *, Tocsin__Notification *);
+Tocsin__Notification *outbox_get(struct apply *, uint64_t notification_id);
+/* Cancels what is owed or waiting, of one user or (0) of all. What is claimed stays until its receipt, but is not
+ * claimed again once the incident or its generation has moved on. */
+void outbox_withdraw(struct apply *, Tocsin__Incident *, uint64_t user_id, Tocsin__Why);
+/* DEADLINE_NOTIFICATION_RETRY, of a row that is filed for `due_ms`. */
+void outbox_retry_due(struct apply *, uint64_t notification_id, uint64_t due_ms);
+
+/* ---- retention.c */
+
+/* Files the first retention step. To be called once in the life of a state. */
+void retention_begin(struct apply *);
+/* DEADLINE_RETENTION: deletes at most LIMIT_RETENTION_ROWS rows and files the next step: now if more is left, else
+ * tomorrow. */
+void retention_due(struct apply *);
+
+#endif

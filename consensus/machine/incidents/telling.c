@@ -1,0 +1,407 @@
+/*
+ * How a person is told: from the person's notification rules, or the defaults, to notifications and deadlines.
+ *
+ *     rule without delay ──> a notification, now
+ *     rule with a delay  ──> a deadline; when it comes and nobody has acknowledged: a notification
+ *     a channel fails    ──> the person's next contact method, at once
+ */
+#include "consensus/machine/incidents/incidents.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "consensus/machine/planted.h"
+
+/* ---------------------------------------------------------------- the defaults */
+
+/*
+ * For a person without a rule for the urgency: the first group in which the person has a method is taken, and of it
+ * all lines. This is the documented table of the defaults (README.md of this folder).
+ */
+static const struct default_rule {
+    Tocsin__Urgency urgency;
+    unsigned group;
+    Tocsin__Channel channel;
+    uint32_t delay_minutes;
+} DEFAULT_RULES[] = {
+    {TOCSIN__URGENCY__URGENCY_HIGH, 1, TOCSIN__CHANNEL__CHANNEL_PUSH, 0},
+    {TOCSIN__URGENCY__URGENCY_HIGH, 1, TOCSIN__CHANNEL__CHANNEL_SMS, 0},
+    {TOCSIN__URGENCY__URGENCY_HIGH, 1, TOCSIN__CHANNEL__CHANNEL_VOICE, DEFAULT_CALL_FIRST_MINUTES},
+    {TOCSIN__URGENCY__URGENCY_HIGH, 1, TOCSIN__CHANNEL__CHANNEL_VOICE, DEFAULT_CALL_SECOND_MINUTES},
+    {TOCSIN__URGENCY__URGENCY_HIGH, 2, TOCSIN__CHANNEL__CHANNEL_EMAIL, 0},
+    {TOCSIN__URGENCY__URGENCY_HIGH, 2, TOCSIN__CHANNEL__CHANNEL_WEBHOOK, 0},
+    {TOCSIN__URGENCY__URGENCY_LOW, 1, TOCSIN__CHANNEL__CHANNEL_EMAIL, 0},
+    {TOCSIN__URGENCY__URGENCY_LOW, 2, TOCSIN__CHANNEL__CHANNEL_PUSH, 0},
+    {TOCSIN__URGENCY__URGENCY_LOW, 3, TOCSIN__CHANNEL__CHANNEL_SMS, 0},
+    {TOCSIN__URGENCY__URGENCY_LOW, 4, TOCSIN__CHANNEL__CHANNEL_WEBHOOK, 0},
+    {TOCSIN__URGENCY__URGENCY_LOW, 5, TOCSIN__CHANNEL__CHANNEL_VOICE, 0},
+};
+
+/* The order in which a person's other methods are taken when one failed. */
+static const Tocsin__Channel FALLBACK_ORDER[] = {
+    TOCSIN__CHANNEL__CHANNEL_SMS,   TOCSIN__CHANNEL__CHANNEL_PUSH,    TOCSIN__CHANNEL__CHANNEL_VOICE,
+    TOCSIN__CHANNEL__CHANNEL_EMAIL, TOCSIN__CHANNEL__CHANNEL_WEBHOOK,
+};
+
+#define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
+
+/* ---------------------------------------------------------------- a person and what is planned */
+
+/* Each rule once, and each default for every method. */
+#define PLANS_MAX (LIMIT_NOTIFICATION_RULES_PER_USER + LIMIT_CONTACT_METHODS_PER_USER * COUNT_OF(DEFAULT_RULES))
+
+struct person {
+    const Tocsin__User *user;
+    const Tocsin__ContactMethod *methods[LIMIT_CONTACT_METHODS_PER_USER];
+    size_t methods_count;
+    struct plan {
+        const Tocsin__ContactMethod *method;
+        uint32_t delay_minutes;
+    } plans[PLANS_MAX];
+    size_t plans_count;
+};
+
+static bool person_load(struct apply *apply, uint64_t user_id, struct person *person)
+{
+    person->methods_count = person->plans_count = 0;
+    person->user = user_get(apply->store, user_id, apply->arena);
+    if (person->user == NULL) {
+        return false;
+    }
+    struct walk walk = walk_under(apply->store, TABLE_CONTACT_METHOD, user_id);
+    while (person->methods_count < LIMIT_CONTACT_METHODS_PER_USER && walk_next(&walk)) {
+        const Tocsin__ContactMethod *method =
+            record_unpack(&tocsin__contact_method__descriptor, walk.value, apply->arena);
+        if (method != NULL) {
+            person->methods[person->methods_count++] = method;
+        }
+    }
+    return true;
+}
+
+static const Tocsin__ContactMethod *person_method(const struct person *person, uint64_t contact_method_id)
+{
+    for (size_t i = 0; i < person->methods_count; i++) {
+        if (person->methods[i]->id == contact_method_id) {
+            return person->methods[i];
+        }
+    }
+    return NULL;
+}
+
+/* Nobody is told twice by the same method at the same instant. */
+static void plan_add(struct person *person, const Tocsin__ContactMethod *method, uint32_t delay_minutes)
+{
+    for (size_t i = 0; i < person->plans_count; i++) {
+        if (person->plans[i].method == method && person->plans[i].delay_minutes == delay_minutes) {
+            return;
+        }
+    }
+    assert(person->plans_count < PLANS_MAX);
+    person->plans[person->plans_count++] = (struct plan){.method = method, .delay_minutes = delay_minutes};
+}
+
+static void plan_rules(struct apply *apply, struct person *person, Tocsin__Urgency urgency)
+{
+    struct walk walk = walk_under(apply->store, TABLE_NOTIFICATION_RULE, person->user->id);
+    for (size_t i = 0; i < LIMIT_NOTIFICATION_RULES_PER_USER && walk_next(&walk); i++) {
+        const Tocsin__NotificationRule *rule =
+            record_unpack(&tocsin__notification_rule__descriptor, walk.value, apply->arena);
+        if (rule == NULL || (rule->urgency != urgency && rule->urgency != TOCSIN__URGENCY__URGENCY_NONE)) {
+            continue;
+        }
+        const Tocsin__ContactMethod *method = person_method(person, rule->contact_method_id);
+        if (method != NULL) {
+            plan_add(person, method, rule->start_delay_minutes);
+        }
+    }
+}
+
+static void plan_defaults(struct person *person, Tocsin__Urgency urgency)
+{
+    unsigned group = 0;
+    for (size_t i = 0; i < COUNT_OF(DEFAULT_RULES); i++) {
+        const struct default_rule *rule = &DEFAULT_RULES[i];
+        if (rule->urgency != urgency || (group != 0 && rule->group != group)) {
+            continue;
+        }
+        for (size_t m = 0; m < person->methods_count; m++) {
+            if (person->methods[m]->channel == rule->channel) {
+                plan_add(person, person->methods[m], rule->delay_minutes);
+                group = rule->group;
+            }
+        }
+    }
+}
+
+/* ---------------------------------------------------------------- telling */
+
+static void tell(struct apply *apply, Tocsin__Incident *incident, const Tocsin__User *user,
+                 const Tocsin__ContactMethod *method, Tocsin__Why why, const Tocsin__Notification *failed)
+{
+    Tocsin__Notification *notification = outbox_new(apply, incident, why);
+    notification->user_id = user->id;
+    notification->user_name = user->name;
+    notification->contact_method_id = method->id;
+    notification->channel = method->channel;
+    notification->address = method->address;
+    notification->country_code = method->country_code;
+    if (failed != NULL) {
+        uint64_t *ids = apply_alloc(apply, (failed->n_failed_contact_method_ids + 1) * sizeof *ids);
+        size_t count = 0;
+        for (; count < failed->n_failed_contact_method_ids; count++) {
+            ids[count] = failed->failed_contact_method_ids[count];
+        }
+        ids[count++] = failed->contact_method_id;
+        notification->failed_contact_method_ids = ids;
+        notification->n_failed_contact_method_ids = count;
+    }
+    outbox_add(apply, incident, notification);
+}
+
+static void tell_later(struct apply *apply, Tocsin__Incident *incident, uint64_t user_id, const struct plan *plan,
+                       Tocsin__Why why)
+{
+    Tocsin__Deadline row = TOCSIN__DEADLINE__INIT;
+    row.generation = incident->generation;
+    row.user_id = user_id;
+    row.contact_method_id = plan->method->id;
+    row.why = why;
+    uint64_t due_ms = apply->time_ms + apply_minutes_ms(apply, plan->delay_minutes);
+    record_put(apply->store, TABLE_DEADLINE,
+               key_deadline(due_ms, DEADLINE_NOTIFICATION_RULE, incident->id, apply_new_id(apply)), &row.base);
+    incident->notifications_pending++;
+}
+
+static void log_untold(struct apply *apply, Tocsin__Incident *incident, uint64_t user_id, Tocsin__Why why,
+                       const char *sentence_end)
+{
+    Tocsin__LogEntry *entry = timeline_new(apply, incident, TOCSIN__LOG_TYPE__LOG_NOTIFY, why, NULL);
+    entry->user_id = user_id;
+    entry->outcome = TOCSIN__OUTCOME__OUTCOME_NEVER;
+    entry->text = apply_printf(apply, "%s %s", timeline_user(apply, user_id), sentence_end);
+    timeline_put(apply, incident, entry);
+}
+
+static void log_cannot(struct apply *apply, Tocsin__Incident *incident, uint64_t user_id, Tocsin__Why why)
+{
+    log_untold(apply, incident, user_id, why,
+               why == TOCSIN__WHY__WHY_CHANNEL_FAILED ? "cannot be told: there is no further contact method."
+                                                      : "cannot be told: there is no contact method.");
+}
+
+static bool tell_person(struct apply *apply, Tocsin__Incident *incident, struct person *person)
+{
+    plan_rules(apply, person, incident->urgency);
+    bool by_default = person->plans_count == 0;
+    if (by_default) {
+        plan_defaults(person, incident->urgency);
+    }
+    for (size_t i = 0; i < person->plans_count; i++) {
+        const struct plan *plan = &person->plans[i];
+        if (plan->delay_minutes > 0) {
+            tell_later(apply, incident, person->user->id, plan,
+                       by_default ? TOCSIN__WHY__WHY_DEFAULT_RULE : TOCSIN__WHY__WHY_RULE_AFTER_DELAY);
+        } else {
+            tell(apply, incident, person->user, plan->method,
+                 by_default ? TOCSIN__WHY__WHY_DEFAULT_RULE : TOCSIN__WHY__WHY_RULE_AT_ONCE, NULL);
+        }
+    }
+    return person->plans_count > 0;
+}
+
+bool telling_assignees(struct apply *apply, Tocsin__Incident *incident)
+{
+    bool told = false;
+    struct person *person = apply_alloc(apply, sizeof *person);
+    for (size_t i = 0; i < incident->n_assignments; i++) {
+        uint64_t user_id = incident->assignments[i]->user_id;
+        if (!person_load(apply, user_id, person)) {
+            continue;
+        }
+        if (tell_person(apply, incident, person)) {
+            told = true;
+        } else if (!planted(QUIET_LEVEL_WITHOUT_REASON)) {
+            log_cannot(apply, incident, user_id, TOCSIN__WHY__WHY_NO_CONTACT_METHOD);
+        }
+    }
+    return told;
+}
+
+/* True when the user is told by this method at this very instant already, because another channel failed. */
+static bool is_told_now(struct apply *apply, const Tocsin__Incident *incident, uint64_t contact_method_id)
+{
+    for (size_t i = 0; i < incident->n_pending_notification_ids; i++) {
+        const Tocsin__Notification *other = outbox_get(apply, incident->pending_notification_ids[i]);
+        if (other != NULL && other->contact_method_id == contact_method_id &&
+            other->generation == incident->generation && other->created_at_ms == apply->time_ms) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void telling_rule_due(struct apply *apply, Tocsin__Incident *incident, const Tocsin__Deadline *deadline)
+{
+    if (!incident_is(incident, TOCSIN__INCIDENT_STATUS__INCIDENT_TRIGGERED) ||
+        deadline->generation != incident->generation) {
+        return; /* acknowledged, resolved or assigned anew: the count was corrected then */
+    }
+    assert(incident->notifications_pending > incident->n_pending_notification_ids);
+    incident->notifications_pending--;
+    const Tocsin__User *user = user_get(apply->store, deadline->user_id, apply->arena);
+    const Tocsin__ContactMethod *method =
+        contact_method_get(apply->store, deadline->user_id, deadline->contact_method_id, apply->arena);
+    if (user != NULL && incident_is_assigned(incident, user->id)) {
+        if (method == NULL) {
+            log_untold(apply, incident, user->id, TOCSIN__WHY__WHY_NO_CONTACT_METHOD,
+                       "was not told when the delay was over: the contact method has been deleted since.");
+        } else if (!is_told_now(apply, incident, method->id)) {
+            tell(apply, incident, user, method, deadline->why, NULL);
+        }
+    }
+    telling_settle(apply, incident);
+}
+
+/* ---------------------------------------------------------------- when a channel fails */
+
+static bool is_listed(const uint64_t *ids, size_t count, uint64_t id)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (ids[i] == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * The newest ended notification of the incident's generation, older and older with each call. Ids grow with the
+ * generations, so the walk ends at the first older one.
+ */
+static Tocsin__Notification *ended_next(struct apply *apply, const Tocsin__Incident *incident, struct walk *walk)
+{
+    while (walk_next(walk)) {
+        Tocsin__Notification *ended = record_unpack(&tocsin__notification__descriptor, walk->value, apply->arena);
+        if (ended == NULL || ended->generation < incident->generation) {
+            return NULL;
+        }
+        if (!ended->guardian) {
+            return ended;
+        }
+    }
+    return NULL;
+}
+
+/* True when the method was used, or is in use, for the present assignment. */
+static bool is_used(struct apply *apply, const Tocsin__Incident *incident, uint64_t contact_method_id)
+{
+    for (size_t i = 0; i < incident->n_pending_notification_ids; i++) {
+        const Tocsin__Notification *other = outbox_get(apply, incident->pending_notification_ids[i]);
+        if (other != NULL && other->generation == incident->generation &&
+            other->contact_method_id == contact_method_id) {
+            return true;
+        }
+    }
+    struct walk walk = walk_under_backward(apply->store, TABLE_NOTIFICATION, incident->id);
+    const Tocsin__Notification *ended;
+    while ((ended = ended_next(apply, incident, &walk)) != NULL) {
+        if (ended->contact_method_id == contact_method_id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Another channel comes before another address of the channel that failed. */
+static const Tocsin__ContactMethod *next_method(struct apply *apply, const Tocsin__Incident *incident,
+                                                const struct person *person, const Tocsin__Notification *failed)
+{
+    for (unsigned same_channel = 0; same_channel <= 1; same_channel++) {
+        for (size_t c = 0; c < COUNT_OF(FALLBACK_ORDER); c++) {
+            if ((FALLBACK_ORDER[c] == failed->channel) != (same_channel == 1)) {
+                continue;
+            }
+            for (size_t m = 0; m < person->methods_count; m++) {
+                const Tocsin__ContactMethod *method = person->methods[m];
+                if (method->channel == FALLBACK_ORDER[c] && method->id != failed->contact_method_id &&
+                    !is_listed(failed->failed_contact_method_ids, failed->n_failed_contact_method_ids, method->id) &&
+                    !is_used(apply, incident, method->id)) {
+                    return method;
+                }
+            }
+        }
+    }
+    return NULL;
+}
+
+void telling_next_method(struct apply *apply, Tocsin__Incident *incident, const Tocsin__Notification *failed)
+{
+    struct person *person = apply_alloc(apply, sizeof *person);
+    if (failed->guardian || !incident_is_assigned(incident, failed->user_id) ||
+        !person_load(apply, failed->user_id, person)) {
+        return;
+    }
+    const Tocsin__ContactMethod *method = next_method(apply, incident, person, failed);
+    if (method != NULL) {
+        tell(apply, incident, person->user, method, TOCSIN__WHY__WHY_CHANNEL_FAILED, failed);
+    } else {
+        log_cannot(apply, incident, failed->user_id, TOCSIN__WHY__WHY_CHANNEL_FAILED);
+    }
+}
+
+static bool somebody_was_told(struct apply *apply, const Tocsin__Incident *incident)
+{
+    struct walk walk = walk_under_backward(apply->store, TABLE_NOTIFICATION, incident->id);
+    const Tocsin__Notification *ended;
+    while ((ended = ended_next(apply, incident, &walk)) != NULL) {
+        if (ended->state == TOCSIN__NOTIFICATION_STATE__NOTIFICATION_SENT) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void telling_settle(struct apply *apply, Tocsin__Incident *incident)
+{
+    if (incident_is(incident, TOCSIN__INCIDENT_STATUS__INCIDENT_TRIGGERED) && !incident->exhausted &&
+        incident->notifications_pending == 0 && !somebody_was_told(apply, incident)) {
+        escalation_next(apply, incident, TOCSIN__WHY__WHY_NOBODY_ON_LEVEL);
+    }
+}
+
+/* ---------------------------------------------------------------- guardians */
+
+static bool guardian_is_being_told(struct apply *apply, const Tocsin__Incident *incident,
+                                   const Tocsin__ContactMethod *method)
+{
+    for (size_t i = 0; i < incident->n_pending_notification_ids; i++) {
+        const Tocsin__Notification *other = outbox_get(apply, incident->pending_notification_ids[i]);
+        if (other != NULL && other->guardian && other->generation == incident->generation &&
+            other->channel == method->channel && strcmp(other->address, method->address) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void telling_guardians(struct apply *apply, Tocsin__Incident *incident)
+{
+    for (size_t g = 0; g < apply->settings->n_guardians; g++) {
+        const Tocsin__Guardian *guardian = apply->settings->guardians[g];
+        for (size_t m = 0; m < guardian->n_contact_methods; m++) {
+            const Tocsin__ContactMethod *method = guardian->contact_methods[m];
+            if (guardian_is_being_told(apply, incident, method)) {
+                continue;
+            }
+            Tocsin__Notification *notification = outbox_new(apply, incident, TOCSIN__WHY__WHY_GUARDIANS);
+            notification->guardian = true;
+            notification->user_name = guardian->name;
+            notification->contact_method_id = method->id;
+            notification->channel = method->channel;
+            notification->address = method->address;
+            notification->country_code = method->country_code;
+            outbox_add(apply, incident, notification);
+        }
+    }
+}

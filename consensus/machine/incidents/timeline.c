@@ -1,0 +1,112 @@
+/* The timeline: what happened to an incident, why, and who did it, in sentences for people. */
+#include "consensus/machine/incidents/incidents.h"
+
+#include <assert.h>
+#include <string.h>
+
+static const char *const WHY_TEXTS[] = {
+    [TOCSIN__WHY__WHY_NONE] = "of no recorded reason",
+    [TOCSIN__WHY__WHY_EVENT] = "an event source sent it",
+    [TOCSIN__WHY__WHY_REQUEST] = "a person asked for it",
+    [TOCSIN__WHY__WHY_LEVEL_TIMEOUT] = "nobody acknowledged in time",
+    [TOCSIN__WHY__WHY_POLICY_START] = "this is where the escalation policy begins",
+    [TOCSIN__WHY__WHY_POLICY_REPEAT] = "the escalation policy began again",
+    [TOCSIN__WHY__WHY_POLICY_EXHAUSTED] = "the escalation policy ended without an acknowledgement",
+    [TOCSIN__WHY__WHY_NOBODY_ON_LEVEL] = "nobody there could be told",
+    [TOCSIN__WHY__WHY_ACKNOWLEDGEMENT_TIMEOUT] = "the acknowledgement timed out",
+    [TOCSIN__WHY__WHY_AUTO_RESOLVE] = "the service resolves its incidents after a time",
+    [TOCSIN__WHY__WHY_ALL_ALERTS_RESOLVED] = "all of its alerts are resolved",
+    [TOCSIN__WHY__WHY_RULE_AT_ONCE] = "the person's rule says at once",
+    [TOCSIN__WHY__WHY_RULE_AFTER_DELAY] = "the delay of the person's rule is over",
+    [TOCSIN__WHY__WHY_DEFAULT_RULE] = "the person has no rule for this urgency and the default applies",
+    [TOCSIN__WHY__WHY_CHANNEL_FAILED] = "another channel of the person failed",
+    [TOCSIN__WHY__WHY_GUARDIANS] = "nobody else answered",
+    [TOCSIN__WHY__WHY_NOT_ACKNOWLEDGED] = "nobody acknowledged",
+    [TOCSIN__WHY__WHY_INCIDENT_ACKNOWLEDGED] = "the incident was acknowledged",
+    [TOCSIN__WHY__WHY_INCIDENT_RESOLVED] = "the incident was resolved",
+    [TOCSIN__WHY__WHY_REASSIGNED] = "the incident was assigned anew",
+    [TOCSIN__WHY__WHY_NO_CONTACT_METHOD] = "there is no contact method",
+    [TOCSIN__WHY__WHY_ATTEMPTS_EXHAUSTED] = "too many attempts failed",
+    [TOCSIN__WHY__WHY_FAILOVER] = "the node that was sending is gone",
+    [TOCSIN__WHY__WHY_USER_DELETED] = "the user was deleted",
+    [TOCSIN__WHY__WHY_LOW_URGENCY] = "low urgency does not escalate by time",
+    [TOCSIN__WHY__WHY_HEARTBEAT_SILENT] = "a heartbeat fell silent",
+    [TOCSIN__WHY__WHY_HEARTBEAT_FAILED] = "a heartbeat reported a failure",
+    [TOCSIN__WHY__WHY_HEARTBEAT_BACK] = "the heartbeat pings again",
+    [TOCSIN__WHY__WHY_HEARTBEAT_DELETED] = "the heartbeat was deleted",
+    [TOCSIN__WHY__WHY_BLIND] = "the cluster could not take pings for a time",
+};
+
+static const char *const CHANNEL_TEXTS[] = {
+    [TOCSIN__CHANNEL__CHANNEL_NONE] = "no channel",        [TOCSIN__CHANNEL__CHANNEL_EMAIL] = "e-mail",
+    [TOCSIN__CHANNEL__CHANNEL_SMS] = "text message",       [TOCSIN__CHANNEL__CHANNEL_VOICE] = "voice call",
+    [TOCSIN__CHANNEL__CHANNEL_PUSH] = "push notification", [TOCSIN__CHANNEL__CHANNEL_WEBHOOK] = "webhook",
+};
+
+#define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
+
+const char *timeline_why(Tocsin__Why why)
+{
+    return (size_t)why < COUNT_OF(WHY_TEXTS) ? WHY_TEXTS[why] : WHY_TEXTS[TOCSIN__WHY__WHY_NONE];
+}
+
+const char *timeline_channel(Tocsin__Channel channel)
+{
+    bool known = (size_t)channel < COUNT_OF(CHANNEL_TEXTS);
+    return CHANNEL_TEXTS[known ? channel : TOCSIN__CHANNEL__CHANNEL_NONE];
+}
+
+const char *timeline_user(struct apply *apply, uint64_t user_id)
+{
+    const Tocsin__User *user = user_get(apply->store, user_id, apply->arena);
+    if (user != NULL && user->name[0] != '\0') {
+        return user->name;
+    }
+    return apply_printf(apply, "user %llu", (unsigned long long)user_id);
+}
+
+const char *timeline_users(struct apply *apply, const uint64_t *user_ids, size_t count)
+{
+    if (count == 0) {
+        return "nobody";
+    }
+    const char *list = timeline_user(apply, user_ids[0]);
+    for (size_t i = 1; i < count; i++) {
+        list = apply_printf(apply, "%s%s%s", list, i + 1 == count ? " and " : ", ", timeline_user(apply, user_ids[i]));
+    }
+    return list;
+}
+
+static Tocsin__Actor *actor_of(struct apply *apply, const Tocsin__Actor *from)
+{
+    Tocsin__Actor *actor = apply_alloc(apply, sizeof *actor);
+    tocsin__actor__init(actor);
+    actor->kind = from != NULL ? from->kind : TOCSIN__ACTOR_KIND__ACTOR_SYSTEM;
+    actor->id = from != NULL ? from->id : 0;
+    actor->name = from != NULL ? from->name : apply_strdup(apply, "Tocsin");
+    return actor;
+}
+
+Tocsin__LogEntry *timeline_new(struct apply *apply, const Tocsin__Incident *incident, Tocsin__LogType type,
+                               Tocsin__Why why, const Tocsin__Actor *agent)
+{
+    Tocsin__LogEntry *entry = apply_alloc(apply, sizeof *entry);
+    tocsin__log_entry__init(entry);
+    entry->id = apply_new_id(apply);
+    entry->incident_id = incident->id;
+    entry->service_id = incident->service_id;
+    entry->type = type;
+    entry->why = why;
+    entry->at_ms = apply->time_ms;
+    entry->level = incident->level;
+    entry->agent = actor_of(apply, agent);
+    return entry;
+}
+
+void timeline_put(struct apply *apply, Tocsin__Incident *incident, const Tocsin__LogEntry *entry)
+{
+    assert(entry->incident_id == incident->id);
+    incident->log_entries++;
+    incident->updated_at_ms = apply->time_ms;
+    log_entry_put(apply->store, entry);
+}

@@ -1,0 +1,28 @@
+/*
+ * Who is on call, looked up in what was rendered elsewhere: an override if there is one, otherwise the shift of the
+ * revision that held at the time. For the machine and, from a read-only store, for everybody else.
+ *
+ *     TABLE_OVERRIDE ── ends after the moment, began before it; of several the newest ──┐
+ *     TABLE_SCHEDULE_REVISION ── last one from before the moment ──> TABLE_SHIFTS ──────┴──> user, revision, override
+ */
+#ifndef CONSENSUS_MACHINE_SCHEDULES_SCHEDULES_H
+#define CONSENSUS_MACHINE_SCHEDULES_SCHEDULES_H
+
+#include "consensus/machine/apply.h"
+
+/* At any moment since the schedule was made, as far as its shifts reach. A revision of 0: there was none then, or it is
+ * not kept any more. */
+Tocsin__OnCall schedule_on_call(const struct machine_store *store, uint64_t schedule_id, uint64_t at_ms);
+
+/* The rows of the revision, empty when there are none; valid until the next write. */
+struct span schedule_shifts(const struct machine_store *store, uint64_t schedule_id, uint32_t revision);
+
+/* ---- inside the machine */
+
+/* Notes in the reply whether another than `before` is on call now. */
+void reply_on_call(struct apply *, Tocsin__Reply *reply, uint64_t schedule_id, const Tocsin__OnCall *before);
+
+/* The name of a schedule that needs the user from now on, NULL when there is none. */
+const char *schedule_of_user(struct apply *, uint64_t user_id);
+
+#endif

@@ -1,0 +1,133 @@
+/* Alerts of an incident: what the event sources sent. */
+#include <string.h>
+
+#include "node/api/incidents/incidents.h"
+#include "node/api/render.h"
+
+/* Stored JSON text; null when there is none or it has left with retention. */
+static json_t *stored_json(ProtobufCBinaryData bytes)
+{
+    const char *text = (const char *)bytes.data;
+    json_t *value = bytes.len > 0 ? json_loadb(text, bytes.len, JSON_DECODE_ANY, NULL) : NULL;
+
+    return value != NULL ? value : json_null();
+}
+
+/* What the sender wrote; `cef_details` repeats it in PagerDuty's own terms and is not here. */
+static json_t *render_body(const struct machine_store *view, const Tocsin__Alert *alert)
+{
+    Tocsin__AlertPayload *payload = alert_payload_get(view, alert->id, NULL);
+    json_t *body = json_pack("{s:s}", "type", "alert_body");
+    json_t *contexts = payload != NULL ? stored_json(payload->contexts_json) : json_null();
+
+    if (!json_is_array(contexts)) {
+        json_decref(contexts);
+        contexts = json_array();
+    }
+    json_object_set_new(body, "contexts", contexts);
+    json_object_set_new(body, "details", payload != NULL ? stored_json(payload->details_json) : json_null());
+    if (payload != NULL) {
+        json_object_set_new(body, "source", json_text(payload->source));
+        json_object_set_new(body, "component", json_text(payload->component));
+        json_object_set_new(body, "group", json_text(payload->group));
+        json_object_set_new(body, "class", json_text(payload->class_name));
+        json_object_set_new(body, "client", json_text(payload->client));
+        json_object_set_new(body, "client_url", json_text(payload->client_url));
+        json_object_set_new(body, "timestamp", json_text(payload->timestamp));
+        tocsin__alert_payload__free_unpacked(payload, NULL);
+    }
+    return body;
+}
+
+static json_t *render_alert(struct http_request *request, const struct machine_store *view,
+                            const Tocsin__Incident *incident, const Tocsin__Alert *alert)
+{
+    char incident_id[16], id[16], service_id[16];
+    const Tocsin__Integration *integration =
+        integration_get(view, alert->service_id, alert->integration_id, request_memory(request));
+
+    id_format(incident->id, incident_id);
+    id_format(alert->id, id);
+    id_format(alert->service_id, service_id);
+    json_t *object = render_head(alert->id, "alert", alert->summary,
+                                 render_self(request, "/incidents/%s/alerts/%s", incident_id, id));
+    json_object_set_new(object, "created_at", json_time(alert->created_at_ms));
+    json_object_set_new(object, "updated_at", json_time(alert->updated_at_ms));
+    json_object_set_new(object, "resolved_at", json_time(alert->resolved_at_ms));
+    json_object_set_new(object, "status", json_string(alert->resolved ? "resolved" : "triggered"));
+    json_object_set_new(object, "alert_key", json_text(alert->dedup_key));
+    json_object_set_new(object, "severity", json_word(words_severity, (int)alert->severity));
+    json_object_set_new(object, "suppressed", json_false());
+    json_object_set_new(object, "service", reference_service(request, view, alert->service_id));
+    json_object_set_new(object, "incident", reference_incident(request, incident));
+    json_object_set_new(object, "integration",
+                        integration != NULL ? reference_integration(request, integration) : json_null());
+    json_object_set_new(object, "first_trigger_log_entry", json_null());
+    json_object_set_new(object, "body", render_body(view, alert));
+    json_object_set_new(object, "events", json_integer(alert->events)); /* ours: how many triggers it has taken */
+    return object;
+}
+
+/* statuses[] and alert_key; what is given must fit. */
+static bool alert_matches(const struct http_request *request, const Tocsin__Alert *alert)
+{
+    const char *key = http_query(request, "alert_key");
+
+    return (!query_given(request, "statuses") ||
+            query_has(request, "statuses", alert->resolved ? "resolved" : "triggered")) &&
+           (key == NULL || strcmp(key, alert->dedup_key) == 0);
+}
+
+static void on_read_list(struct http_request *request, const struct machine_store *view)
+{
+    struct page *page = api_call_of(request)->data;
+    const Tocsin__Incident *incident = incident_of_path(request, view);
+
+    if (incident == NULL) {
+        return;
+    }
+    json_t *alerts = json_array(), *answer = json_pack("{s:o}", "alerts", alerts);
+    struct walk walk = walk_under(view, TABLE_ALERT, incident->id);
+    while (!page_done(page) && walk_next(&walk)) {
+        Tocsin__Alert *alert = record_unpack(&tocsin__alert__descriptor, walk.value, NULL);
+        if (alert_matches(request, alert) && page_take(page)) {
+            json_array_append_new(alerts, render_alert(request, view, incident, alert));
+        }
+        tocsin__alert__free_unpacked(alert, NULL);
+    }
+    page_finish(page, answer);
+    api_json(request, 200, answer);
+}
+
+void alerts_list(struct http_request *request)
+{
+    struct page *page = http_alloc(request, sizeof *page);
+
+    api_call_of(request)->data = page;
+    if (page_parse(request, page)) {
+        api_read(request, on_read_list);
+    }
+}
+
+static void on_read_one(struct http_request *request, const struct machine_store *view)
+{
+    uint64_t id = api_call_of(request)->id;
+    const Tocsin__Incident *incident = incident_of_path(request, view);
+
+    if (incident == NULL) {
+        return;
+    }
+    const Tocsin__Alert *alert = alert_get(view, incident->id, id, request_memory(request));
+    if (alert == NULL) {
+        api_not_found(request);
+        return;
+    }
+    api_json(request, 200, json_pack("{s:o}", "alert", render_alert(request, view, incident, alert)));
+}
+
+void alert_read(struct http_request *request)
+{
+    if (path_id(request, 1, &api_call_of(request)->id)) {
+        api_read(request, on_read_one);
+    }
+}

@@ -1,0 +1,81 @@
+/* The routes of incidents, and what their handlers share: finding one by id or number, times in queries. */
+#include "node/api/incidents/incidents.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/api/render.h"
+
+const Tocsin__Incident *incident_find(struct http_request *request, const struct machine_store *view, const char *text)
+{
+    if (text[0] == '\0' || text[strspn(text, "0123456789")] != '\0') {
+        uint64_t id = id_parse(text);
+        return id != 0 ? incident_get(view, id, request_memory(request)) : NULL;
+    }
+    errno = 0;
+    uint64_t number = strtoull(text, NULL, 10);
+    return errno == 0 ? incident_get_by_number(view, number, request_memory(request)) : NULL;
+}
+
+const Tocsin__Incident *incident_of_path(struct http_request *request, const struct machine_store *view)
+{
+    const Tocsin__Incident *incident = incident_find(request, view, api_call_of(request)->parameters[0]);
+
+    if (incident == NULL) {
+        api_not_found(request);
+    }
+    return incident;
+}
+
+bool query_time(struct http_request *request, const char *name, uint64_t *time_ms)
+{
+    const char *text = http_query(request, name);
+
+    if (text == NULL || time_parse(text, time_ms)) {
+        return true;
+    }
+    api_error(request, 400, 2001, "Invalid Input Provided",
+              json_pack("[o]", json_format("'%s' must be a time in ISO 8601 format", name)));
+    return false;
+}
+
+void scan_refuse(struct http_request *request)
+{
+    api_error(request, 400, 2001, "Invalid Input Provided",
+              json_pack("[s]", "Too much would have to be searched: narrow it down by time, status or incident"));
+}
+
+/* ---------------------------------------------------------------- one */
+
+static void on_read_incident(struct http_request *request, const struct machine_store *view)
+{
+    const Tocsin__Incident *incident = incident_of_path(request, view);
+
+    if (incident != NULL) {
+        api_json(request, 200, json_pack("{s:o}", "incident", render_incident(request, view, incident)));
+    }
+}
+
+static void incident_read(struct http_request *request)
+{
+    api_read(request, on_read_incident);
+}
+
+/* ---------------------------------------------------------------- routes */
+
+const struct route routes_incidents[] = {
+    {"GET", "/incidents", incidents_list, FAMILY_REST, 0},
+    {"POST", "/incidents", incident_create, FAMILY_REST, ROUTE_JSON_BODY},
+    {"PUT", "/incidents", incidents_update, FAMILY_REST, ROUTE_JSON_BODY},
+    {"GET", "/incidents/{}", incident_read, FAMILY_REST, 0},
+    {"PUT", "/incidents/{}", incident_update, FAMILY_REST, ROUTE_JSON_BODY},
+    {"GET", "/incidents/{}/notes", notes_list, FAMILY_REST, 0},
+    {"POST", "/incidents/{}/notes", note_create, FAMILY_REST, ROUTE_JSON_BODY},
+    {"GET", "/incidents/{}/alerts", alerts_list, FAMILY_REST, 0},
+    {"GET", "/incidents/{}/alerts/{}", alert_read, FAMILY_REST, 0},
+    {"GET", "/incidents/{}/log_entries", incident_log_entries_list, FAMILY_REST, 0},
+    {"GET", "/log_entries", log_entries_list, FAMILY_REST, 0},
+    {"GET", "/log_entries/{}", log_entry_read, FAMILY_REST, 0},
+    {0},
+};

@@ -1,0 +1,44 @@
+/* Inside the handlers of incidents: who handles what, how incidents are found and rendered. */
+#ifndef NODE_API_INCIDENTS_INCIDENTS_H
+#define NODE_API_INCIDENTS_INCIDENTS_H
+
+#include "node/api/resource.h"
+
+/* A list stops with an error rather than look at more rows than this: the loop has other work to do meanwhile. About
+ * 0.2 s. */
+#define SCAN_ROWS_MAX 200000u
+
+/* ---- incident_render.c */
+json_t *render_incident(struct http_request *request, const struct machine_store *view, const void *incident);
+
+/* ---- incidents.c */
+
+/* A text as the id of an incident, or as its number when it is all digits. NULL when there is none. Memory of the
+ * request. */
+const Tocsin__Incident *incident_find(struct http_request *request, const struct machine_store *view, const char *text);
+/* The incident that the path's first parameter names; NULL: already answered with 404. */
+const Tocsin__Incident *incident_of_path(struct http_request *request, const struct machine_store *view);
+/* A time of the query: true and *time_ms as it was when it is absent; false: already answered with 400. */
+bool query_time(struct http_request *request, const char *name, uint64_t *time_ms);
+void scan_refuse(struct http_request *request);
+
+/* ---- incident_list.c */
+void incidents_list(struct http_request *request);
+
+/* ---- incident_writes.c */
+void incident_create(struct http_request *request);
+void incident_update(struct http_request *request);
+void incidents_update(struct http_request *request);
+
+/* ---- alerts.c */
+void alerts_list(struct http_request *request);
+void alert_read(struct http_request *request);
+
+/* ---- log_entries.c */
+void notes_list(struct http_request *request);
+void note_create(struct http_request *request);
+void incident_log_entries_list(struct http_request *request);
+void log_entries_list(struct http_request *request);
+void log_entry_read(struct http_request *request);
+
+#endif

@@ -1,0 +1,27 @@
+/* Inside the handlers of people: who handles what, and how users are rendered for others. */
+#ifndef NODE_API_PEOPLE_PEOPLE_H
+#define NODE_API_PEOPLE_PEOPLE_H
+
+#include "node/api/resource.h"
+
+extern const struct resource resource_user;
+
+json_t *render_user(struct http_request *request, const struct machine_store *view, const void *user);
+json_t *render_contact_method(struct http_request *request, const struct machine_store *view, const void *method);
+json_t *render_notification_rule(struct http_request *request, const struct machine_store *view, const void *rule);
+
+/* contact_methods.c */
+void contact_methods_list(struct http_request *request);
+void contact_method_read(struct http_request *request);
+void contact_method_create(struct http_request *request);
+void contact_method_update(struct http_request *request);
+void contact_method_remove(struct http_request *request);
+
+/* notification_rules.c */
+void notification_rules_list(struct http_request *request);
+void notification_rule_read(struct http_request *request);
+void notification_rule_create(struct http_request *request);
+void notification_rule_update(struct http_request *request);
+void notification_rule_remove(struct http_request *request);
+
+#endif

@@ -1,0 +1,270 @@
+/*
+ * Schedules: who is on call when.
+ *
+ *     POST             body ──> definition ──> zone ──> shifts for a year ──> command ──> reply ──> as it now stands
+ *     PUT    read ──>  body over what there is ─┘                                │
+ *              ^───────────────────────────── another change was quicker ────────┘
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "consensus/machine/limits.h"
+#include "node/api/render.h"
+#include "node/api/roles.h"
+#include "node/api/schedules/schedules.h"
+
+#define TRIES_MAX 3
+#define RENDERED_SHIFTS_MAX 200000u
+#define TWO_WEEKS_MS (14ull * 24 * 3600 * 1000)
+
+static bool schedule_matches(struct http_request *request, const void *record)
+{
+    const Tocsin__Schedule *schedule = record;
+    const char *query = http_query(request, "query");
+
+    return !query_given(request, "team_ids") && (query == NULL || strcasestr(schedule->name, query) != NULL);
+}
+
+static const struct resource resource_schedule = {
+    .name = "schedule",
+    .plural = "schedules",
+    .table = TABLE_SCHEDULE,
+    .descriptor = &tocsin__schedule__descriptor,
+    .matches = schedule_matches,
+    .render = render_schedule,
+    .complete = complete_policies,
+};
+
+/* Lives in call->data while a definition is on its way. */
+struct put_call {
+    struct schedule_given given;
+    uint64_t id;
+    unsigned tries;
+};
+
+static uint64_t wall_ms(struct http_request *request)
+{
+    const struct api_ports *ports = &api_call_of(request)->api->ports;
+
+    return ports->wall_ms(ports->context);
+}
+
+/* ---------------------------------------------------------------- writing */
+
+/* The loop has better things to do than to render millions of shifts, which nobody could follow anyway. */
+static bool is_bounded(struct http_request *request, const Tocsin__Schedule *schedule)
+{
+    struct field_reader reader = {.request = request, .prefix = ""};
+    uint64_t now_ms = wall_ms(request);
+
+    if (render_count_max(schedule, now_ms, now_ms + SCHEDULE_HORIZON_MS) > RENDERED_SHIFTS_MAX) {
+        field_error(&reader, "The layers of the schedule have too many shifts in a year");
+    }
+    return fields_finish(&reader);
+}
+
+static void put_shifts(struct http_request *request, Tocsin__SchedulePut *put, const struct zone *zone)
+{
+    uint64_t now_ms = wall_ms(request), since_ms = now_ms - SCHEDULE_RENDER_BEFORE_MS;
+    struct shifts shifts = {0};
+
+    since_ms -= since_ms % 1000;
+    render_layers(put->schedule, zone, since_ms, since_ms + SCHEDULE_RENDER_BEFORE_MS + SCHEDULE_HORIZON_MS, &shifts);
+    struct span rows = shifts_to_rows(&shifts, since_ms, since_ms + SCHEDULE_RENDER_BEFORE_MS + SCHEDULE_HORIZON_MS);
+    put->shifts.len = rows.size_bytes;
+    put->shifts.data = http_alloc(request, rows.size_bytes);
+    memcpy(put->shifts.data, rows.data, rows.size_bytes);
+    free((void *)(uintptr_t)rows.data);
+    shifts_free(&shifts);
+}
+
+static void on_read_for_put(struct http_request *request, const struct machine_store *view);
+
+static void on_put(struct http_request *request, const Tocsin__Reply *reply)
+{
+    struct put_call *state = api_call_of(request)->data;
+
+    if (reply->reason == TOCSIN__REASON__REASON_STALE_REVISION && ++state->tries < TRIES_MAX) {
+        api_read(request, on_read_for_put);
+        return;
+    }
+    resource_saved(request, &resource_schedule, 0, state->id != 0 ? 200 : 201, reply);
+}
+
+static void submit_put(struct http_request *request, Tocsin__Schedule *schedule, uint32_t base_revision)
+{
+    struct put_call *state = api_call_of(request)->data;
+    struct zone *zone;
+
+    if (!is_bounded(request, schedule) || !schedule_zone(request, schedule->time_zone, &zone)) {
+        return;
+    }
+    Tocsin__SchedulePut *put = api_command(request, TOCSIN__COMMAND__BODY_SCHEDULE_PUT)->schedule_put;
+    put->id = state->id;
+    put->base_revision = base_revision;
+    put->schedule = schedule;
+    put_shifts(request, put, zone);
+    zone_free(zone);
+    api_submit(request, on_put);
+}
+
+/* What the body does not have stays as it is. */
+static void on_read_for_put(struct http_request *request, const struct machine_store *view)
+{
+    struct put_call *state = api_call_of(request)->data;
+    const struct schedule_given *given = &state->given;
+    Tocsin__Schedule *schedule = schedule_get(view, state->id, request_memory(request));
+
+    if (schedule == NULL) {
+        api_not_found(request);
+        return;
+    }
+    uint32_t revision = schedule->revision;
+    schedule->name = given->name ? given->schedule->name : schedule->name;
+    schedule->description = given->description ? given->schedule->description : schedule->description;
+    schedule->time_zone = given->time_zone ? given->schedule->time_zone : schedule->time_zone;
+    if (given->layers) {
+        schedule->layers = given->schedule->layers;
+        schedule->n_layers = given->schedule->n_layers;
+    }
+    submit_put(request, schedule, revision);
+}
+
+/* ---------------------------------------------------------------- preview */
+
+struct preview_call {
+    struct schedule_given given;
+    struct window window;
+};
+
+static void on_read_for_preview(struct http_request *request, const struct machine_store *view)
+{
+    struct preview_call *state = api_call_of(request)->data;
+    struct zone *zone;
+
+    if (!schedule_shows(request, state->given.schedule, &state->window) ||
+        !schedule_zone(request, state->given.schedule->time_zone, &zone)) {
+        return;
+    }
+    json_t *schedule = render_preview(request, view, state->given.schedule, zone, &state->window);
+    zone_free(zone);
+    api_json(request, 200, json_pack("{s:o}", "schedule", schedule));
+}
+
+/* ---------------------------------------------------------------- handlers */
+
+struct shown_call {
+    uint64_t id;
+    struct window window;
+};
+
+/* Of what is shown, the span and the zone. */
+static bool shown_is_sane(struct http_request *request, struct window *window)
+{
+    const char *name = http_query(request, "time_zone");
+    struct zone *zone = NULL;
+
+    if (!window_parse(request, window) || (name != NULL && !schedule_zone(request, name, &zone))) {
+        return false;
+    }
+    zone_free(zone);
+    return true;
+}
+
+static void on_read_shown(struct http_request *request, const struct machine_store *view)
+{
+    const struct shown_call *state = api_call_of(request)->data;
+    const Tocsin__Schedule *schedule = schedule_get(view, state->id, request_memory(request));
+
+    if (schedule == NULL) {
+        api_not_found(request);
+        return;
+    }
+    if (!schedule_shows(request, schedule, &state->window)) {
+        return;
+    }
+    json_t *schedules = json_array();
+    json_array_append_new(schedules, render_shown(request, view, schedule, &state->window));
+    complete_policies(request, view, schedules);
+    json_t *answer = json_pack("{s:O}", "schedule", json_array_get(schedules, 0));
+    json_decref(schedules);
+    api_json(request, 200, answer);
+}
+
+static void schedules_list(struct http_request *request)
+{
+    resource_list(request, &resource_schedule);
+}
+
+static void schedule_read(struct http_request *request)
+{
+    struct shown_call *state = http_alloc(request, sizeof *state);
+
+    if (path_id(request, 0, &state->id) && shown_is_sane(request, &state->window)) {
+        api_call_of(request)->data = state;
+        api_read(request, on_read_shown);
+    }
+}
+
+static void schedule_create(struct http_request *request)
+{
+    struct put_call *state = http_alloc(request, sizeof *state);
+
+    if (role_require(request, PERMISSION_CONFIGURE) && schedule_take(request, true, &state->given)) {
+        api_call_of(request)->data = state;
+        submit_put(request, state->given.schedule, 0);
+    }
+}
+
+static void schedule_update(struct http_request *request)
+{
+    struct put_call *state = http_alloc(request, sizeof *state);
+
+    if (role_require(request, PERMISSION_CONFIGURE) && path_id(request, 0, &state->id) &&
+        schedule_take(request, false, &state->given)) {
+        api_call_of(request)->data = state;
+        api_read(request, on_read_for_put);
+    }
+}
+
+static void schedule_remove(struct http_request *request)
+{
+    uint64_t id;
+
+    if (role_require(request, PERMISSION_CONFIGURE) && path_id(request, 0, &id)) {
+        api_command(request, TOCSIN__COMMAND__BODY_SCHEDULE_DELETE)->schedule_delete->id = id;
+        resource_delete(request);
+    }
+}
+
+/* Without a window: the two weeks to come. */
+static void schedule_preview(struct http_request *request)
+{
+    struct preview_call *state = http_alloc(request, sizeof *state);
+
+    if (!window_parse(request, &state->window) || !schedule_take(request, true, &state->given)) {
+        return;
+    }
+    if (!state->window.given) {
+        uint64_t now_ms = wall_ms(request) / 1000 * 1000;
+        state->window = (struct window){.given = true, .since_ms = now_ms, .until_ms = now_ms + TWO_WEEKS_MS};
+    }
+    api_call_of(request)->data = state;
+    api_read(request, on_read_for_preview);
+}
+
+const struct route routes_schedules[] = {
+    {"GET", "/schedules", schedules_list, FAMILY_REST, 0},
+    {"POST", "/schedules", schedule_create, FAMILY_REST, ROUTE_JSON_BODY},
+    {"POST", "/schedules/preview", schedule_preview, FAMILY_REST, ROUTE_JSON_BODY},
+    {"GET", "/schedules/{}", schedule_read, FAMILY_REST, 0},
+    {"PUT", "/schedules/{}", schedule_update, FAMILY_REST, ROUTE_JSON_BODY},
+    {"DELETE", "/schedules/{}", schedule_remove, FAMILY_REST, 0},
+    {"GET", "/schedules/{}/overrides", overrides_list, FAMILY_REST, 0},
+    {"POST", "/schedules/{}/overrides", overrides_create, FAMILY_REST, ROUTE_JSON_BODY},
+    {"DELETE", "/schedules/{}/overrides/{}", override_remove, FAMILY_REST, 0},
+    {"GET", "/schedules/{}/users", schedule_users, FAMILY_REST, 0},
+    {"GET", "/schedules/{}/on_call", schedule_on_call_read, FAMILY_REST, 0},
+    {"GET", "/oncalls", oncalls_list, FAMILY_REST, 0},
+    {0},
+};

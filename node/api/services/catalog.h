@@ -1,0 +1,31 @@
+/* Inside the handlers of the catalog: who handles what, and how its objects are rendered for others. */
+#ifndef NODE_API_SERVICES_CATALOG_H
+#define NODE_API_SERVICES_CATALOG_H
+
+#include "node/api/resource.h"
+
+json_t *render_service(struct http_request *request, const struct machine_store *view, const void *service);
+json_t *render_integration(struct http_request *request, const struct machine_store *view, const void *integration);
+json_t *render_escalation_policy(struct http_request *request, const struct machine_store *view, const void *policy);
+
+/* services.c */
+void services_list(struct http_request *request);
+void service_read(struct http_request *request);
+void service_create(struct http_request *request);
+void service_update(struct http_request *request);
+void service_remove(struct http_request *request);
+
+/* integrations.c */
+void integration_read(struct http_request *request);
+void integration_create(struct http_request *request);
+void integration_update(struct http_request *request);
+void integration_remove(struct http_request *request);
+
+/* escalation_policies.c */
+void escalation_policies_list(struct http_request *request);
+void escalation_policy_read(struct http_request *request);
+void escalation_policy_create(struct http_request *request);
+void escalation_policy_update(struct http_request *request);
+void escalation_policy_remove(struct http_request *request);
+
+#endif

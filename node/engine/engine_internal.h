@@ -1,0 +1,151 @@
+/*
+ * Inside the engine: what its parts share.
+ *
+ *     engine.c          beginning, frames, the turn, the end           engine_storage.c   driver and snapshots over the stores
+ *     engine_duties.c   what a leader owes                             engine_view.c      what handlers and operators see
+ *     engine_members.c  who takes part, and whom to dial
+ */
+#ifndef NODE_ENGINE_ENGINE_INTERNAL_H
+#define NODE_ENGINE_ENGINE_INTERNAL_H
+
+#include "consensus/cluster_clock.h"
+#include "consensus/driver/driver.h"
+#include "consensus/proposer.h"
+#include "consensus/read_barrier.h"
+#include "consensus/snapshot_transfer.h"
+#include "consensus/transport/wire.h"
+#include "node/engine/engine.h"
+#include "notify/dispatcher.h"
+
+/* What a peer said of itself in its last FRAME_CLOCK. */
+struct peer_report {
+    uint64_t id;
+    uint64_t applied_index, machine_version, at_boottime_ms;
+};
+
+#define ENGINE_FAREWELLS_MAX 8u
+
+struct peer_list {
+    uint64_t ids[ENGINE_PEERS_MAX];
+    char *addresses[ENGINE_PEERS_MAX];
+    unsigned count;
+};
+
+struct engine_members {
+    Tocsin__Members *wanted; /* as the state had it at read_index; NULL: nobody has written it down */
+    uint32_t state_version;  /* of the rules in force, likewise */
+    bool was_read;
+    uint64_t read_index;
+    struct peer_list peers;  /* whom this node dials */
+    struct peer_list hints;  /* the members as told by a node that had applied hints_index */
+    uint64_t hints_index;
+    struct {
+        uint64_t id, heard_ms;
+    } farewells[ENGINE_FAREWELLS_MAX]; /* removed nodes that called */
+    unsigned farewells_count;
+    uint64_t next_ms, led_term;
+    uint64_t submitted_ms, raised_ms, tried_ms, tried_id, handed_over_ms; /* of the leader's steps, the last of each */
+};
+
+/* Work for this leader from an entry that was applied before its duties were taken up. */
+struct held_send {
+    uint64_t index, term;
+    Tocsin__Notification *notification;
+};
+
+struct engine {
+    struct engine_ports ports;
+    const struct config *config;
+    uint64_t boot;
+    uint32_t machine_version;
+
+    struct state_progress progress;
+    uint64_t installed_seen;
+    size_t log_queued_bytes;
+
+    struct driver *driver;
+    struct snapshot_transfer *snapshots;
+    struct cluster_clock clock;
+    struct proposer *proposer;
+    struct read_barrier *reads;
+    struct dispatcher *dispatcher;
+
+    /* engine_storage.c */
+    bool installing;                  /* a verified snapshot is on its way into the state's place */
+    bool stage_refused;               /* a chunk came meanwhile: answered at the next turn */
+    uint64_t stage_refused_offset;
+    struct state_position compaction; /* goes as soon as it is durable */
+    bool compaction_set;
+    uint64_t average_entry_bytes;
+    uint64_t last_ticket;                    /* of the log operations */
+    uint64_t prune_index, pruned_from_index; /* the log is to begin there; where it began when the last step was sent */
+    uint64_t recovering_index; /* this voter neither votes nor stands before its state covers it; 0: whole */
+    uint64_t live_index;       /* entries beyond it were not in the log at the start */
+
+    /* engine_duties.c */
+    uint64_t next_deadline_ms;
+    uint64_t tick_ms, tick_sent_ms; /* how often a tick is wanted, 0: never; of the last one */
+    uint64_t pulse_after_index, pulse_sent_ms; /* a pulse is on its way while pulse_sent_ms is not 0 */
+    uint64_t duties_term;                      /* in which the duties of a new leader were taken up */
+    uint64_t outbox_index;                     /* the state that its look into the outbox saw */
+    struct held_send *held;                    /* all of one term */
+    size_t held_count, held_capacity;
+    uint64_t clock_sent_ms, compaction_checked_ms, horizon_checked_ms;
+    struct peer_report reports[CONFIG_MEMBERS_MAX * 2];
+    unsigned reports_count;
+
+    struct engine_members members; /* engine_members.c */
+    bool joining;                  /* no configuration has named this node yet */
+    bool removed;                  /* a peer said so */
+
+    bool changed; /* role, term, leader or a connection: told at the next turn */
+    bool failed;
+    char failure[256];
+};
+
+/* The ports of that name; the context of each is the engine, so that they are the ports of its parts too. */
+uint64_t engine_now_ms(void *context);
+uint64_t engine_boottime_ms(void *context);
+uint64_t engine_wall_ms(void *context);
+bool engine_send(void *context, uint64_t peer, enum frame_type type, struct span head, struct span tail);
+
+/* Stops for good: serves health and the reason, and nothing else. */
+void engine_fail(struct engine *engine, const char *reason);
+
+/* ---- engine_storage.c */
+/* The first entry of a new cluster, into an empty log. */
+bool engine_write_first_entry(struct engine *engine, char *error, size_t error_size);
+struct driver *engine_driver_open(struct engine *engine, char *error, size_t error_size);
+struct snapshot_transfer_ports engine_snapshot_ports(struct engine *engine);
+void engine_storage_drain(struct engine *engine);
+void engine_compact(struct engine *engine);
+/* The state now covers what a recovering voter had acknowledged: it votes again. */
+void engine_recovered(struct engine *engine);
+
+/* ---- engine_duties.c */
+void engine_applied(void *context, uint64_t index, uint64_t term, const struct machine_output *output);
+void engine_release_held(struct engine *engine);
+void engine_duties_turn(struct engine *engine);
+uint64_t engine_duties_next_ms(const struct engine *engine);
+void engine_clock_frame(struct engine *engine, uint64_t peer, struct span body);
+struct dispatcher_ports engine_dispatcher_ports(struct engine *engine);
+/* ---- engine_members.c */
+/* After each frame and each turn, before anything is acknowledged. */
+void engine_members_check_join(struct engine *engine);
+/* The same for a snapshot, before it is: false when this node must stop instead. */
+bool engine_members_may_take(struct engine *engine, const struct driver_position *position);
+/* False: the peer was removed from the cluster, what it says is nobody's. */
+bool engine_members_hear(struct engine *engine, uint64_t peer);
+void engine_members_removed(struct engine *engine, uint64_t peer, struct span body);
+/* The members, for a peer that may be far behind; at most `size_bytes`. */
+#define ENGINE_MEMBERS_SIZE_BYTES_MAX 8192u
+size_t engine_members_encode(const struct engine *engine, uint8_t *out, size_t size_bytes);
+void engine_members_hint(struct engine *engine, struct wire_reader *reader, uint64_t applied_index);
+void engine_members_turn(struct engine *engine, uint64_t term);
+uint64_t engine_members_next_ms(const struct engine *engine);
+void engine_members_close(struct engine *engine);
+
+/* The term in which this node leads with its barrier applied and the state committed; 0 otherwise. */
+uint64_t engine_leading_term(void *context);
+
+#endif

@@ -1,0 +1,235 @@
+/* What handlers stand on and what operators see: the engine behind api_ports. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "consensus/machine/limits.h"
+#include "node/engine/engine_internal.h"
+#include "node/log.h"
+#include "node/version.h"
+#include "notify/channel.h"
+
+/* Log bytes not yet on disk, and entries not yet applied, beyond which requests are refused: the disk does not keep up. */
+#define LOG_QUEUE_SIZE_BYTES_MAX (64u << 20)
+#define STATE_QUEUE_ENTRIES_MAX 4096
+
+/* ---- commands */
+
+struct submission {
+    void (*done)(void *argument, enum submit_outcome outcome, const Tocsin__Reply *reply);
+    void *argument;
+};
+
+static void submission_done(void *argument, enum proposal_outcome outcome, struct span reply) {
+    struct submission submission = *(struct submission *)argument;
+    free(argument);
+    static const enum submit_outcome outcomes[] = {[PROPOSAL_APPLIED] = SUBMIT_APPLIED,
+                                                   [PROPOSAL_UNAVAILABLE] = SUBMIT_UNAVAILABLE,
+                                                   [PROPOSAL_OVERLOADED] = SUBMIT_OVERLOADED,
+                                                   [PROPOSAL_STOPPED] = SUBMIT_STOPPED};
+    if (outcome != PROPOSAL_APPLIED) {
+        submission.done(submission.argument, outcomes[outcome], NULL);
+        return;
+    }
+    Tocsin__Reply *unpacked = tocsin__reply__unpack(NULL, reply.size_bytes, reply.data);
+    if (unpacked == NULL) abort();
+    submission.done(submission.argument, SUBMIT_APPLIED, unpacked);
+    tocsin__reply__free_unpacked(unpacked, NULL);
+}
+
+static void port_submit(void *context, Tocsin__Command *command,
+                        void (*done)(void *argument, enum submit_outcome outcome, const Tocsin__Reply *reply), void *argument) {
+    struct engine *engine = context;
+    struct submission *submission = malloc(sizeof *submission);
+    if (submission == NULL) abort();
+    *submission = (struct submission){done, argument};
+    uint64_t now_ms = engine_now_ms(engine);
+    bool behind = engine->log_queued_bytes > LOG_QUEUE_SIZE_BYTES_MAX ||
+                  engine->progress.queued_entries > STATE_QUEUE_ENTRIES_MAX;
+    /* Beyond the bounds a command is given no time at all: the answer, 503, still comes later and once. */
+    proposer_submit(engine->proposer, command, now_ms + (behind ? 0 : engine->config->request_wait_ms), submission_done, submission);
+}
+
+/* ---- reads */
+
+struct reading {
+    struct engine *engine;
+    void (*done)(void *argument, const struct machine_store *view, bool stale);
+    void *argument;
+};
+
+static void read_now(struct engine *engine, bool stale, void (*done)(void *, const struct machine_store *, bool), void *argument) {
+    struct state_reader reader;
+    struct storage_failure failure;
+    if (engine->ports.reader_begin(engine->ports.context, &reader, &failure) != STORAGE_OK) {
+        engine_fail(engine, failure.message);
+        done(argument, NULL, true);
+        return;
+    }
+    done(argument, &reader.view, stale);
+    enum storage_error fault = engine->ports.reader_fault(engine->ports.context, &reader, &failure);
+    engine->ports.reader_end(engine->ports.context, &reader);
+    if (fault != STORAGE_OK) engine_fail(engine, failure.message);
+}
+
+static void reading_done(void *argument, bool stale) {
+    struct reading reading = *(struct reading *)argument;
+    free(argument);
+    read_now(reading.engine, stale, reading.done, reading.argument);
+}
+
+static void port_read(void *context, bool current, void (*done)(void *argument, const struct machine_store *view, bool stale),
+                      void *argument) {
+    struct engine *engine = context;
+    if (!current || engine->failed) {
+        read_now(engine, engine->failed, done, argument);
+        return;
+    }
+    struct reading *reading = malloc(sizeof *reading);
+    if (reading == NULL) abort();
+    *reading = (struct reading){engine, done, argument};
+    read_barrier_wait(engine->reads, reading_done, reading);
+}
+
+static bool port_caught_up(void *context) {
+    struct engine *engine = context;
+    return engine->progress.committed_index >= engine->progress.applied_index;
+}
+
+static void port_random(void *context, void *buffer, size_t size_bytes) {
+    struct engine *engine = context;
+    engine->ports.random(engine->ports.context, buffer, size_bytes);
+}
+
+/* ---- operators */
+
+static const char *role_name(enum driver_role role) {
+    static const char *const names[] = {[DRIVER_UNAVAILABLE] = "unavailable", [DRIVER_FOLLOWER] = "follower",
+                                        [DRIVER_CANDIDATE] = "candidate", [DRIVER_LEADER] = "leader"};
+    return names[role];
+}
+
+static json_t *member_json(struct engine *engine, const struct driver_status *status, const struct raft_server *server) {
+    static const char *const roles[] = {[RAFT_STANDBY] = "learner", [RAFT_VOTER] = "voter", [RAFT_SPARE] = "spare"};
+    bool self = server->id == engine->config->id;
+    uint64_t boottime_ms = engine_boottime_ms(engine);
+    json_t *member = json_pack("{s:I, s:s, s:s}", "id", (json_int_t)server->id, "address", server->address, "role", roles[server->role]);
+    uint64_t match_index;
+    json_t *progress = json_null();
+    if (status->role == DRIVER_LEADER && driver_match_index(engine->driver, server->id, &match_index))
+        progress = json_integer((json_int_t)match_index);
+    json_object_set_new(member, "match_index", progress);
+    json_t *applied = self ? json_integer((json_int_t)engine->progress.applied_index) : json_null();
+    json_t *version = self ? json_integer(engine->machine_version) : json_null();
+    for (unsigned i = 0; i < engine->reports_count && !self; i++) {
+        if (engine->reports[i].id != server->id) continue;
+        json_decref(applied);
+        json_decref(version);
+        applied = json_integer((json_int_t)engine->reports[i].applied_index);
+        version = json_integer((json_int_t)engine->reports[i].machine_version);
+    }
+    json_object_set_new(member, "applied_index", applied);
+    json_object_set_new(member, "version", version);
+    int64_t offset_ms = 0;
+    bool known = self || cluster_clock_offset(&engine->clock, server->id, boottime_ms, &offset_ms);
+    json_object_set_new(member, "clock_offset_ms", known ? json_integer((json_int_t)offset_ms) : json_null());
+    json_object_set_new(member, "catching_up", json_boolean(driver_catching_up(engine->driver, server->id) == DRIVER_CATCH_UP_RUNNING));
+    json_object_set_new(member, "connected", json_boolean(self || engine->ports.connected(engine->ports.context, server->id)));
+    return member;
+}
+
+static json_t *providers_json(struct engine *engine) {
+    json_t *providers = json_array();
+    for (const struct channel *const *channel = channels_all(); *channel != NULL; channel++) {
+        const char *missing = (*channel)->missing(&engine->config->notify);
+        json_t *provider = json_pack("{s:s, s:b}", "provider", (*channel)->provider, "usable", missing == NULL);
+        json_object_set_new(provider, "missing", missing != NULL ? json_string(missing) : json_null());
+        json_array_append_new(providers, provider);
+    }
+    return providers;
+}
+
+static json_t *port_cluster(void *context) {
+    struct engine *engine = context;
+    struct driver_status status = driver_status(engine->driver);
+    uint64_t leader_id = status.role == DRIVER_LEADER ? engine->config->id : status.leader_id;
+    if (engine->failed) leader_id = 0;
+    json_t *cluster = json_pack("{s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:s}", "id", (json_int_t)engine->config->id, "cluster",
+                                engine->config->cluster_name, "role", engine->removed ? "removed" : engine->failed ? "failed" : role_name(status.role), "term",
+                                (json_int_t)status.term, "commit_index", (json_int_t)status.commit_index, "applied_index",
+                                (json_int_t)engine->progress.applied_index, "durable_index", (json_int_t)engine->progress.durable_index,
+                                "version", TOCSIN_VERSION);
+    json_object_set_new(cluster, "leader", leader_id != 0 ? json_integer((json_int_t)leader_id) : json_null());
+    json_object_set_new(cluster, "ready", json_boolean(engine_leading_term(engine) != 0));
+    json_object_set_new(cluster, "failure", engine->failed ? json_string(engine->failure) : json_null());
+    json_object_set_new(cluster, "time_ms", json_integer((json_int_t)cluster_clock_now(&engine->clock, engine_wall_ms(engine), engine_boottime_ms(engine))));
+    json_object_set_new(cluster, "clocks_agree", json_boolean(cluster_clock_agreed(&engine->clock, engine_boottime_ms(engine))));
+    const struct raft_configuration *configuration = driver_configuration(engine->driver);
+    json_t *members = json_array();
+    for (unsigned i = 0; i < configuration->n; i++)
+        json_array_append_new(members, member_json(engine, &status, &configuration->servers[i]));
+    json_object_set_new(cluster, "members", members);
+    json_object_set_new(cluster, "providers", providers_json(engine));
+    struct dispatcher_statistics told = dispatcher_statistics(engine->dispatcher);
+    json_object_set_new(cluster, "notifications",
+                        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "sent", (json_int_t)told.sent, "retried",
+                                  (json_int_t)told.retried, "failed", (json_int_t)told.failed, "unknown", (json_int_t)told.unknown,
+                                  "reclaimed", (json_int_t)told.reclaimed, "waiting", (json_int_t)told.waiting, "under_way",
+                                  (json_int_t)told.under_way));
+    uint64_t log_size_bytes, state_size_bytes;
+    engine->ports.sizes(engine->ports.context, &log_size_bytes, &state_size_bytes);
+    json_object_set_new(cluster, "storage",
+                        json_pack("{s:I, s:I, s:I, s:I}", "log_size_bytes", (json_int_t)log_size_bytes, "state_size_bytes",
+                                  (json_int_t)state_size_bytes, "log_first_index", (json_int_t)status.first_index, "log_last_index", (json_int_t)status.last_index));
+    json_object_set_new(cluster, "machine_version", json_integer(engine->members.state_version));
+    json_object_set_new(cluster, "joining", json_boolean(engine->joining));
+    json_object_set_new(cluster, "recovering", json_boolean(engine->recovering_index != 0));
+    return cluster;
+}
+
+static json_t *port_health(void *context, unsigned *status) {
+    struct engine *engine = context;
+    *status = engine->failed ? 503 : 200;
+    if (!engine->failed) return json_pack("{s:s}", "status", "ok");
+    return json_pack("{s:s, s:s}", "status", "failed", "reason", engine->failure);
+}
+
+static json_t *port_ready(void *context, unsigned *status) {
+    struct engine *engine = context;
+    struct driver_status driver = driver_status(engine->driver);
+    const char *reason = NULL;
+    if (engine->failed)
+        reason = engine->failure;
+    else if (engine->recovering_index != 0)
+        reason = "the state is being rebuilt";
+    else if (driver.role == DRIVER_LEADER ? engine_leading_term(engine) == 0 : driver.leader_id == 0)
+        reason = "there is no leader";
+    *status = reason == NULL ? 200 : 503;
+    if (reason == NULL) return json_pack("{s:s}", "status", "ready");
+    return json_pack("{s:s, s:s}", "status", "not ready", "reason", reason);
+}
+
+struct api_ports engine_api_ports(struct engine *engine) {
+    return (struct api_ports){.context = engine, .submit = port_submit, .read = port_read, .caught_up = port_caught_up, .random = port_random,
+                              .wall_ms = engine_wall_ms, .cluster = port_cluster, .health = port_health, .ready = port_ready};
+}
+
+const struct raft_configuration *engine_configuration(const struct engine *engine) { return driver_configuration(engine->driver); }
+
+struct engine_status engine_status(const struct engine *engine) {
+    const struct engine_ports *ports = &engine->ports;
+    return (struct engine_status){
+        .driver = driver_status(engine->driver), .applied_index = engine->progress.applied_index,
+        .committed_index = engine->progress.committed_index, .durable_index = engine->progress.durable_index,
+        .duties_term = engine->duties_term,
+        .cluster_now_ms = cluster_clock_now(&engine->clock, ports->wall_ms(ports->context), ports->boottime_ms(ports->context)),
+        .state_version = engine->members.state_version, .recovering_index = engine->recovering_index, .failure = engine->failed ? engine->failure : NULL};
+}
+
+struct engine_queues engine_queues(const struct engine *engine) {
+    struct proposer_statistics proposed = proposer_statistics(engine->proposer);
+    struct dispatcher_statistics told = dispatcher_statistics(engine->dispatcher);
+    return (struct engine_queues){.commands = proposed.pending, .command_bytes = proposed.queued_bytes,
+                                  .log_bytes = engine->log_queued_bytes, .state_entries = engine->progress.queued_entries,
+                                  .notifications = told.waiting, .requests_under_way = told.under_way};
+}

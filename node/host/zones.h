@@ -1,0 +1,10 @@
+/* Zone files of the system, as Debian's tzdata installs them. */
+#ifndef NODE_HOST_ZONES_H
+#define NODE_HOST_ZONES_H
+
+#include "consensus/machine/oncall/zone.h"
+
+/* The zone of that name, to be freed by the caller; NULL when the system has none, or its file is no zone. */
+struct zone *zones_load(const char *name);
+
+#endif

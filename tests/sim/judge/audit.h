@@ -1,0 +1,10 @@
+/* The last questions: is everything there that clients were promised, on every node? */
+#ifndef TESTS_SIM_JUDGE_AUDIT_H
+#define TESTS_SIM_JUDGE_AUDIT_H
+
+#include "tests/sim/clients/company.h"
+
+/* Waits for requests that are under way, then asks; `done` comes once, later. */
+void audit_start(struct company *company, void (*done)(void *context), void *context);
+
+#endif

@@ -1,0 +1,774 @@
+/*
+ * What holds in every state.
+ *
+ * First every incident is read once into a list; then each other table is walked once, and what it says is held against
+ * that list and against the rows it points to.
+ */
+#include "tests/sim/judge/invariants.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "consensus/machine/limits.h"
+#include "consensus/machine/records.h"
+
+/* An incident, and what the other tables hold of it. */
+struct seen {
+    Tocsin__Incident *incident;
+    uint32_t outbox, waiting_rules, logs, notes, alerts_open, alerts_resolved;
+    bool says_acknowledged, says_low_urgency;
+};
+
+struct check {
+    const struct machine_store *view;
+    char *sentence;
+    size_t size;
+    Tocsin__Counters *counters;
+    uint64_t kept_ms;       /* closed incidents, at least */
+    struct seen *incidents; /* in the order of their ids */
+    size_t incidents_count;
+    uint64_t heartbeats_filed; /* that say that they have a row among the due ones */
+};
+
+static bool __attribute__((format(printf, 2, 3))) broken(struct check *check, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    (void)vsnprintf(check->sentence, check->size, format, list);
+    va_end(list);
+    return false;
+}
+
+static uint64_t rows(const struct check *check, enum machine_table table)
+{
+    return check->view->count(check->view->context, table);
+}
+
+static bool row_get(const struct check *check, enum machine_table table, struct key key, struct span *value)
+{
+    return check->view->get(check->view->context, table, key_span(&key), value);
+}
+
+static bool row_is_there(const struct check *check, enum machine_table table, struct key key)
+{
+    struct span value;
+    return row_get(check, table, key, &value);
+}
+
+/* The index has this key, and says this number (and this second one, unless it is 0). */
+static bool index_says(const struct check *check, enum machine_table table, struct key key, uint64_t first,
+                       uint64_t second)
+{
+    struct span value;
+    return row_get(check, table, key, &value) && value.size_bytes == (second != 0 ? 16u : 8u) &&
+           span_number(value, 0) == first && (second == 0 || span_number(value, 1) == second);
+}
+
+static struct seen *seen_find(const struct check *check, uint64_t incident_id)
+{
+    size_t low = 0, high = check->incidents_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (check->incidents[middle].incident->id < incident_id) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    bool found = low < check->incidents_count && check->incidents[low].incident->id == incident_id;
+    return found ? &check->incidents[low] : NULL;
+}
+
+static bool is_open(const Tocsin__Incident *incident)
+{
+    return incident->status != TOCSIN__INCIDENT_STATUS__INCIDENT_RESOLVED;
+}
+
+static bool is_triggered(const Tocsin__Incident *incident)
+{
+    return incident->status == TOCSIN__INCIDENT_STATUS__INCIDENT_TRIGGERED;
+}
+
+/* ---------------------------------------------------------------- walking a table */
+
+/* One row, unpacked, with its key; it is freed afterwards. */
+typedef bool (*row_check)(struct check *check, struct span key, const void *record);
+
+static bool walk_table(struct check *check, enum machine_table table, const ProtobufCMessageDescriptor *descriptor,
+                       const char *what, row_check judge)
+{
+    struct walk walk = walk_all(check->view, table);
+    bool holds = true;
+    while (holds && walk_next(&walk)) {
+        ProtobufCMessage *record = record_unpack(descriptor, walk.value, NULL);
+        if (record == NULL) {
+            return broken(check, "%s does not decode", what);
+        }
+        holds = judge(check, walk.key, record);
+        protobuf_c_message_free_unpacked(record, NULL);
+    }
+    return holds;
+}
+
+/* Keys of one or two numbers, the last of which is the object's own id, and below the counter. */
+static bool key_holds(struct check *check, struct span key, uint64_t parent, uint64_t id, const char *what)
+{
+    bool agrees = key.size_bytes == (parent != 0 ? 16u : 8u) && span_number(key, parent != 0 ? 1 : 0) == id &&
+                  (parent == 0 || span_number(key, 0) == parent);
+    if (!agrees) {
+        return broken(check, "%s %" PRIu64 " is filed under another key", what, id);
+    }
+    return id < check->counters->next_id ||
+           broken(check, "%s %" PRIu64 " has an id that was not given yet: the next is %" PRIu64, what, id,
+                  check->counters->next_id);
+}
+
+static bool counts_agree(struct check *check, enum machine_table table, enum machine_table index, const char *what)
+{
+    return rows(check, table) == rows(check, index) ||
+           broken(check, "there are %" PRIu64 " %s, and %" PRIu64 " rows in their index", rows(check, table), what,
+                  rows(check, index));
+}
+
+/* ---------------------------------------------------------------- the company */
+
+static bool user_is_there(const struct check *check, uint64_t id)
+{
+    return row_is_there(check, TABLE_USER, key_1(id));
+}
+
+static bool judge_user(struct check *check, struct span key, const void *record)
+{
+    const Tocsin__User *user = record;
+    return key_holds(check, key, 0, user->id, "user") &&
+           (index_says(check, TABLE_USER_BY_EMAIL, key_hash_lower(user->email), user->id, 0) ||
+            broken(check, "user %s is not found by the address %s", user->name, user->email));
+}
+
+static bool judge_method(struct check *check, struct span key, const void *record)
+{
+    const Tocsin__ContactMethod *method = record;
+    return key_holds(check, key, method->user_id, method->id, "contact method") &&
+           (user_is_there(check, method->user_id) ||
+            broken(check, "contact method %" PRIu64 " (%s) belongs to nobody", method->id, method->address));
+}
+
+static bool judge_rule(struct check *check, struct span key, const void *record)
+{
+    const Tocsin__NotificationRule *rule = record;
+    return key_holds(check, key, rule->user_id, rule->id, "notification rule") &&
+           (row_is_there(check, TABLE_CONTACT_METHOD, key_2(rule->user_id, rule->contact_method_id)) ||
+            broken(check, "notification rule %" PRIu64 " uses a contact method that is gone", rule->id));
+}
+
+static bool judge_policy(struct check *check, struct span key, const void *record)
+{
+    const Tocsin__EscalationPolicy *policy = record;
+    if (!key_holds(check, key, 0, policy->id, "escalation policy")) {
+        return false;
+    }
+    if (!index_says(check, TABLE_ESCALATION_POLICY_BY_NAME, key_hash(policy->name), policy->id, 0)) {
+        return broken(check, "escalation policy %s is not found by its name", policy->name);
+    }
+    if (policy->n_levels == 0) {
+        return broken(check, "escalation policy %s has no level", policy->name);
+    }
+    for (size_t l = 0; l < policy->n_levels; l++) {
+        for (size_t u = 0; u < policy->levels[l]->n_user_ids; u++) {
+            if (!user_is_there(check, policy->levels[l]->user_ids[u])) {
+                return broken(check, "level %zu of escalation policy %s names user %" PRIu64 ", who is gone", l + 1,
+                              policy->name, policy->levels[l]->user_ids[u]);
+            }
+        }
+    }
+    return true;
+}
+
+static bool judge_service(struct check *check, struct span key, const void *record)
+{
+    const Tocsin__Service *service = record;
+    uint32_t open = 0;
+    for (size_t i = 0; i < check->incidents_count; i++) {
+        const Tocsin__Incident *incident = check->incidents[i].incident;
+        open += incident->service_id == service->id && is_open(incident) ? 1 : 0;
+    }
+    if (!key_holds(check, key, 0, service->id, "service")) {
+        return false;
+    }
+    if (!index_says(check, TABLE_SERVICE_BY_NAME, key_hash(service->name), service->id, 0)) {
+        return broken(check, "service %s is not found by its name", service->name);
+    }
+    bool needs_none = service->built_in && service->escalation_policy_id == 0;
+    if (!needs_none && !row_is_there(check, TABLE_ESCALATION_POLICY, key_1(service->escalation_policy_id))) {
+        return broken(check, "service %s escalates by a policy that is gone", service->name);
+    }
+    return service->open_incidents == open || broken(check, "service %s counts %u open incidents, and has %u",
+                                                     service->name, service->open_incidents, open);
+}
+
+static bool judge_integration(struct check *check, struct span key, const void *record)
+{
+    const Tocsin__Integration *integration = record;
+    if (!key_holds(check, key, integration->service_id, integration->id, "integration")) {
+        return false;
+    }
+    if (!index_says(check, TABLE_INTEGRATION_BY_KEY, key_hash(integration->key), integration->service_id,
+                    integration->id)) {
+        return broken(check, "integration %" PRIu64 " is not found by its key", integration->id);
+    }
+    return row_is_there(check, TABLE_SERVICE, key_1(integration->service_id)) ||
+           broken(check, "integration %" PRIu64 " belongs to a service that is gone", integration->id);
+}
+
+static bool judge_token(struct check *check, struct span key, const void *record)
+{
+    const Tocsin__Token *token = record;
+    if (!key_holds(check, key, 0, token->id, "token")) {
+        return false;
+    }
+    if (!index_says(check, TABLE_TOKEN_BY_HASH, key_bytes(token->hash.data, token->hash.len), token->id, 0)) {
+        return broken(check, "token %" PRIu64 " is not found by its hash", token->id);
+    }
+    return token->user_id == 0 || user_is_there(check, token->user_id) ||
+           broken(check, "token %" PRIu64 " belongs to nobody", token->id);
+}
+
+static bool company_holds(struct check *check)
+{
+    static const struct {
+        enum machine_table table;
+        enum machine_table index; /* TABLE_META: none */
+        const ProtobufCMessageDescriptor *descriptor;
+        const char *one, *many;
+        row_check judge;
+    } TABLES[] = {
+        {TABLE_USER, TABLE_USER_BY_EMAIL, &tocsin__user__descriptor, "a user", "users", judge_user},
+        {TABLE_CONTACT_METHOD, TABLE_META, &tocsin__contact_method__descriptor, "a contact method", "", judge_method},
+        {TABLE_NOTIFICATION_RULE, TABLE_META, &tocsin__notification_rule__descriptor, "a notification rule", "",
+         judge_rule},
+        {TABLE_ESCALATION_POLICY, TABLE_ESCALATION_POLICY_BY_NAME, &tocsin__escalation_policy__descriptor,
+         "an escalation policy", "escalation policies", judge_policy},
+        {TABLE_SERVICE, TABLE_SERVICE_BY_NAME, &tocsin__service__descriptor, "a service", "services", judge_service},
+        {TABLE_INTEGRATION, TABLE_INTEGRATION_BY_KEY, &tocsin__integration__descriptor, "an integration",
+         "integrations", judge_integration},
+        {TABLE_TOKEN, TABLE_TOKEN_BY_HASH, &tocsin__token__descriptor, "a token", "tokens", judge_token},
+    };
+    for (size_t i = 0; i < sizeof TABLES / sizeof TABLES[0]; i++) {
+        if (!walk_table(check, TABLES[i].table, TABLES[i].descriptor, TABLES[i].one, TABLES[i].judge) ||
+            (TABLES[i].index != TABLE_META && !counts_agree(check, TABLES[i].table, TABLES[i].index, TABLES[i].many))) {
+            return false;
+        }
+    }
+    return counts_agree(check, TABLE_IDEMPOTENCY, TABLE_IDEMPOTENCY_BY_TIME, "replies kept for repeated requests");
+}
+
+/* ---------------------------------------------------------------- what hangs on incidents */
+
+static bool judge_alert(struct check *check, struct span key, const void *record)
+{
+    const Tocsin__Alert *alert = record;
+    struct seen *seen = seen_find(check, alert->incident_id);
+    if (!key_holds(check, key, alert->incident_id, alert->id, "alert")) {
+        return false;
+    }
+    if (seen == NULL) {
+        return broken(check, "alert %" PRIu64 " (%s) belongs to no incident", alert->id, alert->dedup_key);
+    }
+    if (alert->resolved) {
+        seen->alerts_resolved++;
+        return true;
+    }
+    seen->alerts_open++;
+    return index_says(check, TABLE_ALERT_OPEN, key_1_hash(alert->integration_id, alert->dedup_key), alert->incident_id,
+                      alert->id) ||
+           broken(check, "incident %" PRIu64 ": its open alert %s is not found by its key", seen->incident->number,
+                  alert->dedup_key);
+}
+
+static bool judge_log_entry(struct check *check, struct span key, const void *record)
+{
+    const Tocsin__LogEntry *entry = record;
+    struct seen *seen = seen_find(check, entry->incident_id);
+    if (!key_holds(check, key, entry->incident_id, entry->id, "log entry")) {
+        return false;
+    }
+    if (seen == NULL) {
+        return broken(check, "log entry %" PRIu64 " (%s) belongs to no incident", entry->id, entry->text);
+    }
+    seen->logs++;
+    seen->notes += entry->type == TOCSIN__LOG_TYPE__LOG_ANNOTATE ? 1 : 0;
+    seen->says_acknowledged = seen->says_acknowledged || entry->type == TOCSIN__LOG_TYPE__LOG_ACKNOWLEDGE;
+    seen->says_low_urgency = seen->says_low_urgency || entry->why == TOCSIN__WHY__WHY_LOW_URGENCY;
+    return true;
+}
+
+static bool is_listed(const Tocsin__Incident *incident, uint64_t notification_id)
+{
+    size_t times = 0;
+    for (size_t i = 0; i < incident->n_pending_notification_ids; i++) {
+        times += incident->pending_notification_ids[i] == notification_id ? 1 : 0;
+    }
+    return times == 1;
+}
+
+static bool retry_is_filed(const struct check *check, const Tocsin__Notification *notification)
+{
+    return notification->due_at_ms != 0 &&
+           row_is_there(check, TABLE_DEADLINE,
+                        key_deadline(notification->due_at_ms, DEADLINE_NOTIFICATION_RETRY, notification->id, 0));
+}
+
+/* What is not being sent is owed to the present assignment of a triggered incident: all else was withdrawn. */
+static bool unclaimed_holds(struct check *check, const Tocsin__Incident *incident,
+                            const Tocsin__Notification *notification)
+{
+    if (!is_triggered(incident)) {
+        return broken(check, "incident %" PRIu64 " is %s, and %s (%s) is still owed a page of it", incident->number,
+                      is_open(incident) ? "acknowledged" : "resolved", notification->user_name, notification->address);
+    }
+    return notification->generation == incident->generation ||
+           broken(check, "incident %" PRIu64 " was given to others, and %s (%s) is still owed a page of it",
+                  incident->number, notification->user_name, notification->address);
+}
+
+static bool judge_outbox(struct check *check, struct span key, const void *record)
+{
+    const Tocsin__Notification *notification = record;
+    bool claimed = notification->state == TOCSIN__NOTIFICATION_STATE__NOTIFICATION_CLAIMED;
+    bool owed = notification->state == TOCSIN__NOTIFICATION_STATE__NOTIFICATION_OWED;
+    bool waiting = notification->state == TOCSIN__NOTIFICATION_STATE__NOTIFICATION_WAITING;
+    struct seen *seen = seen_find(check, notification->incident_id);
+    if (!key_holds(check, key, 0, notification->id, "notification")) {
+        return false;
+    }
+    if (!owed && !claimed && !waiting) {
+        return broken(check, "notification %" PRIu64 " has ended and is still in the outbox", notification->id);
+    }
+    if ((claimed || waiting) && !retry_is_filed(check, notification)) {
+        return broken(check, "incident %" PRIu64 ": the page to %s (%s) is %s, and no deadline brings it back",
+                      notification->incident_number, notification->user_name, notification->address,
+                      claimed ? "claimed" : "waiting");
+    }
+    if (claimed && (notification->attempt == 0 || notification->claim_node == 0 || notification->claim_term == 0)) {
+        return broken(check, "incident %" PRIu64 ": the page to %s (%s) is claimed by nobody",
+                      notification->incident_number, notification->user_name, notification->address);
+    }
+    if (seen == NULL) { /* retention took the incident while somebody was sending */
+        return claimed ||
+               broken(check, "notification %" PRIu64 " is owed for an incident that is gone", notification->id);
+    }
+    if (!is_listed(seen->incident, notification->id)) {
+        return broken(check, "incident %" PRIu64 " does not know of its page to %s (%s)", seen->incident->number,
+                      notification->user_name, notification->address);
+    }
+    if (notification->generation > seen->incident->generation) {
+        return broken(check, "incident %" PRIu64 ": the page to %s (%s) is of an assignment to come",
+                      seen->incident->number, notification->user_name, notification->address);
+    }
+    seen->outbox++;
+    return claimed || unclaimed_holds(check, seen->incident, notification);
+}
+
+static bool judge_ended(struct check *check, struct span key, const void *record)
+{
+    const Tocsin__Notification *notification = record;
+    if (!key_holds(check, key, notification->incident_id, notification->id, "notification")) {
+        return false;
+    }
+    if (seen_find(check, notification->incident_id) == NULL) {
+        return broken(check, "the ended notification %" PRIu64 " belongs to no incident", notification->id);
+    }
+    if (row_is_there(check, TABLE_OUTBOX, key_1(notification->id))) {
+        return broken(check, "notification %" PRIu64 " has ended, and is in the outbox", notification->id);
+    }
+    return notification->state >= TOCSIN__NOTIFICATION_STATE__NOTIFICATION_SENT ||
+           broken(check, "notification %" PRIu64 " is filed with those that ended, and has not", notification->id);
+}
+
+/* ---------------------------------------------------------------- deadlines */
+
+static uint64_t due_of_kind(const Tocsin__Incident *incident, enum deadline_kind kind)
+{
+    switch (kind) {
+    case DEADLINE_ESCALATE:
+        return incident->escalate_due_ms;
+    case DEADLINE_ACKNOWLEDGEMENT:
+        return incident->acknowledgement_due_ms;
+    case DEADLINE_GUARDIANS:
+        return incident->guardians_due_ms;
+    case DEADLINE_AUTO_RESOLVE:
+        return incident->auto_resolve_due_ms;
+    default:
+        return 0;
+    }
+}
+
+static const char *kind_words(enum deadline_kind kind)
+{
+    static const char *const WORDS[] = {
+        [DEADLINE_NOTIFICATION_RULE] = "a rule's delay",
+        [DEADLINE_NOTIFICATION_RETRY] = "an attempt",
+        [DEADLINE_ESCALATE] = "the next level",
+        [DEADLINE_ACKNOWLEDGEMENT] = "the acknowledgement's end",
+        [DEADLINE_GUARDIANS] = "the guardians",
+        [DEADLINE_AUTO_RESOLVE] = "resolving itself",
+        [DEADLINE_RETENTION] = "retention",
+    };
+    return (size_t)kind < sizeof WORDS / sizeof WORDS[0] && WORDS[kind] != NULL ? WORDS[kind] : "something unknown";
+}
+
+static bool rule_deadline_holds(struct check *check, uint64_t incident_id, const Tocsin__Deadline *deadline)
+{
+    struct seen *seen = seen_find(check, incident_id);
+    if (seen == NULL) {
+        return true; /* of an incident that retention took: without effect */
+    }
+    if (deadline->generation > seen->incident->generation) {
+        return broken(check, "incident %" PRIu64 ": a rule's delay runs for an assignment to come",
+                      seen->incident->number);
+    }
+    bool alive = is_triggered(seen->incident) && deadline->generation == seen->incident->generation;
+    seen->waiting_rules += alive ? 1 : 0;
+    return true;
+}
+
+static bool judge_deadline(struct check *check, struct span key, const void *record)
+{
+    uint64_t due_ms, object, sub_object;
+    enum deadline_kind kind;
+    key_deadline_split(key, &due_ms, &kind, &object, &sub_object);
+    if (kind == DEADLINE_NOTIFICATION_RULE) {
+        return rule_deadline_holds(check, object, record);
+    }
+    if (kind == DEADLINE_RETENTION) {
+        return object == 0 || broken(check, "a deadline of retention names an object");
+    }
+    if (kind == DEADLINE_NOTIFICATION_RETRY) {
+        struct span value;
+        Tocsin__Notification *row = row_get(check, TABLE_OUTBOX, key_1(object), &value)
+                                        ? record_unpack(&tocsin__notification__descriptor, value, NULL)
+                                        : NULL;
+        bool holds = row != NULL && row->due_at_ms == due_ms;
+        tocsin__notification__free_unpacked(row, NULL);
+        return holds ||
+               broken(check, "a deadline is filed for notification %" PRIu64 ", which knows nothing of it", object);
+    }
+    struct seen *seen = seen_find(check, object);
+    if (seen == NULL) {
+        return broken(check, "a deadline (%s) is filed for an incident that is gone", kind_words(kind));
+    }
+    return due_of_kind(seen->incident, kind) == due_ms ||
+           broken(check,
+                  "incident %" PRIu64 ": a deadline (%s) is filed at %" PRIu64 ", and the incident says %" PRIu64,
+                  seen->incident->number, kind_words(kind), due_ms, due_of_kind(seen->incident, kind));
+}
+
+/* ---------------------------------------------------------------- incidents */
+
+static bool deadlines_are_filed(struct check *check, const Tocsin__Incident *incident)
+{
+    static const enum deadline_kind KINDS[] = {DEADLINE_ESCALATE, DEADLINE_ACKNOWLEDGEMENT, DEADLINE_GUARDIANS,
+                                               DEADLINE_AUTO_RESOLVE};
+    for (size_t i = 0; i < sizeof KINDS / sizeof KINDS[0]; i++) {
+        uint64_t due_ms = due_of_kind(incident, KINDS[i]);
+        if (due_ms != 0 && !is_open(incident)) {
+            return broken(check, "incident %" PRIu64 " is resolved, and still waits for %s", incident->number,
+                          kind_words(KINDS[i]));
+        }
+        if (due_ms != 0 && !row_is_there(check, TABLE_DEADLINE, key_deadline(due_ms, KINDS[i], incident->id, 0))) {
+            return broken(check, "incident %" PRIu64 " waits for %s at %" PRIu64 ", and no deadline is filed",
+                          incident->number, kind_words(KINDS[i]), due_ms);
+        }
+    }
+    return true;
+}
+
+/* Promise P1: there is no fourth state. */
+static bool is_accounted_for(struct check *check, const struct seen *seen)
+{
+    const Tocsin__Incident *incident = seen->incident;
+    bool low = incident->urgency == TOCSIN__URGENCY__URGENCY_LOW;
+    if (!is_triggered(incident)) {
+        if (incident->escalate_due_ms != 0 || incident->guardians_due_ms != 0) {
+            return broken(check, "incident %" PRIu64 " is acknowledged and escalates", incident->number);
+        }
+        return incident->acknowledgement_due_ms != 0 || seen->says_acknowledged ||
+               broken(check, "incident %" PRIu64 " is acknowledged for good, and its timeline does not say by whom",
+                      incident->number);
+    }
+    if (incident->acknowledgement_due_ms != 0) {
+        return broken(check, "incident %" PRIu64 " is triggered, and an acknowledgement of it runs out",
+                      incident->number);
+    }
+    if (incident->exhausted && incident->guardians_due_ms == 0) {
+        return broken(check, "incident %" PRIu64 ": its escalation ended, and the guardians are not told again",
+                      incident->number);
+    }
+    bool goes_on = incident->escalate_due_ms != 0 || incident->guardians_due_ms != 0;
+    if (!goes_on && !low) {
+        return broken(check, "incident %" PRIu64 " is triggered, and no level and no guardian comes next",
+                      incident->number);
+    }
+    return goes_on || incident->notifications_pending > 0 || seen->says_low_urgency ||
+           broken(check, "incident %" PRIu64 " is lost: no deadline, nothing owed, no reason", incident->number);
+}
+
+static bool counts_hold(struct check *check, const struct seen *seen)
+{
+    const Tocsin__Incident *incident = seen->incident;
+    if (!is_open(incident) && check->counters->last_time_ms - incident->resolved_at_ms >= check->kept_ms) {
+        return true; /* retention takes it away, piece by piece */
+    }
+    const struct {
+        const char *what;
+        uint64_t says, has;
+    } COUNTS[] = {
+        {"pages under way", incident->n_pending_notification_ids, seen->outbox},
+        {"pages to come", incident->notifications_pending, (uint64_t)seen->outbox + seen->waiting_rules},
+        {"entries in its timeline", incident->log_entries, seen->logs},
+        {"notes", incident->notes, seen->notes},
+        {"open alerts", incident->alerts_triggered, seen->alerts_open},
+        {"resolved alerts", incident->alerts_resolved, seen->alerts_resolved},
+        {"open alerts beyond its end", 0, is_open(incident) ? 0 : seen->alerts_open},
+    };
+    for (size_t i = 0; i < sizeof COUNTS / sizeof COUNTS[0]; i++) {
+        if (COUNTS[i].says != COUNTS[i].has) {
+            return broken(check, "incident %" PRIu64 " counts %" PRIu64 " %s, and has %" PRIu64, incident->number,
+                          COUNTS[i].says, COUNTS[i].what, COUNTS[i].has);
+        }
+    }
+    return true;
+}
+
+static bool is_listed_by_key(const Tocsin__Incident *incident)
+{
+    return is_open(incident) && incident->incident_key[0] != '\0' &&
+           incident->alerts_triggered + incident->alerts_resolved == 0;
+}
+
+static bool indexes_hold(struct check *check, const Tocsin__Incident *incident)
+{
+    bool listed_open = index_says(check, TABLE_INCIDENT_OPEN, key_1(incident->id), incident->service_id, 0);
+    bool listed_closed = row_is_there(check, TABLE_INCIDENT_CLOSED, key_2(incident->resolved_at_ms, incident->id));
+    if (listed_open != is_open(incident) || listed_closed == is_open(incident)) {
+        return broken(check, "incident %" PRIu64 " is %s, and its lists say otherwise", incident->number,
+                      is_open(incident) ? "open" : "resolved");
+    }
+    if (!index_says(check, TABLE_INCIDENT_BY_NUMBER, key_1(incident->number), incident->id, 0)) {
+        return broken(check, "incident %" PRIu64 " is not found by its number", incident->number);
+    }
+    if (is_listed_by_key(incident) &&
+        !index_says(check, TABLE_INCIDENT_BY_KEY, key_1_hash(incident->service_id, incident->incident_key),
+                    incident->id, 0)) {
+        return broken(check, "incident %" PRIu64 " is not found by its key %s", incident->number,
+                      incident->incident_key);
+    }
+    return true;
+}
+
+static bool references_hold(struct check *check, const Tocsin__Incident *incident)
+{
+    if (incident->number >= check->counters->next_incident_number) {
+        return broken(check, "incident %" PRIu64 " has a number that was not given yet", incident->number);
+    }
+    if (incident->updated_at_ms > check->counters->last_time_ms) {
+        return broken(check, "incident %" PRIu64 " was changed at a time that has not come", incident->number);
+    }
+    if (is_open(incident) && !row_is_there(check, TABLE_SERVICE, key_1(incident->service_id))) {
+        return broken(check, "incident %" PRIu64 " is open, and its service is gone", incident->number);
+    }
+    if (is_open(incident) && incident->escalation_policy_id != 0 &&
+        !row_is_there(check, TABLE_ESCALATION_POLICY, key_1(incident->escalation_policy_id))) {
+        return broken(check, "incident %" PRIu64 " is open, and its escalation policy is gone", incident->number);
+    }
+    for (size_t i = 0; is_open(incident) && i < incident->n_assignments; i++) {
+        if (!user_is_there(check, incident->assignments[i]->user_id)) {
+            return broken(check, "incident %" PRIu64 " is with user %" PRIu64 ", who is gone", incident->number,
+                          incident->assignments[i]->user_id);
+        }
+    }
+    return true;
+}
+
+static bool incidents_hold(struct check *check)
+{
+    uint64_t open = 0, keyed = 0;
+    for (size_t i = 0; i < check->incidents_count; i++) {
+        const struct seen *seen = &check->incidents[i];
+        const Tocsin__Incident *incident = seen->incident;
+        if (!references_hold(check, incident) || !indexes_hold(check, incident) ||
+            !deadlines_are_filed(check, incident) || !counts_hold(check, seen) ||
+            (is_open(incident) && !is_accounted_for(check, seen))) {
+            return false;
+        }
+        open += is_open(incident) ? 1 : 0;
+        keyed += is_listed_by_key(incident) ? 1 : 0;
+    }
+    if (rows(check, TABLE_INCIDENT_OPEN) != open) {
+        return broken(check, "%" PRIu64 " incidents are open, and %" PRIu64 " are listed as open", open,
+                      rows(check, TABLE_INCIDENT_OPEN));
+    }
+    if (rows(check, TABLE_INCIDENT_CLOSED) != check->incidents_count - open) {
+        return broken(check, "%zu incidents are resolved, and %" PRIu64 " are listed so",
+                      check->incidents_count - (size_t)open, rows(check, TABLE_INCIDENT_CLOSED));
+    }
+    if (rows(check, TABLE_INCIDENT_BY_KEY) != keyed) {
+        return broken(check, "%" PRIu64 " open incidents have a key of their own, and %" PRIu64 " are listed by one",
+                      keyed, rows(check, TABLE_INCIDENT_BY_KEY));
+    }
+    return counts_agree(check, TABLE_INCIDENT, TABLE_INCIDENT_BY_NUMBER, "incidents");
+}
+
+/* The index of open alerts has no row beyond theirs; what was written by their senders belongs to one. */
+static bool alerts_hold(struct check *check)
+{
+    uint64_t open = 0;
+    for (size_t i = 0; i < check->incidents_count; i++) {
+        open += check->incidents[i].alerts_open;
+    }
+    if (rows(check, TABLE_ALERT_OPEN) != open) {
+        return broken(check, "%" PRIu64 " alerts are open, and %" PRIu64 " are listed as open", open,
+                      rows(check, TABLE_ALERT_OPEN));
+    }
+    return rows(check, TABLE_ALERT_PAYLOAD) <= rows(check, TABLE_ALERT) ||
+           broken(check, "there are more payloads than alerts");
+}
+
+/* ---------------------------------------------------------------- heartbeats */
+
+static bool heartbeat_is_listed(const struct check *check, const Tocsin__Heartbeat *heartbeat)
+{
+    return row_is_there(check, TABLE_HEARTBEAT_BY_NAME, key_and_1(key_hash(heartbeat->name), heartbeat->id)) &&
+           row_is_there(check, TABLE_HEARTBEAT_BY_SLUG,
+                        key_and_1(key_1_hash(heartbeat->service_id, heartbeat->slug), heartbeat->id));
+}
+
+/* One that is up is looked at again by time, or its silence is never noticed. */
+static bool filing_holds(struct check *check, uint64_t id, const Tocsin__HeartbeatState *state)
+{
+    if (state->filed_ms != 0 && !row_is_there(check, TABLE_HEARTBEAT_DUE, key_2(state->filed_ms, id))) {
+        return broken(check, "heartbeat %" PRIu64 " says that it is filed, and no row says so", id);
+    }
+    if (state->filed_ms == 0 && state->status == TOCSIN__HEARTBEAT_STATUS__HEARTBEAT_UP) {
+        return broken(check, "heartbeat %" PRIu64 " is up and not filed: its silence pages nobody", id);
+    }
+    if (state->filed_ms != 0 && state->status == TOCSIN__HEARTBEAT_STATUS__HEARTBEAT_DOWN) {
+        return broken(check, "heartbeat %" PRIu64 " is down and waits for its silence", id);
+    }
+    check->heartbeats_filed += state->filed_ms != 0 ? 1 : 0;
+    return true;
+}
+
+static bool judge_heartbeat(struct check *check, struct span key, const void *record)
+{
+    const Tocsin__Heartbeat *heartbeat = record;
+    uint64_t id = heartbeat->id;
+    if (!key_holds(check, key, 0, id, "heartbeat")) {
+        return false;
+    }
+    if (!row_is_there(check, TABLE_SERVICE, key_1(heartbeat->service_id))) {
+        return broken(check, "heartbeat %" PRIu64 " opens its incidents on a service that is gone", id);
+    }
+    if (!index_says(check, TABLE_HEARTBEAT_BY_KEY, key_hash(heartbeat->key), id, 0) ||
+        !heartbeat_is_listed(check, heartbeat)) {
+        return broken(check, "heartbeat %" PRIu64 " is not found by its key, name and slug", id);
+    }
+    Tocsin__HeartbeatState *state = heartbeat_state_get(check->view, id, NULL);
+    if (state == NULL) {
+        return broken(check, "heartbeat %" PRIu64 " has no state", id);
+    }
+    bool holds = filing_holds(check, id, state);
+    tocsin__heartbeat_state__free_unpacked(state, NULL);
+    return holds;
+}
+
+static bool heartbeats_hold(struct check *check)
+{
+    static const enum machine_table BESIDE[] = {TABLE_HEARTBEAT_STATE, TABLE_HEARTBEAT_BY_KEY, TABLE_HEARTBEAT_BY_NAME,
+                                                TABLE_HEARTBEAT_BY_SLUG};
+    if (!walk_table(check, TABLE_HEARTBEAT, &tocsin__heartbeat__descriptor, "a heartbeat", judge_heartbeat)) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof BESIDE / sizeof BESIDE[0]; i++) {
+        if (rows(check, BESIDE[i]) != rows(check, TABLE_HEARTBEAT)) {
+            return broken(check, "something is left of a heartbeat that is gone");
+        }
+    }
+    return rows(check, TABLE_HEARTBEAT_DUE) == check->heartbeats_filed ||
+           broken(check, "a heartbeat is filed that knows nothing of it");
+}
+
+/* ---------------------------------------------------------------- all of it */
+
+static bool incidents_load(struct check *check)
+{
+    size_t capacity = (size_t)rows(check, TABLE_INCIDENT);
+    check->incidents = calloc(capacity + 1, sizeof *check->incidents);
+    if (check->incidents == NULL) {
+        abort();
+    }
+    struct walk walk = walk_all(check->view, TABLE_INCIDENT);
+    while (walk_next(&walk)) {
+        assert(check->incidents_count < capacity);
+        Tocsin__Incident *incident = record_unpack(&tocsin__incident__descriptor, walk.value, NULL);
+        if (incident == NULL) {
+            return broken(check, "an incident does not decode");
+        }
+        check->incidents[check->incidents_count++].incident = incident;
+        if (!key_holds(check, walk.key, 0, incident->id, "incident")) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool hangers_on_hold(struct check *check)
+{
+    static const struct {
+        enum machine_table table;
+        const ProtobufCMessageDescriptor *descriptor;
+        const char *one;
+        row_check judge;
+    } TABLES[] = {
+        {TABLE_ALERT, &tocsin__alert__descriptor, "an alert", judge_alert},
+        {TABLE_LOG_ENTRY, &tocsin__log_entry__descriptor, "a log entry", judge_log_entry},
+        {TABLE_OUTBOX, &tocsin__notification__descriptor, "a notification of the outbox", judge_outbox},
+        {TABLE_NOTIFICATION, &tocsin__notification__descriptor, "a notification", judge_ended},
+        {TABLE_DEADLINE, &tocsin__deadline__descriptor, "a deadline", judge_deadline},
+    };
+    for (size_t i = 0; i < sizeof TABLES / sizeof TABLES[0]; i++) {
+        if (!walk_table(check, TABLES[i].table, TABLES[i].descriptor, TABLES[i].one, TABLES[i].judge)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool invariants_hold(const struct machine_store *view, char *sentence, size_t size)
+{
+    struct check check = {.view = view, .sentence = sentence, .size = size};
+    check.counters = counters_get(view, NULL);
+    if (check.counters == NULL) { /* nothing was applied yet */
+        uint64_t all = 0;
+        for (unsigned table = 0; table < TABLE_COUNT; table++) {
+            all += rows(&check, (enum machine_table)table);
+        }
+        return all == 0 || broken(&check, "the state has %" PRIu64 " rows and no counters", all);
+    }
+    Tocsin__Settings *settings = settings_get(view, NULL);
+    check.kept_ms = settings != NULL ? (uint64_t)settings->retention_days * 24 * 60 * settings->minute_ms : 0;
+    bool holds = (settings != NULL || broken(&check, "the state has no settings")) && incidents_load(&check) &&
+                 hangers_on_hold(&check) && incidents_hold(&check) && alerts_hold(&check) && company_holds(&check) &&
+                 heartbeats_hold(&check);
+    for (size_t i = 0; i < check.incidents_count; i++) {
+        tocsin__incident__free_unpacked(check.incidents[i].incident, NULL);
+    }
+    free(check.incidents);
+    tocsin__settings__free_unpacked(settings, NULL);
+    tocsin__counters__free_unpacked(check.counters, NULL);
+    return holds;
+}

@@ -1,0 +1,771 @@
+/*
+ * Who has an incident, and what comes next.
+ *
+ * An incident is given to the people of a level, or to people by hand. Each is told by his or her rules. When a level's
+ * time is over without an acknowledgement, or nobody there can be told, the next level has it; after the last level of
+ * the last pass the guardians are told, again and again. An acknowledgement stops all of it for a while, resolving
+ * stops it for good.
+ */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "consensus/machine/limits.h"
+#include "tests/sim/judge/model_internal.h"
+
+/* People who were given an incident by hand have as long as this many levels. */
+#define LEVELS_BY_HAND 4u
+
+/* ---------------------------------------------------------------- looking */
+
+struct incident *model_incident_find(const struct model *model, uint64_t number)
+{
+    for (size_t i = 0; i < model->incidents.count; i++) {
+        if (model->incidents.items[i]->number == number) {
+            return model->incidents.items[i];
+        }
+    }
+    return NULL;
+}
+
+struct incident *model_incident_find_id(const struct model *model, uint64_t id)
+{
+    for (size_t i = 0; i < model->incidents.count; i++) {
+        if (model->incidents.items[i]->id == id) {
+            return model->incidents.items[i];
+        }
+    }
+    return NULL;
+}
+
+static bool is_among(const uint64_t *ids, size_t count, uint64_t id)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (ids[i] == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool model_incident_has(const struct incident *incident, uint64_t person_id)
+{
+    return is_among(incident->people.items, incident->people.count, person_id);
+}
+
+static bool anything_under_way(const struct incident *incident)
+{
+    for (size_t i = 0; i < incident->pages.count; i++) {
+        if (model_page_under_way(incident->pages.items[i])) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < incident->plans.count; i++) {
+        if (incident->status == TRIGGERED && incident->plans.items[i].assignment == incident->assignment) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A page of the present assignment, to a person and not to a guardian. */
+static bool is_of_present(const struct incident *incident, const struct page *page)
+{
+    return page->assignment == incident->assignment && page->to.guardian == NULL;
+}
+
+static bool somebody_was_told(const struct incident *incident)
+{
+    for (size_t i = 0; i < incident->pages.count; i++) {
+        const struct page *page = incident->pages.items[i];
+        if (is_of_present(incident, page) && page->state == PAGE_SENT) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---------------------------------------------------------------- telling a person */
+
+struct intent {
+    const struct way *way;
+    uint32_t delay_minutes;
+};
+#define INTENTS_MAX 256u
+
+static void intend(struct intent *intents, size_t *count, const struct way *way, uint32_t delay_minutes)
+{
+    for (size_t i = 0; i < *count; i++) {
+        if (intents[i].way == way && intents[i].delay_minutes == delay_minutes) {
+            return; /* nobody is told twice by one way at one instant */
+        }
+    }
+    assert(*count < INTENTS_MAX);
+    intents[(*count)++] = (struct intent){.way = way, .delay_minutes = delay_minutes};
+}
+
+/* By all the person's ways of this channel. */
+static void intend_channel(struct model *model, uint64_t person_id, Tocsin__Channel channel, uint32_t delay_minutes,
+                           struct intent *intents, size_t *count)
+{
+    for (size_t i = 0; i < model->ways.count; i++) {
+        if (model->ways.items[i].person_id == person_id && model->ways.items[i].channel == channel) {
+            intend(intents, count, &model->ways.items[i], delay_minutes);
+        }
+    }
+}
+
+/* High urgency, no rule: push and text at once and two calls; who has none of these, e-mail and webhook at once. */
+static void intend_high(struct model *model, uint64_t person_id, struct intent *intents, size_t *count)
+{
+    intend_channel(model, person_id, TOCSIN__CHANNEL__CHANNEL_PUSH, 0, intents, count);
+    intend_channel(model, person_id, TOCSIN__CHANNEL__CHANNEL_SMS, 0, intents, count);
+    intend_channel(model, person_id, TOCSIN__CHANNEL__CHANNEL_VOICE, DEFAULT_CALL_FIRST_MINUTES, intents, count);
+    intend_channel(model, person_id, TOCSIN__CHANNEL__CHANNEL_VOICE, DEFAULT_CALL_SECOND_MINUTES, intents, count);
+    if (*count == 0) {
+        intend_channel(model, person_id, TOCSIN__CHANNEL__CHANNEL_EMAIL, 0, intents, count);
+        intend_channel(model, person_id, TOCSIN__CHANNEL__CHANNEL_WEBHOOK, 0, intents, count);
+    }
+}
+
+/* Low urgency, no rule: the quietest channel that the person has. */
+static void intend_low(struct model *model, uint64_t person_id, struct intent *intents, size_t *count)
+{
+    static const Tocsin__Channel QUIET_FIRST[] = {TOCSIN__CHANNEL__CHANNEL_EMAIL, TOCSIN__CHANNEL__CHANNEL_PUSH,
+                                                  TOCSIN__CHANNEL__CHANNEL_SMS, TOCSIN__CHANNEL__CHANNEL_WEBHOOK,
+                                                  TOCSIN__CHANNEL__CHANNEL_VOICE};
+    for (size_t i = 0; *count == 0 && i < sizeof QUIET_FIRST / sizeof QUIET_FIRST[0]; i++) {
+        intend_channel(model, person_id, QUIET_FIRST[i], 0, intents, count);
+    }
+}
+
+static size_t intents_of(struct model *model, uint64_t person_id, bool low, struct intent *intents)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < model->rules.count; i++) {
+        const struct rule *rule = &model->rules.items[i];
+        if (rule->person_id == person_id && rule->low == low) {
+            intend(intents, &count, model_way(model, person_id, rule->way_id), rule->delay_minutes);
+        }
+    }
+    if (count == 0) {
+        (low ? intend_low : intend_high)(model, person_id, intents, &count);
+    }
+    return count;
+}
+
+/* True when there is a way to at least one of those who have it. */
+static bool people_tell(struct model *model, struct incident *incident)
+{
+    bool told = false;
+    for (size_t p = 0; p < incident->people.count; p++) {
+        uint64_t person_id = incident->people.items[p];
+        struct intent intents[INTENTS_MAX];
+        size_t count = intents_of(model, person_id, incident->low, intents);
+        for (size_t i = 0; i < count; i++) {
+            if (intents[i].delay_minutes == 0) {
+                model_page_owe(model, incident, intents[i].way, model_person_name(model, person_id), "at once");
+                continue;
+            }
+            struct plan *plan = list_add(&incident->plans);
+            plan->due_ms = model->now_ms + model_minutes_ms(model, intents[i].delay_minutes);
+            plan->sequence = ++model->last_sequence;
+            plan->person_id = person_id;
+            plan->way_id = intents[i].way->id;
+            plan->assignment = incident->assignment;
+            plan->delay_minutes = intents[i].delay_minutes;
+        }
+        told = told || count > 0;
+    }
+    return told;
+}
+
+/* ---------------------------------------------------------------- guardians */
+
+static bool guardian_is_being_told(const struct incident *incident, const struct way *way)
+{
+    for (size_t i = 0; i < incident->pages.count; i++) {
+        const struct page *page = incident->pages.items[i];
+        if (page->to.guardian != NULL && page->assignment == incident->assignment && model_page_under_way(page) &&
+            page->to.channel == way->channel && strcmp(page->to.address, way->address) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void guardians_tell(struct model *model, struct incident *incident)
+{
+    for (size_t i = 0; i < model->guardians.count; i++) {
+        const struct way *way = &model->guardians.items[i];
+        if (!guardian_is_being_told(incident, way)) {
+            model_page_owe(model, incident, way, way->guardian, "as a guardian");
+            model->counts.guardian_pages++;
+        }
+    }
+    incident->guardians_ms = model->now_ms + model_minutes_ms(model, GUARDIANS_REPEAT_MINUTES);
+}
+
+/* ---------------------------------------------------------------- giving it to somebody */
+
+static void escalation_stop(struct incident *incident)
+{
+    incident->next_level_ms = 0;
+    incident->guardians_ms = 0;
+}
+
+/* What an earlier assignment began has no effect any more. */
+static void assignment_begin(struct model *model, struct incident *incident)
+{
+    incident->assignment++;
+    incident->status = TRIGGERED;
+    incident->exhausted = false;
+    incident->acknowledged_by.count = 0;
+    incident->acknowledgement_ends_ms = 0;
+    escalation_stop(incident);
+    model_pages_withdraw(model, incident, 0);
+}
+
+static void give(struct model *model, struct incident *incident, const uint64_t *people, size_t count)
+{
+    assignment_begin(model, incident);
+    incident->people.count = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!model_incident_has(incident, people[i]) && model_person(model, people[i]) != NULL) {
+            *list_add(&incident->people) = people[i];
+        }
+    }
+}
+
+/* The escalation is over without anyone. */
+static void exhaust(struct model *model, struct incident *incident)
+{
+    if (incident->status != TRIGGERED) {
+        assignment_begin(model, incident);
+    }
+    incident->exhausted = true;
+    incident->next_level_ms = 0;
+    guardians_tell(model, incident);
+}
+
+/* They have it now, and this long. */
+static void wait_begin(struct model *model, struct incident *incident, const struct policy *policy)
+{
+    if (incident->low) {
+        return; /* low urgency does not escalate by time */
+    }
+    if (incident->level > 0) {
+        incident->next_level_ms =
+            model->now_ms + model_minutes_ms(model, policy->levels[incident->level - 1].delay_minutes);
+    } else {
+        incident->guardians_ms = model->now_ms + model_minutes_ms(model, DEFAULT_LEVEL_DELAY_MINUTES * LEVELS_BY_HAND);
+    }
+}
+
+/* There is no level to go to: it stays on the last one that had it. */
+static void levels_end(struct model *model, struct incident *incident)
+{
+    incident->level -= incident->level > 1 ? 1 : 0;
+    exhaust(model, incident);
+}
+
+/* From the incident's level on, the first level with somebody who can be told has it; a whole round without one is the
+ * end. */
+static void walk_levels(struct model *model, struct incident *incident)
+{
+    const struct policy *policy = model_policy(model, incident->policy_id);
+    unsigned levels_count = policy != NULL ? policy->levels_count : 0;
+    for (unsigned tried = 0; tried < levels_count; tried++) {
+        if (incident->level > levels_count) {
+            if (incident->pass >= policy->repeats) {
+                break;
+            }
+            incident->pass++;
+            incident->level = 1;
+        }
+        give(model, incident, policy->levels[incident->level - 1].people,
+             policy->levels[incident->level - 1].people_count);
+        if (people_tell(model, incident)) {
+            wait_begin(model, incident, policy);
+            return;
+        }
+        incident->level++;
+    }
+    levels_end(model, incident);
+}
+
+static void policy_begin(struct model *model, struct incident *incident, unsigned level)
+{
+    incident->level = level;
+    incident->pass = 0;
+    walk_levels(model, incident);
+}
+
+static void next_level(struct model *model, struct incident *incident)
+{
+    model->counts.escalations++;
+    if (incident->level == 0) {
+        exhaust(model, incident);
+        return;
+    }
+    incident->level++;
+    walk_levels(model, incident);
+}
+
+static void give_by_hand(struct model *model, struct incident *incident, const uint64_t *people, size_t count)
+{
+    incident->level = 0;
+    incident->pass = 0;
+    give(model, incident, people, count);
+}
+
+static void tell_by_hand(struct model *model, struct incident *incident)
+{
+    if (people_tell(model, incident)) {
+        wait_begin(model, incident, NULL);
+    } else {
+        exhaust(model, incident);
+    }
+}
+
+/* The same people hear of it anew. */
+static void tell_again(struct model *model, struct incident *incident)
+{
+    const struct policy *policy = model_policy(model, incident->policy_id);
+    bool level_is_gone = policy == NULL || incident->level > policy->levels_count;
+    if (incident->level > 0 && (incident->exhausted || level_is_gone)) {
+        policy_begin(model, incident, 1);
+        return;
+    }
+    assignment_begin(model, incident);
+    if (people_tell(model, incident)) {
+        wait_begin(model, incident, policy);
+    } else {
+        next_level(model, incident);
+    }
+}
+
+void model_incident_settle(struct model *model, struct incident *incident)
+{
+    if (incident->status == TRIGGERED && !incident->exhausted && !anything_under_way(incident) &&
+        !somebody_was_told(incident)) {
+        next_level(model, incident);
+    }
+}
+
+/* ---------------------------------------------------------------- acknowledge, resolve */
+
+static void pages_are_over(struct model *model, struct incident *incident)
+{
+    model_pages_withdraw(model, incident, 0);
+    for (size_t i = 0; i < incident->pages.count; i++) {
+        struct page *page = incident->pages.items[i];
+        if (page->over_true_ms == 0) {
+            page->over_true_ms = model->true_ms;
+        }
+    }
+}
+
+static void acknowledge(struct model *model, struct incident *incident, uint64_t person_id)
+{
+    bool was_acknowledged = incident->status == ACKNOWLEDGED;
+    bool adds =
+        person_id != 0 && !is_among(incident->acknowledged_by.items, incident->acknowledged_by.count, person_id);
+    if (was_acknowledged && !adds) {
+        return;
+    }
+    if (adds) {
+        *list_add(&incident->acknowledged_by) = person_id;
+    }
+    if (!was_acknowledged) {
+        incident->status = ACKNOWLEDGED;
+        escalation_stop(incident);
+        pages_are_over(model, incident);
+        model->counts.acknowledgements++;
+    }
+    const struct service *service = model_service(model, incident->service_id);
+    uint64_t timeout_s = service != NULL ? service->acknowledgement_timeout_s : DEFAULT_ACKNOWLEDGEMENT_TIMEOUT_S;
+    incident->acknowledgement_ends_ms = timeout_s > 0 ? model->now_ms + timeout_s * model->minute_ms / 60 : 0;
+}
+
+static void resolve(struct model *model, struct incident *incident)
+{
+    incident->status = RESOLVED;
+    escalation_stop(incident);
+    incident->acknowledgement_ends_ms = 0;
+    incident->auto_resolve_ms = 0;
+    incident->closed_true_ms = model->true_ms;
+    pages_are_over(model, incident);
+}
+
+/* ---------------------------------------------------------------- what is due */
+
+static bool is_told_at_this_instant(const struct model *model, const struct incident *incident, uint64_t way_id)
+{
+    for (size_t i = 0; i < incident->pages.count; i++) {
+        const struct page *page = incident->pages.items[i];
+        if (is_of_present(incident, page) && model_page_under_way(page) && page->to.id == way_id &&
+            page->owed_ms == model->now_ms) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void model_incident_plan_due(struct model *model, struct incident *incident, struct plan plan)
+{
+    if (incident->status != TRIGGERED || plan.assignment != incident->assignment) {
+        return;
+    }
+    const struct way *way = model_way(model, plan.person_id, plan.way_id);
+    if (way != NULL && model_incident_has(incident, plan.person_id) &&
+        !is_told_at_this_instant(model, incident, way->id)) {
+        struct page *page =
+            model_page_owe(model, incident, way, model_person_name(model, plan.person_id), "after a delay");
+        page->delay_minutes = plan.delay_minutes;
+    }
+    model_incident_settle(model, incident);
+}
+
+void model_incident_next_level_due(struct model *model, struct incident *incident)
+{
+    if (incident->status == TRIGGERED) {
+        next_level(model, incident);
+    }
+}
+
+void model_incident_acknowledgement_ends(struct model *model, struct incident *incident)
+{
+    if (incident->status == ACKNOWLEDGED) {
+        tell_again(model, incident);
+    }
+}
+
+void model_incident_guardians_due(struct model *model, struct incident *incident)
+{
+    if (incident->status == TRIGGERED) {
+        (incident->exhausted ? guardians_tell : exhaust)(model, incident);
+    }
+}
+
+/* Counted from the last trigger. */
+void model_incident_auto_resolve_due(struct model *model, struct incident *incident)
+{
+    const struct service *service = model_service(model, incident->service_id);
+    if (service == NULL || service->auto_resolve_timeout_s == 0) {
+        return;
+    }
+    uint64_t due_ms = incident->last_trigger_ms + (uint64_t)service->auto_resolve_timeout_s * model->minute_ms / 60;
+    if (due_ms > model->now_ms) {
+        incident->auto_resolve_ms = due_ms;
+    } else {
+        resolve(model, incident);
+    }
+}
+
+/* ---------------------------------------------------------------- a way is closed */
+
+static bool way_is_used(const struct incident *incident, const struct page *failed, uint64_t way_id)
+{
+    if (way_id == failed->to.id || is_among(failed->failed_ways, failed->failed_ways_count, way_id)) {
+        return true;
+    }
+    for (size_t i = 0; i < incident->pages.count; i++) {
+        const struct page *page = incident->pages.items[i];
+        if (is_of_present(incident, page) && page->to.id == way_id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Another channel first, then another address of the one that failed. */
+static const struct way *way_next(struct model *model, const struct incident *incident, const struct page *failed)
+{
+    static const Tocsin__Channel LOUD_FIRST[] = {TOCSIN__CHANNEL__CHANNEL_SMS, TOCSIN__CHANNEL__CHANNEL_PUSH,
+                                                 TOCSIN__CHANNEL__CHANNEL_VOICE, TOCSIN__CHANNEL__CHANNEL_EMAIL,
+                                                 TOCSIN__CHANNEL__CHANNEL_WEBHOOK};
+    size_t channels = sizeof LOUD_FIRST / sizeof LOUD_FIRST[0];
+    for (size_t c = 0; c <= channels; c++) {
+        Tocsin__Channel channel = c < channels ? LOUD_FIRST[c] : failed->to.channel;
+        for (size_t i = 0; i < model->ways.count; i++) {
+            const struct way *way = &model->ways.items[i];
+            if (way->person_id == failed->to.person_id && way->channel == channel &&
+                (c == channels || channel != failed->to.channel) && !way_is_used(incident, failed, way->id)) {
+                return way;
+            }
+        }
+    }
+    return NULL;
+}
+
+void model_incident_way_failed(struct model *model, struct incident *incident, const struct page *failed)
+{
+    if (failed->to.guardian != NULL || !model_incident_has(incident, failed->to.person_id)) {
+        return;
+    }
+    const struct way *way = way_next(model, incident, failed);
+    if (way == NULL) {
+        return;
+    }
+    struct page *page = model_page_owe(model, incident, way, failed->name, "because another way failed");
+    for (size_t i = 0; i < failed->failed_ways_count && i < MODEL_WAYS_PER_PERSON; i++) {
+        page->failed_ways[page->failed_ways_count++] = failed->failed_ways[i];
+    }
+    page->failed_ways[page->failed_ways_count++] = failed->to.id;
+}
+
+/* ---------------------------------------------------------------- events */
+
+static bool is_low(const struct service *service, Tocsin__Severity severity)
+{
+    bool minor = severity == TOCSIN__SEVERITY__SEVERITY_WARNING || severity == TOCSIN__SEVERITY__SEVERITY_INFO;
+    return service->urgency == TOCSIN__URGENCY__URGENCY_LOW ||
+           (service->urgency == TOCSIN__URGENCY__URGENCY_SEVERITY_BASED && minor);
+}
+
+static struct incident *incident_open(struct model *model, const struct service *service, bool low,
+                                      const Tocsin__Reply *reply)
+{
+    struct incident *incident = calloc(1, sizeof *incident);
+    if (incident == NULL) {
+        abort();
+    }
+    *list_add(&model->incidents) = incident;
+    incident->number = ++model->last_number;
+    incident->id = model_named(reply);
+    incident->service_id = service->id;
+    incident->policy_id = service->policy_id;
+    incident->low = low;
+    incident->last_trigger_ms = model->now_ms;
+    if (service->auto_resolve_timeout_s > 0) {
+        incident->auto_resolve_ms = model->now_ms + (uint64_t)service->auto_resolve_timeout_s * model->minute_ms / 60;
+    }
+    model->counts.incidents++;
+    return incident;
+}
+
+static struct incident *incident_of_alert(struct model *model, uint64_t source_id, const char *dedup_key)
+{
+    for (size_t i = 0; i < model->incidents.count; i++) {
+        struct incident *incident = model->incidents.items[i];
+        if (incident->status != RESOLVED && incident->source_id == source_id && incident->dedup_key != NULL &&
+            strcmp(incident->dedup_key, dedup_key) == 0) {
+            return incident;
+        }
+    }
+    return NULL;
+}
+
+static void event_of_known(struct model *model, const Tocsin__Event *event, struct incident *incident,
+                           const Tocsin__Reply *reply)
+{
+    if (reply != NULL && model_named(reply) != incident->id) {
+        model_broken(model,
+                     "entry %" PRIu64 ": an event of key %s belongs to incident %" PRIu64 ", and was counted elsewhere",
+                     model->index, event->dedup_key, incident->number);
+    }
+    if (event->action == TOCSIN__EVENT_ACTION__EVENT_TRIGGER) {
+        incident->last_trigger_ms = model->now_ms;
+    } else if (event->action == TOCSIN__EVENT_ACTION__EVENT_ACKNOWLEDGE) {
+        acknowledge(model, incident, 0);
+    } else {
+        resolve(model, incident);
+    }
+}
+
+void model_incident_event(struct model *model, const Tocsin__Event *event, const Tocsin__Reply *reply)
+{
+    const struct source *source = model_source(model, event->routing_key);
+    if (!model_accepted(model, reply, source != NULL, "an event") || source == NULL) {
+        return;
+    }
+    struct incident *incident = incident_of_alert(model, source->id, event->dedup_key);
+    const struct service *service = model_service(model, source->service_id);
+    if (incident != NULL) {
+        event_of_known(model, event, incident, reply);
+    } else if (event->action == TOCSIN__EVENT_ACTION__EVENT_TRIGGER && !service->disabled) {
+        incident = incident_open(model, service, is_low(service, event->severity), reply);
+        incident->source_id = source->id;
+        incident->dedup_key = model_copy(event->dedup_key);
+        if (reply != NULL && incident->id == 0) {
+            model_broken(model, "entry %" PRIu64 ": a trigger of key %s was answered with 2xx and opened no incident",
+                         model->index, event->dedup_key);
+        }
+        policy_begin(model, incident, 1);
+    } else if (model_named(reply) != 0) {
+        model_broken(model, "entry %" PRIu64 ": an event that concerns no incident was counted for one", model->index);
+    }
+}
+
+/* ---------------------------------------------------------------- requests */
+
+static bool people_are_known(struct model *model, const uint64_t *people, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (model_person(model, people[i]) == NULL) {
+            return false;
+        }
+    }
+    return count <= LIMIT_ASSIGNEES_PER_INCIDENT;
+}
+
+static bool target_is_lawful(struct model *model, const uint64_t *people, size_t count, uint64_t policy_id)
+{
+    return (count == 0 || policy_id == 0) && (policy_id == 0 || model_policy(model, policy_id) != NULL) &&
+           people_are_known(model, people, count);
+}
+
+static bool key_is_open(const struct model *model, uint64_t service_id, const char *key)
+{
+    for (size_t i = 0; i < model->incidents.count; i++) {
+        const struct incident *incident = model->incidents.items[i];
+        if (incident->status != RESOLVED && incident->service_id == service_id && incident->key != NULL &&
+            strcmp(incident->key, key) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint64_t acting_person(const struct model *model)
+{
+    return model->actor->kind == TOCSIN__ACTOR_KIND__ACTOR_USER ? model->actor->id : 0;
+}
+
+void model_incident_create(struct model *model, const Tocsin__IncidentCreate *create, const Tocsin__Reply *reply)
+{
+    const struct service *service = model_service(model, create->service_id);
+    bool keyed = create->incident_key[0] != '\0';
+    bool lawful = service != NULL && !service->disabled && create->urgency != TOCSIN__URGENCY__URGENCY_SEVERITY_BASED &&
+                  target_is_lawful(model, create->assignee_ids, create->n_assignee_ids, create->escalation_policy_id) &&
+                  (!keyed || !key_is_open(model, create->service_id, create->incident_key));
+    if (!model_accepted(model, reply, lawful, "an incident") || !lawful) {
+        return;
+    }
+    bool low = create->urgency == TOCSIN__URGENCY__URGENCY_LOW ||
+               (create->urgency == TOCSIN__URGENCY__URGENCY_NONE && service->urgency == TOCSIN__URGENCY__URGENCY_LOW);
+    struct incident *incident = incident_open(model, service, low, reply);
+    incident->key = keyed ? model_copy(create->incident_key) : NULL;
+    incident->policy_id = create->escalation_policy_id != 0 ? create->escalation_policy_id : service->policy_id;
+    if (create->n_assignee_ids == 0) {
+        policy_begin(model, incident, 1);
+        return;
+    }
+    give_by_hand(model, incident, create->assignee_ids, create->n_assignee_ids);
+    if (create->n_assignee_ids == 1 && create->assignee_ids[0] == acting_person(model)) {
+        acknowledge(model, incident, create->assignee_ids[0]); /* who makes it for herself has it */
+    } else {
+        tell_by_hand(model, incident);
+    }
+}
+
+static bool assigns(const Tocsin__IncidentChange *change)
+{
+    return change->n_assignee_ids > 0 || change->escalation_policy_id != 0 || change->escalation_level != 0;
+}
+
+static bool level_is_lawful(struct model *model, const struct incident *incident, const Tocsin__IncidentChange *change)
+{
+    uint64_t policy_id = change->escalation_policy_id != 0 ? change->escalation_policy_id : incident->policy_id;
+    const struct policy *policy = model_policy(model, policy_id);
+    return change->n_assignee_ids == 0 && policy != NULL && change->escalation_level <= policy->levels_count;
+}
+
+static bool change_is_lawful(struct model *model, const struct incident *incident, const Tocsin__IncidentChange *change)
+{
+    if (incident == NULL || incident->status == RESOLVED ||
+        change->urgency == TOCSIN__URGENCY__URGENCY_SEVERITY_BASED) {
+        return false;
+    }
+    bool triggers = change->status == TOCSIN__INCIDENT_STATUS__INCIDENT_TRIGGERED;
+    if ((triggers && incident->status == ACKNOWLEDGED) ||
+        (assigns(change) && change->status != TOCSIN__INCIDENT_STATUS__INCIDENT_NONE)) {
+        return false;
+    }
+    return target_is_lawful(model, change->assignee_ids, change->n_assignee_ids, change->escalation_policy_id) &&
+           (change->escalation_level == 0 || level_is_lawful(model, incident, change));
+}
+
+static void assign(struct model *model, struct incident *incident, const Tocsin__IncidentChange *change)
+{
+    if (change->n_assignee_ids > 0) {
+        give_by_hand(model, incident, change->assignee_ids, change->n_assignee_ids);
+        tell_by_hand(model, incident);
+    } else if (change->escalation_policy_id != 0) {
+        incident->policy_id = change->escalation_policy_id;
+        policy_begin(model, incident, change->escalation_level != 0 ? change->escalation_level : 1);
+    } else {
+        incident->pass = incident->exhausted ? 0 : incident->pass;
+        incident->level = change->escalation_level;
+        walk_levels(model, incident);
+    }
+}
+
+static void change_hear(struct model *model, struct incident *incident, const Tocsin__IncidentChange *change)
+{
+    bool low = change->urgency == TOCSIN__URGENCY__URGENCY_LOW;
+    bool other_urgency = change->urgency != TOCSIN__URGENCY__URGENCY_NONE && low != incident->low;
+    incident->low = other_urgency ? low : incident->low;
+    if (assigns(change)) {
+        assign(model, incident, change);
+    } else if (change->status == TOCSIN__INCIDENT_STATUS__INCIDENT_ACKNOWLEDGED) {
+        acknowledge(model, incident, acting_person(model));
+    } else if (change->status == TOCSIN__INCIDENT_STATUS__INCIDENT_RESOLVED) {
+        resolve(model, incident);
+    } else if (other_urgency && incident->status == TRIGGERED) {
+        tell_again(model, incident);
+    }
+}
+
+void model_incident_update(struct model *model, const Tocsin__IncidentUpdate *update, const Tocsin__Reply *reply)
+{
+    if (!model_accepted(model, reply, update->n_changes <= LIMIT_INCIDENTS_PER_UPDATE, "changes of incidents")) {
+        return;
+    }
+    for (size_t i = 0; i < update->n_changes; i++) {
+        const Tocsin__IncidentChange *change = update->changes[i];
+        struct incident *incident = model_incident_find_id(model, change->id);
+        bool lawful = change_is_lawful(model, incident, change);
+        const Tocsin__Reply *part = reply != NULL && i < reply->n_parts ? reply->parts[i] : NULL;
+        if (part != NULL && (part->status == TOCSIN__STATUS__STATUS_OK) != lawful) {
+            model_broken(model, "entry %" PRIu64 ": a change of incident %" PRIu64 " was %s", model->index,
+                         incident != NULL ? incident->number : 0,
+                         lawful ? "refused without need" : "accepted, though it must be refused");
+        }
+        if (lawful) {
+            change_hear(model, incident, change);
+        }
+    }
+}
+
+/* ---------------------------------------------------------------- somebody leaves */
+
+static void person_leaves(struct model *model, struct incident *incident, uint64_t person_id)
+{
+    for (size_t i = incident->people.count; i-- > 0;) {
+        if (incident->people.items[i] == person_id) {
+            list_remove(&incident->people, i);
+        }
+    }
+    model_pages_withdraw(model, incident, person_id);
+    if (incident->people.count > 0) {
+        model_incident_settle(model, incident);
+    } else if (incident->status == ACKNOWLEDGED) {
+        tell_again(model, incident); /* who had it is gone */
+    } else if (!incident->exhausted) {
+        next_level(model, incident);
+    }
+}
+
+void model_incident_person_deleted(struct model *model, uint64_t person_id)
+{
+    for (size_t i = 0; i < model->incidents.count; i++) {
+        struct incident *incident = model->incidents.items[i];
+        if (incident->status != RESOLVED && model_incident_has(incident, person_id)) {
+            person_leaves(model, incident, person_id);
+        }
+    }
+}

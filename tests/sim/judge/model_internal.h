@@ -1,0 +1,273 @@
+/*
+ * Inside the model: its picture of the company and of what is owed. Plain lists, searched from end to end.
+ *
+ *     model.c             entries and commands, repeats, answers     model_company.c  people, services, policies
+ *     model_escalation.c  who has an incident, and what comes next   model_pulse.c    what is due, in order
+ *     model_pages.c       pages: owed, claimed, ended                model_requests.c requests; the end
+ *     model_compare.c     the picture held against a state
+ */
+#ifndef TESTS_SIM_JUDGE_MODEL_INTERNAL_H
+#define TESTS_SIM_JUDGE_MODEL_INTERNAL_H
+
+#include "tests/sim/judge/model.h"
+
+#define LIST(type)                                                                                                    \
+    struct {                                                                                                          \
+        type *items;                                                                                                  \
+        size_t count, capacity;                                                                                       \
+    }
+/* Room for one more, zeroed; the new end of the list. */
+void *model_list_room(void *items, size_t count, size_t *capacity, size_t item_size);
+#define list_add(list)                                                                                                \
+    ((list)->items =                                                                                                  \
+         model_list_room((list)->items, (list)->count, &(list)->capacity, sizeof *(list)->items),                     \
+     &(list)->items[(list)->count++])
+void model_list_close_gap(void *items, size_t *count, size_t index, size_t item_size);
+#define list_remove(list, index) model_list_close_gap((list)->items, &(list)->count, index, sizeof *(list)->items)
+
+/* ---- the company */
+
+struct person {
+    uint64_t id;
+    char *name, *email;
+};
+
+/* A way to reach somebody. */
+struct way {
+    uint64_t id, person_id;
+    Tocsin__Channel channel;
+    char *address;
+    uint32_t country_code;
+    char *guardian; /* name of the guardian whose it is; NULL for a person's */
+};
+
+struct rule {
+    uint64_t id, person_id, way_id;
+    bool low;
+    uint32_t delay_minutes;
+};
+
+#define MODEL_PEOPLE_PER_LEVEL 50u
+#define MODEL_LEVELS 20u
+struct policy {
+    uint64_t id;
+    char *name;
+    unsigned repeats, levels_count;
+    struct {
+        uint32_t delay_minutes;
+        unsigned people_count;
+        uint64_t people[MODEL_PEOPLE_PER_LEVEL];
+    } levels[MODEL_LEVELS];
+};
+
+struct service {
+    uint64_t id, policy_id;
+    char *name;
+    Tocsin__Urgency urgency;
+    uint32_t acknowledgement_timeout_s, auto_resolve_timeout_s;
+    bool disabled;
+};
+
+struct source { /* an integration */
+    uint64_t id, service_id;
+    char *key;
+};
+
+/* ---- what is owed */
+
+enum page_state {
+    PAGE_OWED,    /* nobody has claimed it */
+    PAGE_CLAIMED, /* somebody is sending it */
+    PAGE_WAITING, /* for its next attempt */
+    PAGE_SENT,
+    PAGE_FAILED,
+    PAGE_CANCELLED
+};
+
+/* Leave to send once. */
+struct claim {
+    uint64_t index, term, node, boot, boottime_ms;
+    uint32_t attempt;
+    bool marked; /* its message must say that it is possibly repeated */
+    bool used;
+};
+#define MODEL_CLAIMS_KEPT 8u
+#define MODEL_WAYS_PER_PERSON 20u
+
+struct page {
+    uint64_t id; /* what the machine calls it; 0 before it said so */
+    uint64_t sequence;
+    struct way to; /* as it was when the page was owed; its texts are the page's own */
+    char *name;    /* of the person */
+    unsigned assignment, level, pass;
+    const char *reason;
+    uint32_t delay_minutes;
+    uint64_t owed_ms, owed_true_ms;
+    enum page_state state;
+    uint64_t due_ms;       /* of the next attempt, or when the claim lapses */
+    uint64_t over_true_ms; /* somebody acknowledged or resolved; 0: not yet */
+    bool possibly_repeated;
+    uint32_t attempt, failures, receipts;
+    uint64_t failed_ways[MODEL_WAYS_PER_PERSON + 1]; /* tried in vain before this one */
+    size_t failed_ways_count;
+    struct claim claims[MODEL_CLAIMS_KEPT]; /* the latest, in order */
+    size_t claims_count;
+    uint32_t requests;
+    struct claim last_request;    /* the claim that it used */
+    Tocsin__Outcome last_outcome; /* of the last request, as far as the log says */
+    bool lapsed_since;            /* no word came of it in time */
+    uint64_t ended_true_ms;
+};
+
+/* Somebody is to be told later. */
+struct plan {
+    uint64_t due_ms, sequence, person_id, way_id;
+    unsigned assignment;
+    uint32_t delay_minutes;
+};
+
+enum incident_status { TRIGGERED, ACKNOWLEDGED, RESOLVED };
+
+struct incident {
+    uint64_t number, id; /* id 0: not known yet */
+    uint64_t service_id, policy_id;
+    enum incident_status status;
+    bool low;
+    char *key;           /* made by request, under this key; NULL: none */
+    uint64_t source_id;  /* made by an event of this source, under this key; 0: none */
+    char *dedup_key;
+    uint64_t last_trigger_ms;
+    uint64_t closed_true_ms;
+    LIST(uint64_t) people;
+    LIST(uint64_t) acknowledged_by;
+    unsigned level; /* counted from 1; 0: given to people by hand */
+    unsigned pass;
+    unsigned assignment; /* counts each time that it was given to somebody */
+    bool exhausted;
+    uint64_t next_level_ms, acknowledgement_ends_ms, guardians_ms, auto_resolve_ms; /* 0: not */
+    LIST(struct plan) plans; /* those of earlier assignments, too, until they are due */
+    LIST(struct page *) pages;
+};
+
+/* ---- the log so far */
+
+/* Which commands of a node were seen, by their numbers. */
+struct origin {
+    uint64_t node, boot, highest;
+    uint64_t *seen; /* [number % window] is the number */
+};
+
+/* An answer that holds for a repeated request. */
+struct promise {
+    Tocsin__ActorKind actor_kind;
+    uint64_t actor_id;
+    char *key;
+    Tocsin__Command__BodyCase body;
+    uint64_t at_ms;
+};
+
+/* A claim that the entry at hand has granted, until the machine says so, too. */
+struct grant {
+    struct incident *incident;
+    struct page *page;
+    uint32_t attempt;
+    bool told;
+};
+
+struct model {
+    void (*violation)(void *context, const char *sentence);
+    void *context;
+    struct model_counts counts;
+
+    LIST(struct person) people;
+    LIST(struct way) ways;
+    LIST(struct rule) rules;
+    LIST(struct policy *) policies;
+    LIST(struct service) services;
+    LIST(struct source) sources;
+    LIST(struct way) guardians;
+    uint32_t minute_ms;
+
+    LIST(struct incident *) incidents; /* open ones, and closed ones for as long as something may still come of them */
+    uint64_t last_number, last_sequence;
+
+    LIST(struct origin) origins;
+    LIST(struct promise) promises;
+    LIST(struct grant) grants;
+
+    /* The entry at hand. */
+    uint64_t start_ms, now_ms, true_ms, swept_true_ms;
+    uint64_t index, term, node, boot, boottime_ms;
+    const Tocsin__Actor *actor;
+
+    bool healed;
+    uint64_t healed_true_ms, healed_ms;
+};
+
+/* ---- model.c */
+void model_broken(struct model *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+char *model_copy(const char *text);
+uint64_t model_minutes_ms(const struct model *, uint32_t minutes);
+/* Cluster time as hours of the story, "00:03:20.000". At most 8 are remembered at once. */
+const char *model_clock(const struct model *, uint64_t time_ms);
+/*
+ * True when the machine did what was asked; a violation when it should not have, or should have. What it refuses for
+ * the shape of a value or for a bound is its own affair: whoever asked was told. `reply` NULL: nobody was to be
+ * answered, and `lawful` decides.
+ */
+bool model_accepted(struct model *, const Tocsin__Reply *reply, bool lawful, const char *what);
+/* The name that was given to what was made; 0: none. */
+uint64_t model_named(const Tocsin__Reply *reply);
+
+/* ---- model_company.c */
+struct person *model_person(const struct model *, uint64_t id);
+struct way *model_way(const struct model *, uint64_t person_id, uint64_t id);
+struct policy *model_policy(const struct model *, uint64_t id);
+struct service *model_service(const struct model *, uint64_t id);
+struct source *model_source(const struct model *, const char *key);
+const char *model_person_name(const struct model *, uint64_t id);
+void model_company_forget(struct model *);
+void model_company_command(struct model *, const Tocsin__Command *, const Tocsin__Reply *);
+
+/* ---- model_escalation.c */
+struct incident *model_incident_find(const struct model *, uint64_t number);
+struct incident *model_incident_find_id(const struct model *, uint64_t id);
+bool model_incident_has(const struct incident *, uint64_t person_id);
+void model_incident_event(struct model *, const Tocsin__Event *, const Tocsin__Reply *);
+void model_incident_create(struct model *, const Tocsin__IncidentCreate *, const Tocsin__Reply *);
+void model_incident_update(struct model *, const Tocsin__IncidentUpdate *, const Tocsin__Reply *);
+void model_incident_person_deleted(struct model *, uint64_t person_id);
+/* A person's time to be told has come. */
+void model_incident_plan_due(struct model *, struct incident *, struct plan);
+void model_incident_next_level_due(struct model *, struct incident *);
+void model_incident_acknowledgement_ends(struct model *, struct incident *);
+void model_incident_guardians_due(struct model *, struct incident *);
+void model_incident_auto_resolve_due(struct model *, struct incident *);
+/* Nothing is on its way any more, and nobody was told: on to the next level. */
+void model_incident_settle(struct model *, struct incident *);
+/* A way to a person is closed: the next one. */
+void model_incident_way_failed(struct model *, struct incident *, const struct page *);
+
+/* ---- model_pages.c */
+bool model_page_under_way(const struct page *);
+/* Somebody still has to be told. */
+bool model_page_wanted(const struct incident *, const struct page *);
+/* Owes a page by this way, and claims it for who proposed the entry. The caller fills the reason. */
+struct page *model_page_owe(struct model *, struct incident *, const struct way *, const char *name,
+                            const char *reason);
+/* Nobody needs what is not being sent already; of one person, or (0) of all. */
+void model_pages_withdraw(struct model *, struct incident *, uint64_t person_id);
+void model_page_describe(const struct incident *, const struct page *, char *out, size_t size);
+void model_page_due(struct model *, struct incident *, struct page *);
+void model_pages_claim(struct model *, const Tocsin__Claim *, const Tocsin__Reply *);
+void model_pages_receipt(struct model *, const Tocsin__Receipt *);
+/* Holds what the machine handed over against what the entry granted. */
+void model_pages_handed_over(struct model *, const struct machine_output *);
+void model_page_free(struct page *);
+
+/* ---- model_pulse.c */
+void model_pulse(struct model *, const Tocsin__Pulse *);
+/* The first thing that is due at or before `until_ms`, as a sentence; false when there is none. */
+bool model_overdue(const struct model *, uint64_t until_ms, char *sentence, size_t size);
+
+#endif
