@@ -14,7 +14,9 @@ $(SIM): $(BUILD)/tests/sim/main.o $(SIM_OBJECTS) $(BUILD)/tests/support/raft_che
 sim: deps
 	@$(MAKE) --no-print-directory sim-built
 
-.PHONY: sim-built
+.PHONY: sim-program sim-built
+sim-program: $(SIM)
+
 sim-built: $(SIM)
 	@$(SIM) $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100) --first-seed $(or $(FIRST_SEED),1)) \
 	    --profile $(or $(PROFILE),storm) $(if $(TRACE),--trace) $(if $(FAILURES),--failures $(FAILURES))
