@@ -10,32 +10,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "consensus/machine/incidents/rules.h"
 #include "consensus/machine/planted.h"
-
-/* ---------------------------------------------------------------- the defaults */
-
-/*
- * For a person without a rule for the urgency: the first group in which the person has a method is taken, and of it
- * all lines. This is the documented table of the defaults (README.md of this folder).
- */
-static const struct default_rule {
-    Tocsin__Urgency urgency;
-    unsigned group;
-    Tocsin__Channel channel;
-    uint32_t delay_minutes;
-} DEFAULT_RULES[] = {
-    {TOCSIN__URGENCY__URGENCY_HIGH, 1, TOCSIN__CHANNEL__CHANNEL_PUSH, 0},
-    {TOCSIN__URGENCY__URGENCY_HIGH, 1, TOCSIN__CHANNEL__CHANNEL_SMS, 0},
-    {TOCSIN__URGENCY__URGENCY_HIGH, 1, TOCSIN__CHANNEL__CHANNEL_VOICE, DEFAULT_CALL_FIRST_MINUTES},
-    {TOCSIN__URGENCY__URGENCY_HIGH, 1, TOCSIN__CHANNEL__CHANNEL_VOICE, DEFAULT_CALL_SECOND_MINUTES},
-    {TOCSIN__URGENCY__URGENCY_HIGH, 2, TOCSIN__CHANNEL__CHANNEL_EMAIL, 0},
-    {TOCSIN__URGENCY__URGENCY_HIGH, 2, TOCSIN__CHANNEL__CHANNEL_WEBHOOK, 0},
-    {TOCSIN__URGENCY__URGENCY_LOW, 1, TOCSIN__CHANNEL__CHANNEL_EMAIL, 0},
-    {TOCSIN__URGENCY__URGENCY_LOW, 2, TOCSIN__CHANNEL__CHANNEL_PUSH, 0},
-    {TOCSIN__URGENCY__URGENCY_LOW, 3, TOCSIN__CHANNEL__CHANNEL_SMS, 0},
-    {TOCSIN__URGENCY__URGENCY_LOW, 4, TOCSIN__CHANNEL__CHANNEL_WEBHOOK, 0},
-    {TOCSIN__URGENCY__URGENCY_LOW, 5, TOCSIN__CHANNEL__CHANNEL_VOICE, 0},
-};
 
 /* The order in which a person's other methods are taken when one failed. */
 static const Tocsin__Channel FALLBACK_ORDER[] = {
@@ -44,95 +20,6 @@ static const Tocsin__Channel FALLBACK_ORDER[] = {
 };
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
-
-/* ---------------------------------------------------------------- a person and what is planned */
-
-/* Each rule once, and each default for every method. */
-#define PLANS_MAX (LIMIT_NOTIFICATION_RULES_PER_USER + LIMIT_CONTACT_METHODS_PER_USER * COUNT_OF(DEFAULT_RULES))
-
-struct person {
-    const Tocsin__User *user;
-    const Tocsin__ContactMethod *methods[LIMIT_CONTACT_METHODS_PER_USER];
-    size_t methods_count;
-    struct plan {
-        const Tocsin__ContactMethod *method;
-        uint32_t delay_minutes;
-    } plans[PLANS_MAX];
-    size_t plans_count;
-};
-
-static bool person_load(struct apply *apply, uint64_t user_id, struct person *person)
-{
-    person->methods_count = person->plans_count = 0;
-    person->user = user_get(apply->store, user_id, apply->arena);
-    if (person->user == NULL) {
-        return false;
-    }
-    struct walk walk = walk_under(apply->store, TABLE_CONTACT_METHOD, user_id);
-    while (person->methods_count < LIMIT_CONTACT_METHODS_PER_USER && walk_next(&walk)) {
-        const Tocsin__ContactMethod *method =
-            record_unpack(&tocsin__contact_method__descriptor, walk.value, apply->arena);
-        if (method != NULL) {
-            person->methods[person->methods_count++] = method;
-        }
-    }
-    return true;
-}
-
-static const Tocsin__ContactMethod *person_method(const struct person *person, uint64_t contact_method_id)
-{
-    for (size_t i = 0; i < person->methods_count; i++) {
-        if (person->methods[i]->id == contact_method_id) {
-            return person->methods[i];
-        }
-    }
-    return NULL;
-}
-
-/* Nobody is told twice by the same method at the same instant. */
-static void plan_add(struct person *person, const Tocsin__ContactMethod *method, uint32_t delay_minutes)
-{
-    for (size_t i = 0; i < person->plans_count; i++) {
-        if (person->plans[i].method == method && person->plans[i].delay_minutes == delay_minutes) {
-            return;
-        }
-    }
-    assert(person->plans_count < PLANS_MAX);
-    person->plans[person->plans_count++] = (struct plan){.method = method, .delay_minutes = delay_minutes};
-}
-
-static void plan_rules(struct apply *apply, struct person *person, Tocsin__Urgency urgency)
-{
-    struct walk walk = walk_under(apply->store, TABLE_NOTIFICATION_RULE, person->user->id);
-    for (size_t i = 0; i < LIMIT_NOTIFICATION_RULES_PER_USER && walk_next(&walk); i++) {
-        const Tocsin__NotificationRule *rule =
-            record_unpack(&tocsin__notification_rule__descriptor, walk.value, apply->arena);
-        if (rule == NULL || (rule->urgency != urgency && rule->urgency != TOCSIN__URGENCY__URGENCY_NONE)) {
-            continue;
-        }
-        const Tocsin__ContactMethod *method = person_method(person, rule->contact_method_id);
-        if (method != NULL) {
-            plan_add(person, method, rule->start_delay_minutes);
-        }
-    }
-}
-
-static void plan_defaults(struct person *person, Tocsin__Urgency urgency)
-{
-    unsigned group = 0;
-    for (size_t i = 0; i < COUNT_OF(DEFAULT_RULES); i++) {
-        const struct default_rule *rule = &DEFAULT_RULES[i];
-        if (rule->urgency != urgency || (group != 0 && rule->group != group)) {
-            continue;
-        }
-        for (size_t m = 0; m < person->methods_count; m++) {
-            if (person->methods[m]->channel == rule->channel) {
-                plan_add(person, person->methods[m], rule->delay_minutes);
-                group = rule->group;
-            }
-        }
-    }
-}
 
 /* ---------------------------------------------------------------- telling */
 
@@ -159,7 +46,7 @@ static void tell(struct apply *apply, Tocsin__Incident *incident, const Tocsin__
     outbox_add(apply, incident, notification);
 }
 
-static void tell_later(struct apply *apply, Tocsin__Incident *incident, uint64_t user_id, const struct plan *plan,
+static void tell_later(struct apply *apply, Tocsin__Incident *incident, uint64_t user_id, const struct person_plan *plan,
                        Tocsin__Why why)
 {
     Tocsin__Deadline row = TOCSIN__DEADLINE__INIT;
@@ -192,13 +79,9 @@ static void log_cannot(struct apply *apply, Tocsin__Incident *incident, uint64_t
 
 static bool tell_person(struct apply *apply, Tocsin__Incident *incident, struct person *person)
 {
-    plan_rules(apply, person, incident->urgency);
-    bool by_default = person->plans_count == 0;
-    if (by_default) {
-        plan_defaults(person, incident->urgency);
-    }
+    bool by_default = person_plan(apply->store, apply->arena, person, incident->urgency);
     for (size_t i = 0; i < person->plans_count; i++) {
-        const struct plan *plan = &person->plans[i];
+        const struct person_plan *plan = &person->plans[i];
         if (plan->delay_minutes > 0) {
             tell_later(apply, incident, person->user->id, plan,
                        by_default ? TOCSIN__WHY__WHY_DEFAULT_RULE : TOCSIN__WHY__WHY_RULE_AFTER_DELAY);
@@ -216,7 +99,7 @@ bool telling_assignees(struct apply *apply, Tocsin__Incident *incident)
     struct person *person = apply_alloc(apply, sizeof *person);
     for (size_t i = 0; i < incident->n_assignments; i++) {
         uint64_t user_id = incident->assignments[i]->user_id;
-        if (!person_load(apply, user_id, person)) {
+        if (!person_load(apply->store, apply->arena, user_id, person)) {
             continue;
         }
         if (tell_person(apply, incident, person)) {
@@ -339,7 +222,7 @@ void telling_next_method(struct apply *apply, Tocsin__Incident *incident, const 
 {
     struct person *person = apply_alloc(apply, sizeof *person);
     if (failed->guardian || !incident_is_assigned(incident, failed->user_id) ||
-        !person_load(apply, failed->user_id, person)) {
+        !person_load(apply->store, apply->arena, failed->user_id, person)) {
         return;
     }
     const Tocsin__ContactMethod *method = next_method(apply, incident, person, failed);
