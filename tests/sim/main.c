@@ -3,9 +3,11 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/times.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -177,6 +179,10 @@ static struct job begin_job(uint64_t seed, const struct profile *profile) {
         return (struct job){pid, ends[0], seed};
     }
     close(ends[0]);
+    /* The seeds under way are seen through when the program is told to end; they end with it when it is killed. */
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     static struct result result;
     run_seed(seed, profile, false, &result);
     const char *at = (const char *)&result;
@@ -228,6 +234,7 @@ static int by_name(const void *a, const void *b) { return strcmp(a, b); }
 static void print_summary(struct result *sum, uint64_t seeds, double processor_s) {
     qsort(sum->counts, sum->counts_count, sizeof sum->counts[0], by_name);
     double hours = (double)sum->simulated_ms / 3600000;
+    if (processor_s <= 0) processor_s = 0.001; /* told to end before anything was done */
     printf("%" PRIu64 " seeds, %.1f simulated cluster hours in %.1f processor minutes: %.1f hours a minute\n", seeds, hours,
            processor_s / 60, hours / (processor_s / 60));
     for (unsigned i = 0; i < sum->counts_count; i++)
@@ -243,6 +250,14 @@ static double processor_s(void) {
     return seconds + (double)(children.tms_cutime + children.tms_cstime) / (double)sysconf(_SC_CLK_TCK);
 }
 
+/* SIGTERM or SIGINT: no more seeds are begun. */
+static volatile sig_atomic_t told_to_end;
+
+static void on_signal(int number) {
+    (void)number;
+    told_to_end = 1;
+}
+
 struct seeds {
     uint64_t first, count, ended;
     unsigned jobs_max, failures_max, failures;
@@ -255,9 +270,10 @@ static void run_all(struct seeds *seeds, void (*on_failure)(const struct seeds *
     struct job jobs[JOBS_MAX];
     unsigned running = 0;
     uint64_t begun = 0;
-    while (seeds->ended < begun || (begun < seeds->count && seeds->failures < seeds->failures_max)) {
-        while (running < seeds->jobs_max && begun < seeds->count && seeds->failures < seeds->failures_max)
+    for (;;) {
+        while (running < seeds->jobs_max && begun < seeds->count && seeds->failures < seeds->failures_max && !told_to_end)
             jobs[running++] = begin_job(seeds->first + begun++, seeds->profile);
+        if (running == 0) return;
         end_job(&jobs[0], &result); /* in the order of seeds: the first that fails is the one to look at */
         memmove(jobs, jobs + 1, --running * sizeof *jobs);
         seeds->ended++;
@@ -275,8 +291,9 @@ static void print_failure(const struct seeds *seeds, const struct result *result
 
 static int run_seeds(struct seeds *seeds) {
     run_all(seeds, print_failure);
+    if (told_to_end) printf("told to end, from seed %" PRIu64 " on, %u findings so far, after ", seeds->first, seeds->failures);
     print_summary(&seeds->sum, seeds->ended, processor_s());
-    if (seeds->failures == 0) return EXIT_SUCCESS;
+    if (seeds->failures == 0) return told_to_end ? EXIT_FAILURE : EXIT_SUCCESS;
     printf("%u of %" PRIu64 " seeds broke a promise; `make sim SEED=... PROFILE=%s TRACE=1` tells the story of one\n", seeds->failures,
            seeds->ended, seeds->profile->name);
     return EXIT_FAILURE;
@@ -325,7 +342,7 @@ static int run_again(const char *path) {
         fprintf(stderr, "sim: %s: %s\n", path, strerror(errno));
         return EXIT_FAILURE;
     }
-    while (fgets(line, sizeof line, file) != NULL) {
+    while (!told_to_end && fgets(line, sizeof line, file) != NULL) {
         if (line[0] == '#' || line[0] == '\n') continue;
         const struct profile *profile = sscanf(line, "%31s %" SCNu64, name, &seed) == 2 ? profile_named(name) : NULL;
         static struct result result;
@@ -342,7 +359,7 @@ static int run_again(const char *path) {
     }
     fclose(file);
     printf("%u seeds that once broke a promise break none\n", ran);
-    return EXIT_SUCCESS;
+    return told_to_end ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 int main(int argc, char **argv) {
@@ -389,6 +406,8 @@ int main(int argc, char **argv) {
     mallopt(M_TOP_PAD, 16 << 20);
     log_level_set(LOG_LEVEL_WARNING);
     log_to(log_line);
+    signal(SIGTERM, on_signal);
+    signal(SIGINT, on_signal);
     if (again != NULL) return run_again(again);
     if (seed != 0) return run_one(seed, profile, traced);
     static struct seeds run;

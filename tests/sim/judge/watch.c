@@ -26,7 +26,7 @@ struct watch {
     struct reading {
         uint64_t node, process, term; /* whose; node 0: none yet */
         uint64_t true_ms, cluster_ms;
-        uint64_t processes[SIM_NODES_MAX + 1]; /* that ran then; 0: none */
+        uint64_t processes[SIM_NODES_MAX + 1]; /* that ran then and knew cluster time; 0: none */
     } last;
     uint64_t since_ms; /* the node of the last reading leads since then, and moves */
     struct recovery {
@@ -119,7 +119,7 @@ static void look(void *context) {
     struct reading now = {.node = node->id, .process = node->process, .term = status.driver.term, .true_ms = sim->now_ms,
                           .cluster_ms = status.cluster_now_ms};
     for (unsigned id = 1; id <= sim->nodes_count; id++) {
-        if (sim->nodes[id].up) now.processes[id] = sim->nodes[id].process;
+        if (sim->nodes[id].up && sim->nodes[id].knows_time) now.processes[id] = sim->nodes[id].process;
     }
     bool same = watch->last.process == now.process && watch->last.node == now.node && watch->last.term == now.term;
     if (watch->last.node != 0) check_clock(sim, &watch->last, &now);

@@ -13,27 +13,42 @@ struct disk *disk_from(void *context) { return disk_of_context(context); }
 
 uint64_t disk_latency_ms(struct disk *disk) { return sim_between(disk->sim, disk->least_ms, disk->most_ms); }
 
+#define STILL_STEP_MS 10u /* how often something looks whether a process moves again */
+
 struct later {
     struct disk *disk;
     uint64_t process;
+    bool on_loop;
     void (*run)(struct disk *disk, void *argument);
     void *argument;
 };
 
 static void run_later(void *context) {
     struct later later = *(struct later *)context;
+    struct disk *disk = later.disk;
+    bool there = disk->is_open && disk->process == later.process;
+    if (there && later.on_loop && disk->listener.stands_still(disk->listener.context)) {
+        sim_at(disk->sim, sim_now_ms(disk->sim) + STILL_STEP_MS, run_later, context);
+        return;
+    }
     free(context);
-    if (later.disk->is_open && later.disk->process == later.process)
-        later.run(later.disk, later.argument);
-    else
-        free(later.argument);
+    if (there) later.run(disk, later.argument);
+    else free(later.argument);
+}
+
+static void set_later(struct disk *disk, uint64_t delay_ms, struct later fields) {
+    struct later *later = malloc(sizeof *later);
+    if (later == NULL) abort();
+    *later = fields;
+    sim_at(disk->sim, sim_now_ms(disk->sim) + delay_ms, run_later, later);
 }
 
 void disk_later(struct disk *disk, uint64_t delay_ms, void (*run)(struct disk *disk, void *argument), void *argument) {
-    struct later *later = malloc(sizeof *later);
-    if (later == NULL) abort();
-    *later = (struct later){disk, disk->process, run, argument};
-    sim_at(disk->sim, sim_now_ms(disk->sim) + delay_ms, run_later, later);
+    set_later(disk, delay_ms, (struct later){disk, disk->process, false, run, argument});
+}
+
+void disk_later_on_loop(struct disk *disk, uint64_t delay_ms, void (*run)(struct disk *disk, void *argument), void *argument) {
+    set_later(disk, delay_ms, (struct later){disk, disk->process, true, run, argument});
 }
 
 void disk_wake(struct disk *disk) { disk->listener.wake(disk->listener.context); }

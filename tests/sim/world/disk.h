@@ -19,6 +19,7 @@ struct disk;
 struct disk_listener {
     void *context;
     void (*wake)(void *context); /* something is to be drained */
+    bool (*stands_still)(void *context); /* the process: what is done for its loop waits */
     void (*prepared)(void *context, bool ok, uint64_t index, uint64_t size_bytes);
     void (*read)(void *context, uint64_t peer, uint64_t offset, struct span data, bool ok);
     void (*staged)(void *context, uint64_t offset, bool ok);

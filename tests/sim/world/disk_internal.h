@@ -67,6 +67,8 @@ struct disk {
 uint64_t disk_latency_ms(struct disk *disk);
 /* Calls `run` with the disk after `delay_ms`, unless the process is gone by then. */
 void disk_later(struct disk *disk, uint64_t delay_ms, void (*run)(struct disk *disk, void *argument), void *argument);
+/* Likewise, and once the process does not stand still: for what calls the engine. */
+void disk_later_on_loop(struct disk *disk, uint64_t delay_ms, void (*run)(struct disk *disk, void *argument), void *argument);
 void disk_wake(struct disk *disk);
 
 void disk_version_copy(struct disk_version *to, const struct disk_version *from);

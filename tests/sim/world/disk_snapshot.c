@@ -44,7 +44,7 @@ static void prepared(struct disk *disk, void *argument) {
 
 static void port_snapshot_prepare(void *context) {
     struct disk *disk = disk_from(context);
-    disk_later(disk, disk_latency_ms(disk) + sim_between(disk->sim, 1, 50), prepared, NULL);
+    disk_later_on_loop(disk, disk_latency_ms(disk) + sim_between(disk->sim, 1, 50), prepared, NULL);
 }
 
 static void port_snapshot_release(void *context) {
@@ -80,7 +80,7 @@ static void port_snapshot_read(void *context, uint64_t peer, uint64_t offset, ui
     assert(disk->outgoing != NULL && offset <= disk->outgoing_size_bytes);
     size_t left_bytes = disk->outgoing_size_bytes - (size_t)offset;
     size_t piece_bytes = left_bytes < size_bytes ? left_bytes : size_bytes;
-    disk_later(disk, sim_between(disk->sim, 0, 3), was_read, piece_new(peer, offset, disk->outgoing + offset, piece_bytes));
+    disk_later_on_loop(disk, sim_between(disk->sim, 0, 3), was_read, piece_new(peer, offset, disk->outgoing + offset, piece_bytes));
 }
 
 static void was_staged(struct disk *disk, void *argument) {
@@ -104,7 +104,7 @@ static void was_staged(struct disk *disk, void *argument) {
 
 static void port_snapshot_stage(void *context, uint64_t offset, struct span data) {
     struct disk *disk = disk_from(context);
-    disk_later(disk, sim_between(disk->sim, 0, 3), was_staged, piece_new(0, offset, data.data, data.size_bytes));
+    disk_later_on_loop(disk, sim_between(disk->sim, 0, 3), was_staged, piece_new(0, offset, data.data, data.size_bytes));
 }
 
 static bool unpack(struct disk *disk) {
@@ -139,7 +139,7 @@ static void verify(struct disk *disk, void *argument) {
 
 static void port_snapshot_verify(void *context) {
     struct disk *disk = disk_from(context);
-    disk_later(disk, disk_latency_ms(disk) + sim_between(disk->sim, 1, 20), verify, NULL);
+    disk_later_on_loop(disk, disk_latency_ms(disk) + sim_between(disk->sim, 1, 20), verify, NULL);
 }
 
 void disk_snapshot_ports(struct engine_ports *ports) {

@@ -101,8 +101,12 @@ static void refused(struct order *order, const struct sim_answer *answer) {
         watch(order);
         return;
     }
-    bool for_now = strstr(answer->body, "There cannot be more") != NULL || strstr(answer->body, "try again") != NULL ||
-                   (strstr(answer->body, "Fewer than") != NULL && !order->may_be_refused);
+    bool full = strstr(answer->body, "There cannot be more") != NULL;
+    bool for_now = full || strstr(answer->body, "try again") != NULL || (strstr(answer->body, "Fewer than") != NULL && !order->may_be_refused);
+    if (full && order->replaced != 0) { /* another one was taken in meanwhile: then the lost one makes room first */
+        begin(sim, (struct order){.kind = ORDER_REMOVE, .id = order->replaced});
+        order->replaced = 0;
+    }
     if (for_now) {
         again(order);
         return;

@@ -17,6 +17,7 @@ struct message {
     struct sim *sim;
     uint64_t from, to, session;
     enum frame_type type;
+    bool tells_time; /* a clock's frame of a node that knows cluster time */
     struct message *next;
     size_t size_bytes;
     uint8_t data[];
@@ -42,6 +43,7 @@ static void hand_over(struct sim *sim, uint64_t from, uint64_t to) {
         link->waiting = message->next;
         if (link->waiting == NULL) link->waiting_end = &link->waiting;
         link->queued_bytes -= message->size_bytes;
+        node->knows_time |= message->tells_time;
         engine_frame(node->engine, from, message->type, (struct span){message->data, message->size_bytes});
         free(message);
         node_wake(node);
@@ -75,7 +77,8 @@ bool network_send(struct sim *sim, uint64_t from, uint64_t to, enum frame_type t
     assert(size_bytes <= TRANSPORT_FRAME_SIZE_BYTES_MAX);
     struct message *message = malloc(sizeof *message + size_bytes);
     if (message == NULL) abort();
-    *message = (struct message){.sim = sim, .from = from, .to = to, .session = link->session, .type = type, .size_bytes = size_bytes};
+    *message = (struct message){.sim = sim, .from = from, .to = to, .session = link->session, .type = type, .size_bytes = size_bytes,
+                                .tells_time = type == FRAME_CLOCK && sim->nodes[from].knows_time};
     if (head.size_bytes > 0) memcpy(message->data, head.data, head.size_bytes);
     if (tail.size_bytes > 0) memcpy(message->data + head.size_bytes, tail.data, tail.size_bytes);
     link->queued_bytes += size_bytes;

@@ -28,7 +28,9 @@ static uint64_t elapsed_ms(const struct node *node) {
     return (uint64_t)((int64_t)true_ms + (int64_t)true_ms * node->clock.drift_ppm / 1000000);
 }
 
-static uint64_t monotonic_ms(const struct node *node) { return node->clock.monotonic_ms + elapsed_ms(node); }
+static uint64_t monotonic_ms(const struct node *node) {
+    return node->asleep ? node->asleep_monotonic_ms : node->clock.monotonic_ms + elapsed_ms(node);
+}
 static uint64_t boottime_ms(const struct node *node) { return node->clock.boottime_ms + elapsed_ms(node); }
 
 uint64_t node_wall_ms(const struct node *node) {
@@ -78,9 +80,11 @@ void node_wake(struct node *node) {
     if (node->up && !node->frozen) set_turn(node, node->sim->now_ms);
 }
 
-static void check_leader(struct node *node, const struct driver_status *status) {
+static void check_leader(struct node *node, const struct engine_status *engine) {
     struct sim *sim = node->sim;
+    const struct driver_status *status = &engine->driver;
     if (status->role != DRIVER_LEADER) return;
+    node->knows_time |= engine->duties_term == status->term;
     raft_checks_leads(sim->checks, node->id, status->term);
     if (status->term > sim->leaders_seen) {
         sim->leaders_seen = status->term;
@@ -92,7 +96,7 @@ static void check_leader(struct node *node, const struct driver_status *status) 
 static void check_turn(struct node *node) {
     struct sim *sim = node->sim;
     struct engine_status status = engine_status(node->engine);
-    check_leader(node, &status.driver);
+    check_leader(node, &status);
     growth_saw_version(sim, status.state_version);
     if (raft_checks_violation(sim->checks) != NULL) sim_violation(sim, "%s", raft_checks_violation(sim->checks));
 }
@@ -139,8 +143,8 @@ void node_freeze(struct node *node, uint64_t duration_ms, bool asleep) {
     if (node->frozen) return;
     node->frozen = true;
     node->frozen_until_ms = node->sim->now_ms + duration_ms;
-    node->asleep = asleep;
     node->asleep_monotonic_ms = monotonic_ms(node);
+    node->asleep = asleep;
     sim_at(node->sim, node->frozen_until_ms, freeze_ends, node);
 }
 
@@ -302,6 +306,7 @@ static void port_abort_transfer(void *context, uint64_t transfer_id) {
 /* ---- the disk's listener */
 
 static void on_disk_wake(void *context) { node_wake(context); }
+static bool on_stands_still(void *context) { return ((const struct node *)context)->frozen; }
 
 static void on_prepared(void *context, bool ok, uint64_t index, uint64_t size_bytes) {
     struct node *node = context;
@@ -549,7 +554,7 @@ void node_start(struct node *node) {
     if (node->up || node->off || node->removed) return;
     node->process++;
     node->boot++;
-    struct disk_listener listener = {.context = node, .wake = on_disk_wake, .prepared = on_prepared, .read = on_read,
+    struct disk_listener listener = {.context = node, .wake = on_disk_wake, .stands_still = on_stands_still, .prepared = on_prepared, .read = on_read,
                                      .staged = on_staged, .verified = on_verified, .wrote = on_wrote, .applied = on_applied};
     /* Nobody starts an old program any more once later rules are in force. */
     if (node->next_version < sim->version_in_force) node->next_version = sim->version_in_force;
@@ -567,6 +572,7 @@ void node_start(struct node *node) {
                                      .machine_version = node->machine_version};
     char error[512];
     end_freeze(node);
+    node->knows_time = false;
     node->engine = engine_new(&options, &ports, error, sizeof error);
     if (node->engine == NULL) {
         sim_violation(sim, "node %" PRIu64 " does not start: %s", node->id, error);
