@@ -54,6 +54,10 @@
 #define SCHEDULE_RENDER_BEFORE_MS (24ull * 3600 * 1000)
 /* Older revisions that are kept, to say who was on call then. */
 #define LIMIT_REVISIONS_PER_SCHEDULE 100u
+/* What was done to a schedule, remembered of each; the oldest go. */
+#define LIMIT_LOG_ENTRIES_PER_SCHEDULE 500u
+/* The newest open incidents whose timelines hear that somebody else is on call: bounds how long a change takes. */
+#define LIMIT_INCIDENTS_TOLD_OF_ON_CALL 200u
 /* Of one schedule, those that are over included; these make room for new ones. */
 #define LIMIT_OVERRIDES_PER_SCHEDULE 1000u
 #define LIMIT_OVERRIDES_PER_REQUEST 100u

@@ -57,6 +57,7 @@ enum machine_table {
     TABLE_HEARTBEAT_DUE,         /* due, id: empty; apart from TABLE_DEADLINE, so that a million do not stand before a page */
     TABLE_HEARTBEAT_PING,        /* id, number modulo LIMIT_PINGS_KEPT: HeartbeatPing */
     TABLE_HEARTBEAT_FLIP,        /* id, number modulo LIMIT_FLIPS_KEPT: HeartbeatFlip */
+    TABLE_SCHEDULE_LOG,          /* schedule, id: LogEntry without incident */
     TABLE_COUNT
 };
 

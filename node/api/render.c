@@ -67,6 +67,8 @@ const struct word words_severity[] = {
 
 const struct word words_log_type[] = {
     {TOCSIN__LOG_TYPE__LOG_TRIGGER, "trigger_log_entry"},
+    {TOCSIN__LOG_TYPE__LOG_ON_CALL_CHANGE, "on_call_change_log_entry"},
+    {TOCSIN__LOG_TYPE__LOG_SCHEDULE_CHANGE, "schedule_change_log_entry"},
     {TOCSIN__LOG_TYPE__LOG_ACKNOWLEDGE, "acknowledge_log_entry"},
     {TOCSIN__LOG_TYPE__LOG_RESOLVE, "resolve_log_entry"},
     {TOCSIN__LOG_TYPE__LOG_UNACKNOWLEDGE, "unacknowledge_log_entry"},

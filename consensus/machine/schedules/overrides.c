@@ -88,7 +88,7 @@ void apply_overrides_create(struct apply *apply, const Tocsin__OverridesCreate *
         override_create(apply, schedule_id, create->overrides[i], &count, part);
         reply->parts[reply->n_parts++] = part;
     }
-    reply_on_call(apply, reply, schedule_id, &before);
+    schedule_on_call_changed(apply, reply, schedule_id, &before, "an override was made");
 }
 
 static Tocsin__Override *override_find(struct apply *apply, uint64_t schedule_id, uint64_t id)
@@ -122,5 +122,5 @@ void apply_override_delete(struct apply *apply, const Tocsin__OverrideDelete *de
         override_put(apply, override);
         reply_id(apply, reply, override->id);
     }
-    reply_on_call(apply, reply, delete->schedule_id, &before);
+    schedule_on_call_changed(apply, reply, delete->schedule_id, &before, "an override was deleted");
 }

@@ -62,13 +62,6 @@ Tocsin__OnCall schedule_on_call(const struct machine_store *store, uint64_t sche
     return on_call;
 }
 
-void reply_on_call(struct apply *apply, Tocsin__Reply *reply, uint64_t schedule_id, const Tocsin__OnCall *before)
-{
-    reply->on_call_before = before->user_id;
-    reply->on_call_after = schedule_on_call(apply->store, schedule_id, apply->time_ms).user_id;
-    reply->on_call_changed = reply->on_call_before != reply->on_call_after;
-}
-
 /* ---------------------------------------------------------------- checks of a definition */
 
 static bool is_over(const struct apply *apply, const Tocsin__ScheduleLayer *layer)
@@ -287,6 +280,16 @@ static bool check_put(struct apply *apply, Tocsin__Reply *reply, const Tocsin__S
                                       apply->store->count(apply->store->context, TABLE_SCHEDULE), LIMIT_SCHEDULES));
 }
 
+static const char *revision_text(struct apply *apply, const Tocsin__Schedule *schedule)
+{
+    if (schedule->restored_from != 0) {
+        return apply_printf(apply, "Revision %u was restored, as revision %u.", schedule->restored_from,
+                            schedule->revision);
+    }
+    return schedule->revision == 1 ? "The schedule was made."
+                                   : apply_printf(apply, "The schedule was changed: revision %u.", schedule->revision);
+}
+
 void apply_schedule_put(struct apply *apply, const Tocsin__SchedulePut *put, Tocsin__Reply *reply)
 {
     if (!check_given(apply, reply, put->schedule)) {
@@ -311,8 +314,9 @@ void apply_schedule_put(struct apply *apply, const Tocsin__SchedulePut *put, Toc
     shifts_put(apply, schedule.id, schedule.revision, rows);
     schedule_store(apply, &schedule);
     revisions_trim(apply, schedule.id);
+    schedule_log(apply, schedule.id, TOCSIN__LOG_TYPE__LOG_SCHEDULE_CHANGE, revision_text(apply, &schedule));
     if (old != NULL) {
-        reply_on_call(apply, reply, schedule.id, &before);
+        schedule_on_call_changed(apply, reply, schedule.id, &before, "the schedule was changed");
     }
     reply_id(apply, reply, schedule.id);
 }
@@ -413,6 +417,7 @@ void apply_schedule_delete(struct apply *apply, const Tocsin__ScheduleDelete *de
     delete_under(apply, TABLE_OVERRIDE, delete->id);
     delete_under(apply, TABLE_SHIFTS, delete->id);
     delete_under(apply, TABLE_SCHEDULE_REVISION, delete->id);
+    delete_under(apply, TABLE_SCHEDULE_LOG, delete->id);
     row_delete(apply, TABLE_SCHEDULE, key_1(delete->id));
     reply_id(apply, reply, delete->id);
 }

@@ -19,8 +19,15 @@ struct span schedule_shifts(const struct machine_store *store, uint64_t schedule
 
 /* ---- inside the machine */
 
-/* Notes in the reply whether another than `before` is on call now. */
-void reply_on_call(struct apply *, Tocsin__Reply *reply, uint64_t schedule_id, const Tocsin__OnCall *before);
+/* ---- schedule_log.c: what was done to a schedule, by whom */
+
+/* One line in the schedule's log, by the command's actor. */
+void schedule_log(struct apply *, uint64_t schedule_id, Tocsin__LogType, const char *text);
+/* The command may have changed who is on call. When another than `before` is on call now, it stands in the reply, in the
+ * log, and in the timelines of open incidents that the schedule concerns. `cause` is a clause: "the schedule was changed".
+ */
+void schedule_on_call_changed(struct apply *, Tocsin__Reply *reply, uint64_t schedule_id, const Tocsin__OnCall *before,
+                              const char *cause);
 
 /* The name of a schedule that needs the user from now on, NULL when there is none. */
 const char *schedule_of_user(struct apply *, uint64_t user_id);

@@ -231,22 +231,55 @@ void schedule_users(struct http_request *request)
 
 /* ---------------------------------------------------------------- /schedules/{}/on_call */
 
+/* The shift in which the moment lies, cut where it is longer than anybody follows; none: an empty one. */
+static struct shift shift_at(const struct shifts *shifts, uint64_t at_ms)
+{
+    for (size_t i = 0; i < shifts->count; i++) {
+        if (shifts->list[i].start_ms <= at_ms && shifts->list[i].end_ms > at_ms) {
+            return shifts->list[i];
+        }
+    }
+    return (struct shift){0};
+}
+
+/* Who comes after the one on call: the first shift that begins later. Null when nobody does within the time that is
+ * followed. */
+static json_t *next_of(struct http_request *request, const struct machine_store *view, const struct shifts *shifts,
+                       uint64_t at_ms)
+{
+    size_t i = 0;
+
+    while (i < shifts->count && shifts->list[i].start_ms <= at_ms) {
+        i++;
+    }
+    if (i == shifts->count) {
+        return json_null();
+    }
+    return json_pack("{s:o, s:o, s:o}", "user", reference_user(request, view, shifts->list[i].user_id), "start",
+                     json_time(shifts->list[i].start_ms), "end", json_time(shifts->list[i].end_ms));
+}
+
 static void on_read_on_call(struct http_request *request, const struct machine_store *view)
 {
     const struct schedule_call *call = api_call_of(request)->data;
     Tocsin__OnCall on_call = schedule_on_call(view, call->schedule_id, call->window.since_ms);
-    struct key key = key_1(call->schedule_id);
-    struct span found;
+    const Tocsin__Schedule *schedule = schedule_get(view, call->schedule_id, request_memory(request));
+    uint64_t at_ms = call->window.since_ms;
+    struct shifts shifts = {0};
 
-    if (!view->get(view->context, TABLE_SCHEDULE, key_span(&key), &found)) {
+    if (schedule == NULL) {
         api_not_found(request);
         return;
     }
-    json_t *answer = json_pack("{s:o, s:o, s:o, s:o, s:o}", "at", json_time(call->window.since_ms), "schedule",
+    schedule_final(view, schedule, at_ms > SHIFT_MS_MAX ? at_ms - SHIFT_MS_MAX : 0, at_ms + SHIFT_MS_MAX, &shifts);
+    struct shift shift = shift_at(&shifts, at_ms);
+    json_t *answer = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "start", json_time(shift.start_ms), "end",
+                               json_time(shift.end_ms), "next", next_of(request, view, &shifts, at_ms), "at", json_time(call->window.since_ms), "schedule",
                                reference_schedule(request, view, call->schedule_id), "user",
                                on_call.user_id != 0 ? reference_user(request, view, on_call.user_id) : json_null(),
                                "revision", on_call.revision != 0 ? json_integer(on_call.revision) : json_null(),
                                "override", json_id(on_call.override_id));
+    shifts_free(&shifts);
     api_json(request, 200, json_pack("{s:o}", "on_call", answer));
 }
 

@@ -25,7 +25,7 @@ static bool schedule_matches(struct http_request *request, const void *record)
     return !query_given(request, "team_ids") && (query == NULL || strcasestr(schedule->name, query) != NULL);
 }
 
-static const struct resource resource_schedule = {
+const struct resource resource_schedule = {
     .name = "schedule",
     .plural = "schedules",
     .table = TABLE_SCHEDULE,
@@ -91,21 +91,29 @@ static void on_put(struct http_request *request, const Tocsin__Reply *reply)
     resource_saved(request, &resource_schedule, 0, state->id != 0 ? 200 : 201, reply);
 }
 
-static void submit_put(struct http_request *request, Tocsin__Schedule *schedule, uint32_t base_revision)
+bool schedule_command(struct http_request *request, uint64_t id, Tocsin__Schedule *schedule, uint32_t base_revision)
 {
-    struct put_call *state = api_call_of(request)->data;
     struct zone *zone;
 
     if (!is_bounded(request, schedule) || !schedule_zone(request, schedule->time_zone, &zone)) {
-        return;
+        return false;
     }
     Tocsin__SchedulePut *put = api_command(request, TOCSIN__COMMAND__BODY_SCHEDULE_PUT)->schedule_put;
-    put->id = state->id;
+    put->id = id;
     put->base_revision = base_revision;
     put->schedule = schedule;
     put_shifts(request, put, zone);
     zone_free(zone);
-    api_submit(request, on_put);
+    return true;
+}
+
+static void submit_put(struct http_request *request, Tocsin__Schedule *schedule, uint32_t base_revision)
+{
+    const struct put_call *state = api_call_of(request)->data;
+
+    if (schedule_command(request, state->id, schedule, base_revision)) {
+        api_submit(request, on_put);
+    }
 }
 
 /* What the body does not have stays as it is. */
@@ -120,6 +128,7 @@ static void on_read_for_put(struct http_request *request, const struct machine_s
         return;
     }
     uint32_t revision = schedule->revision;
+    schedule->restored_from = 0;
     schedule->name = given->name ? given->schedule->name : schedule->name;
     schedule->description = given->description ? given->schedule->description : schedule->description;
     schedule->time_zone = given->time_zone ? given->schedule->time_zone : schedule->time_zone;
@@ -265,6 +274,11 @@ const struct route routes_schedules[] = {
     {"DELETE", "/schedules/{}/overrides/{}", override_remove, FAMILY_REST, 0},
     {"GET", "/schedules/{}/users", schedule_users, FAMILY_REST, 0},
     {"GET", "/schedules/{}/on_call", schedule_on_call_read, FAMILY_REST, 0},
+    {"GET", "/schedules/{}/log_entries", schedule_log_list, FAMILY_REST, 0},
+    {"GET", "/schedules/{}/revisions", revisions_list, FAMILY_REST, 0},
+    {"GET", "/schedules/{}/revisions/compare", revisions_compare, FAMILY_REST, 0},
+    {"GET", "/schedules/{}/revisions/{}", revision_read, FAMILY_REST, 0},
+    {"POST", "/schedules/{}/revisions/{}/restore", revision_restore, FAMILY_REST, 0},
     {"GET", "/oncalls", oncalls_list, FAMILY_REST, 0},
     {0},
 };

@@ -6,6 +6,8 @@
  *     schedule_render.c  definition, stored shifts, overrides ──> JSON
  *     overrides.c        overrides
  *     oncalls.c          who is on call: in a schedule, in policies
+ *     revisions.c        what the schedule was: list, read, restore; what was done to it
+ *     compare.c          two revisions side by side
  */
 #ifndef NODE_API_SCHEDULES_SCHEDULES_H
 #define NODE_API_SCHEDULES_SCHEDULES_H
@@ -22,6 +24,30 @@ struct window {
 
 /* since and until of the query: neither, or one, which makes it two weeks, or both. False: answered with 400. */
 bool window_parse(struct http_request *request, struct window *window);
+
+/* ---- schedules.c */
+
+extern const struct resource resource_schedule;
+
+/* The command that makes or changes a schedule, its shifts rendered, under call->command. False: answered with 400. */
+bool schedule_command(struct http_request *request, uint64_t id, Tocsin__Schedule *schedule, uint32_t base_revision);
+
+/* ---- revisions.c */
+void revisions_list(struct http_request *request);
+void revision_read(struct http_request *request);
+void revision_restore(struct http_request *request);
+void schedule_log_list(struct http_request *request);
+/* That revision as it is kept, NULL when it is not. */
+Tocsin__Schedule *revision_get(const struct machine_store *view, uint64_t schedule_id, uint32_t revision,
+                               ProtobufCAllocator *allocator);
+/* When, by whom, from what. */
+json_t *render_revision(struct http_request *request, const struct machine_store *view,
+                        const Tocsin__Schedule *revision);
+/* A revision's number in a text; false, with the error noted, for what is none. */
+bool revision_number(struct field_reader *reader, const char *name, const char *text, uint32_t *number);
+
+/* ---- compare.c */
+void revisions_compare(struct http_request *request);
 
 /* ---- schedule_fields.c */
 
