@@ -73,6 +73,7 @@ static const char *const table_names[TABLE_COUNT] = {
     [TABLE_HEARTBEAT_PING] = "heartbeat_ping",
     [TABLE_HEARTBEAT_FLIP] = "heartbeat_flip",
     [TABLE_SCHEDULE_LOG] = "schedule_log",
+    [TABLE_TURN] = "turn",
 };
 
 struct state_store {

@@ -58,6 +58,7 @@ enum machine_table {
     TABLE_HEARTBEAT_PING,        /* id, number modulo LIMIT_PINGS_KEPT: HeartbeatPing */
     TABLE_HEARTBEAT_FLIP,        /* id, number modulo LIMIT_FLIPS_KEPT: HeartbeatFlip */
     TABLE_SCHEDULE_LOG,          /* schedule, id: LogEntry without incident */
+    TABLE_TURN,                  /* policy, level counted from 1: the target that had the last turn (one number) */
     TABLE_COUNT
 };
 

@@ -120,6 +120,7 @@ const struct word words_why[] = {
     {TOCSIN__WHY__WHY_HEARTBEAT_BACK, "heartbeat_back"},
     {TOCSIN__WHY__WHY_HEARTBEAT_DELETED, "heartbeat_deleted"},
     {TOCSIN__WHY__WHY_BLIND, "blind"},
+    {TOCSIN__WHY__WHY_TURN_PASSED, "turn_passed"},
     {0, NULL},
 };
 

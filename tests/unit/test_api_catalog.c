@@ -266,7 +266,7 @@ static void an_escalation_policy_is_created_read_changed_and_deleted(void **stat
                    "{\"escalation_delay_in_minutes\":10,\"targets\":[{\"id\":\"%s\",\"type\":\"user\"}]},"
                    "{\"escalation_delay_in_minutes\":20,\"targets\":[{\"id\":\"%s\",\"type\":\"user_reference\"},"
                    "{\"id\":\"%s\",\"type\":\"user_reference\"}],"
-                   "\"escalation_rule_assignment_strategy\":{\"type\":\"assign_to_everyone\"}}]}}",
+                   "\"escalation_rule_assignment_strategy\":{\"type\":\"round_robin\"}}]}}",
                    company->alice, company->bob, company->alice));
     assert_int_equal(created->status, 201);
     const char *id = api_answer_text(created, "escalation_policy", "id", NULL);
@@ -284,6 +284,9 @@ static void an_escalation_policy_is_created_read_changed_and_deleted(void **stat
     assert_null(json_object_get(second, "escalation_rule_assignment_strategy"));
     read = api_get(api, story_text("%s?include[]=escalation_rule_assignment_strategies&include[]=targets", target));
     assert_string_equal(api_answer_text(read, "escalation_policy", "escalation_rules", "1",
+                                        "escalation_rule_assignment_strategy", "type", NULL),
+                        "round_robin");
+    assert_string_equal(api_answer_text(read, "escalation_policy", "escalation_rules", "0",
                                         "escalation_rule_assignment_strategy", "type", NULL),
                         "assign_to_everyone");
     assert_string_equal(
@@ -367,8 +370,9 @@ static void bad_escalation_policies_are_refused(void **state)
         {"\"name\":\"P\",\"num_loops\":1.5", "'num_loops' must be an integer"},
         {"\"name\":\"P\",\"on_call_handoff_notifications\":\"sometimes\"", "must be one of: if_has_services, always"},
         {"\"name\":\"P\",\"escalation_rules\":[{\"targets\":[],\"escalation_rule_assignment_strategy\":{\"type\":"
-         "\"round_robin\"}}]",
-         "must be one of: assign_to_everyone"},
+         "\"loudest\"}}]",
+         "must be assign_to_everyone or round_robin"},
+        {"\"name\":\"P\",\"escalate_low_urgency\":1", "'escalate_low_urgency' must be true or false"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         story_refused(api_post(api, "/escalation_policies", story_text("{\"escalation_policy\":{%s}}", bad[i].fields)),

@@ -5,7 +5,7 @@
  *        (a level where nobody can be told is left at once)                                         ^          │ every
  *     people, by hand ─────────────────delay────────────────────────────────────────────────────────┘<─────────┘ 15 min
  *
- * Only high urgency moves by time. Each assignment is a new generation: what an older one left in outbox and deadlines
+ * Only high urgency moves by time, low urgency where the policy says so. Each assignment is a new generation: what an older one left in outbox and deadlines
  * is known by its number and has no effect.
  */
 #include "consensus/machine/incidents/incidents.h"
@@ -13,8 +13,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "consensus/machine/incidents/level.h"
 #include "consensus/machine/planted.h"
-#include "consensus/machine/schedules/schedules.h"
 
 /* People who were assigned by hand have as long as this many levels before the guardians are told. */
 #define LEVELS_BY_HAND 4u
@@ -27,6 +27,17 @@ static bool is_triggered(const Tocsin__Incident *incident)
 static bool is_low(const Tocsin__Incident *incident)
 {
     return incident->urgency == TOCSIN__URGENCY__URGENCY_LOW;
+}
+
+/* Low urgency moves by time only where the policy says so, and not when people have it by hand. */
+static bool stays(const Tocsin__Incident *incident, const Tocsin__EscalationPolicy *policy)
+{
+    return is_low(incident) && (policy == NULL || incident->level == 0 || !policy->escalate_low_urgency);
+}
+
+static const Tocsin__EscalationPolicy *policy_of(struct apply *apply, const Tocsin__Incident *incident)
+{
+    return escalation_policy_get(apply->store, incident->escalation_policy_id, apply->arena);
 }
 
 static uint64_t level_delay_ms(const struct apply *apply, const Tocsin__EscalationLevel *level)
@@ -81,67 +92,28 @@ static void generation_begin(struct apply *apply, Tocsin__Incident *incident, co
     }
 }
 
-/* Those to whom an incident is given: by name, and by the schedules that were asked. */
-struct people {
-    uint64_t *user_ids;
-    size_t users_count;
-    Tocsin__OnCall **on_call;
-    size_t on_call_count;
-};
-
-/* Who a level's targets are at this moment. */
-static struct people level_people(struct apply *apply, const Tocsin__EscalationLevel *level)
-{
-    struct people people = {
-        .user_ids = apply_alloc(apply, (level->n_user_ids + level->n_schedule_ids + 1) * sizeof *people.user_ids),
-        .on_call = apply_alloc(apply, (level->n_schedule_ids + 1) * sizeof(Tocsin__OnCall *))};
-    for (size_t i = 0; i < level->n_user_ids; i++) {
-        people.user_ids[people.users_count++] = level->user_ids[i];
-    }
-    for (size_t i = 0; i < level->n_schedule_ids; i++) {
-        Tocsin__OnCall *on_call = apply_alloc(apply, sizeof *on_call);
-        *on_call = schedule_on_call(apply->store, level->schedule_ids[i], apply->time_ms);
-        people.on_call[people.on_call_count++] = on_call;
-        if (on_call->user_id != 0) {
-            people.user_ids[people.users_count++] = on_call->user_id;
-        }
-    }
-    return people;
-}
-
-/* "; Alice is on call in Primary (revision 3)", for each schedule that was asked. */
-static const char *on_call_text(struct apply *apply, const struct people *people)
-{
-    const char *text = "";
-    for (size_t i = 0; i < people->on_call_count; i++) {
-        const Tocsin__OnCall *on_call = people->on_call[i];
-        const Tocsin__Schedule *schedule = schedule_get(apply->store, on_call->schedule_id, apply->arena);
-        text = apply_printf(apply, "%s; %s is on call in %s (%srevision %u)", text,
-                            on_call->user_id != 0 ? timeline_user(apply, on_call->user_id) : "nobody",
-                            schedule != NULL ? schedule->name : "a schedule that is gone",
-                            on_call->override_id != 0 ? "override of " : "", on_call->revision);
-    }
-    return text;
-}
-
-/* Gives it to these people and writes it down; nobody is told yet. */
+/* Gives it to these people and writes it down; nobody is told yet. `policy` is NULL for people by hand. */
 static void give(struct apply *apply, Tocsin__Incident *incident, const struct people *people_given,
-                 Tocsin__LogType type, Tocsin__Why why, const Tocsin__Actor *by)
+                 const Tocsin__EscalationPolicy *policy, Tocsin__LogType type, Tocsin__Why why,
+                 const Tocsin__Actor *by)
 {
+    bool low_stays = stays(incident, policy);
     generation_begin(apply, incident, by);
     assignments_set(apply, incident, people_given->user_ids, people_given->users_count);
     Tocsin__LogEntry *entry =
-        timeline_new(apply, incident, type, is_low(incident) ? TOCSIN__WHY__WHY_LOW_URGENCY : why, by);
+        timeline_new(apply, incident, type, low_stays ? TOCSIN__WHY__WHY_LOW_URGENCY : why, by);
     entry->n_assignee_ids = incident->n_assignments;
     entry->assignee_ids = assignee_ids(apply, incident);
     const char *people = timeline_users(apply, entry->assignee_ids, entry->n_assignee_ids);
-    const char *low = is_low(incident) ? "; low urgency does not escalate by time" : "";
+    const char *low = low_stays ? "; low urgency does not escalate by time" : "";
     if (incident->level > 0) {
+        const char *turn = policy->levels[incident->level - 1]->round_robin ? ", whose turn it is" : "";
         entry->n_on_call = people_given->on_call_count;
         entry->on_call = people_given->on_call;
-        entry->text = apply_printf(apply, "%s level %u: %s, because %s%s%s.",
+        entry->text = apply_printf(apply, "%s level %u: %s%s, because %s%s%s.",
                                    type == TOCSIN__LOG_TYPE__LOG_ESCALATE ? "Escalated to" : "Assigned to",
-                                   incident->level, people, timeline_why(why), low, on_call_text(apply, people_given));
+                                   incident->level, people, entry->n_assignee_ids > 0 ? turn : "", timeline_why(why), low,
+                                   level_on_call_text(apply, people_given));
     } else {
         entry->text = apply_printf(apply, "Assigned to %s, because %s%s.", people, timeline_why(why), low);
     }
@@ -180,14 +152,15 @@ static void exhaust(struct apply *apply, Tocsin__Incident *incident, Tocsin__Why
 
 /* ---------------------------------------------------------------- levels */
 
-/* Starts the time in which somebody must acknowledge; `level` is NULL for people assigned by hand. */
-static void wait_begin(struct apply *apply, Tocsin__Incident *incident, const Tocsin__EscalationLevel *level)
+/* Starts the time in which somebody must acknowledge; `policy` is NULL for people assigned by hand. */
+static void wait_begin(struct apply *apply, Tocsin__Incident *incident, const Tocsin__EscalationPolicy *policy)
 {
-    if (is_low(incident)) {
+    if (stays(incident, policy)) {
         return;
     }
-    if (level != NULL) {
-        incident_deadline(apply, incident, DEADLINE_ESCALATE, apply->time_ms + level_delay_ms(apply, level));
+    if (policy != NULL) {
+        incident_deadline(apply, incident, DEADLINE_ESCALATE,
+                          apply->time_ms + level_delay_ms(apply, policy->levels[incident->level - 1]));
     } else {
         incident_deadline(apply, incident, DEADLINE_GUARDIANS,
                           apply->time_ms + apply_minutes_ms(apply, DEFAULT_LEVEL_DELAY_MINUTES * LEVELS_BY_HAND));
@@ -198,13 +171,12 @@ static void wait_begin(struct apply *apply, Tocsin__Incident *incident, const To
 static bool level_enter(struct apply *apply, Tocsin__Incident *incident, const Tocsin__EscalationPolicy *policy,
                         Tocsin__LogType type, Tocsin__Why why, const Tocsin__Actor *by)
 {
-    const Tocsin__EscalationLevel *level = policy->levels[incident->level - 1];
-    struct people people = level_people(apply, level);
-    give(apply, incident, &people, type, why, by);
+    struct people people = level_people(apply, incident, policy);
+    give(apply, incident, &people, policy, type, why, by);
     if (!telling_assignees(apply, incident)) {
         return false;
     }
-    wait_begin(apply, incident, level);
+    wait_begin(apply, incident, policy);
     return true;
 }
 
@@ -219,13 +191,29 @@ static void pass_begin(struct apply *apply, Tocsin__Incident *incident, const To
     timeline_put(apply, incident, entry);
 }
 
+/* Everybody was told, and low urgency is no reason to wake the guardians: it stays with them, and says so. */
+static void low_end(struct apply *apply, Tocsin__Incident *incident)
+{
+    incident->exhausted = true;
+    Tocsin__LogEntry *entry = timeline_new(apply, incident, TOCSIN__LOG_TYPE__LOG_EXHAUST_ESCALATION_PATH,
+                                           TOCSIN__WHY__WHY_LOW_URGENCY, NULL);
+    entry->text = apply_printf(apply, "The escalation ended, because %s; at low urgency the guardians are not told.",
+                               timeline_why(TOCSIN__WHY__WHY_POLICY_EXHAUSTED));
+    timeline_put(apply, incident, entry);
+}
+
 /* No level is left to go to: the incident stays with those who had it last, and on their level. */
 static void levels_end(struct apply *apply, Tocsin__Incident *incident, Tocsin__Why why)
 {
     if (incident->level > 1) {
         incident->level--;
     }
-    exhaust(apply, incident, why == TOCSIN__WHY__WHY_NOBODY_ON_LEVEL ? why : TOCSIN__WHY__WHY_POLICY_EXHAUSTED);
+    if (is_low(incident) && why == TOCSIN__WHY__WHY_LEVEL_TIMEOUT) {
+        low_end(apply, incident);
+    } else {
+        exhaust(apply, incident,
+                why == TOCSIN__WHY__WHY_NOBODY_ON_LEVEL ? why : TOCSIN__WHY__WHY_POLICY_EXHAUSTED);
+    }
 }
 
 /*
@@ -235,8 +223,7 @@ static void levels_end(struct apply *apply, Tocsin__Incident *incident, Tocsin__
 static void levels_walk(struct apply *apply, Tocsin__Incident *incident, Tocsin__LogType type, Tocsin__Why why,
                         const Tocsin__Actor *by)
 {
-    const Tocsin__EscalationPolicy *policy =
-        escalation_policy_get(apply->store, incident->escalation_policy_id, apply->arena);
+    const Tocsin__EscalationPolicy *policy = policy_of(apply, incident);
     size_t levels_count = policy != NULL ? policy->n_levels : 0;
     for (size_t empty_levels = 0; empty_levels < levels_count; empty_levels++) {
         if (incident->level > levels_count) {
@@ -297,7 +284,7 @@ void escalation_to_people(struct apply *apply, Tocsin__Incident *incident, const
     for (size_t i = 0; i < count; i++) {
         people.user_ids[i] = user_ids[i];
     }
-    give(apply, incident, &people, TOCSIN__LOG_TYPE__LOG_ASSIGN, TOCSIN__WHY__WHY_REQUEST, by);
+    give(apply, incident, &people, NULL, TOCSIN__LOG_TYPE__LOG_ASSIGN, TOCSIN__WHY__WHY_REQUEST, by);
     if (!tell) {
         return;
     }
@@ -322,8 +309,7 @@ static void log_stays_low(struct apply *apply, Tocsin__Incident *incident)
 
 void escalation_renew(struct apply *apply, Tocsin__Incident *incident)
 {
-    const Tocsin__EscalationPolicy *policy =
-        escalation_policy_get(apply->store, incident->escalation_policy_id, apply->arena);
+    const Tocsin__EscalationPolicy *policy = policy_of(apply, incident);
     bool on_level = incident->level > 0;
     if (on_level && (incident->exhausted || policy == NULL || incident->level > policy->n_levels)) {
         escalation_begin(apply, incident, 1, TOCSIN__WHY__WHY_POLICY_START, NULL);
@@ -334,10 +320,11 @@ void escalation_renew(struct apply *apply, Tocsin__Incident *incident)
         escalation_next(apply, incident, TOCSIN__WHY__WHY_NOBODY_ON_LEVEL);
         return;
     }
-    if (is_low(incident)) {
+    policy = on_level ? policy : NULL;
+    if (stays(incident, policy)) {
         log_stays_low(apply, incident);
     }
-    wait_begin(apply, incident, on_level ? policy->levels[incident->level - 1] : NULL);
+    wait_begin(apply, incident, policy);
 }
 
 /* ---------------------------------------------------------------- deadlines */

@@ -35,6 +35,7 @@ static const char *const WHY_TEXTS[] = {
     [TOCSIN__WHY__WHY_HEARTBEAT_BACK] = "the heartbeat pings again",
     [TOCSIN__WHY__WHY_HEARTBEAT_DELETED] = "the heartbeat was deleted",
     [TOCSIN__WHY__WHY_BLIND] = "the cluster could not take pings for a time",
+    [TOCSIN__WHY__WHY_TURN_PASSED] = "whoever had the turn could not be told",
 };
 
 static const char *const CHANNEL_TEXTS[] = {
@@ -47,7 +48,8 @@ static const char *const CHANNEL_TEXTS[] = {
 
 const char *timeline_why(Tocsin__Why why)
 {
-    return (size_t)why < COUNT_OF(WHY_TEXTS) ? WHY_TEXTS[why] : WHY_TEXTS[TOCSIN__WHY__WHY_NONE];
+    bool known = (size_t)why < COUNT_OF(WHY_TEXTS) && WHY_TEXTS[why] != NULL;
+    return WHY_TEXTS[known ? why : TOCSIN__WHY__WHY_NONE];
 }
 
 const char *timeline_channel(Tocsin__Channel channel)

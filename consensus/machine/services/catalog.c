@@ -232,7 +232,7 @@ void apply_integration_delete(struct apply *apply, const Tocsin__IntegrationDele
 /* ---------------------------------------------------------------- escalation policies */
 
 static const char *const policy_fields[] = {"name",   "description",           "num_loops",
-                                            "levels", "on_call_handoff_always", NULL};
+                                            "levels", "on_call_handoff_always", "escalate_low_urgency", NULL};
 
 static bool has_id(const uint64_t *ids, size_t count, uint64_t id)
 {
@@ -262,6 +262,7 @@ static Tocsin__EscalationLevel *level_copy(struct apply *apply, const Tocsin__Es
     tocsin__escalation_level__init(level);
     level->id = given->id;
     level->delay_minutes = given->delay_minutes != 0 ? given->delay_minutes : DEFAULT_LEVEL_DELAY_MINUTES;
+    level->round_robin = given->round_robin;
     level->user_ids = apply_alloc(apply, given->n_user_ids * sizeof *level->user_ids);
     level->n_user_ids = copy_once(level->user_ids, given->user_ids, given->n_user_ids);
     level->schedule_ids = apply_alloc(apply, given->n_schedule_ids * sizeof *level->schedule_ids);
@@ -476,6 +477,10 @@ void apply_escalation_policy_delete(struct apply *apply, const Tocsin__Escalatio
         reply_refuse(apply, reply, CONFLICT, TOCSIN__REASON__REASON_OPEN_INCIDENTS,
                      "Open incidents escalate by this policy; resolve them first.");
         return;
+    }
+    struct walk turns = walk_under(apply->store, TABLE_TURN, policy->id);
+    while (walk_next(&turns)) {
+        row_delete(apply, TABLE_TURN, turns.position);
     }
     row_delete(apply, TABLE_ESCALATION_POLICY_BY_NAME, key_hash(policy->name));
     row_delete(apply, TABLE_ESCALATION_POLICY, key_1(policy->id));

@@ -45,7 +45,7 @@ static json_t *render_levels(struct http_request *request, const struct machine_
                                  (json_int_t)level->delay_minutes, "targets", render_targets(request, view, level));
         if (strategies) {
             json_object_set_new(rule, "escalation_rule_assignment_strategy",
-                                json_pack("{s:s}", "type", "assign_to_everyone"));
+                                json_pack("{s:s}", "type", level->round_robin ? "round_robin" : "assign_to_everyone"));
         }
         json_array_append_new(rules, rule);
     }
@@ -65,6 +65,7 @@ json_t *render_escalation_policy(struct http_request *request, const struct mach
     json_object_set_new(object, "num_loops", json_integer(policy->num_loops));
     json_object_set_new(object, "on_call_handoff_notifications",
                         json_string(policy->on_call_handoff_always ? "always" : "if_has_services"));
+    json_object_set_new(object, "escalate_low_urgency", json_boolean(policy->escalate_low_urgency)); /* ours */
     json_object_set_new(object, "escalation_rules", render_levels(request, view, policy));
     json_object_set_new(object, "services", json_array());
     json_object_set_new(object, "teams", json_array());
@@ -197,18 +198,26 @@ static void take_targets(struct field_reader *rule, Tocsin__EscalationLevel *lev
     }
 }
 
-/* Everybody on a level is told: the strategies that pick one person by turns are not here. */
-static void check_strategy(struct field_reader *rule)
+/* PagerDuty's clients send an object, its schema says a word, its example an array of one object: any of them. */
+static void take_strategy(struct field_reader *rule, protobuf_c_boolean *round_robin)
 {
-    static const struct word words_strategy[] = {{1, "assign_to_everyone"}, {0, NULL}};
-    json_t *object = NULL;
+    static const struct word words_strategy[] = {{0, "assign_to_everyone"}, {1, "round_robin"}, {0, NULL}};
+    json_t *value = json_object_get(rule->object, "escalation_rule_assignment_strategy");
     int strategy = 0;
 
-    if (field_object(rule, "escalation_rule_assignment_strategy", &object) && object != NULL) {
-        struct field_reader reader = {rule->request, object, rule->prefix, rule->errors};
-        (void)field_word(&reader, "type", words_strategy, &strategy, NULL);
-        rule->errors = reader.errors;
+    if (json_is_array(value)) {
+        value = json_array_get(value, 0);
     }
+    json_t *type = json_is_object(value) ? json_object_get(value, "type") : value;
+    if (type == NULL || json_is_null(type)) {
+        return;
+    }
+    if (!json_is_string(type) || !word_find(words_strategy, json_string_value(type), &strategy)) {
+        field_error(rule, "'%sescalation_rule_assignment_strategy' must be assign_to_everyone or round_robin",
+                    rule->prefix);
+        return;
+    }
+    *round_robin = strategy == 1;
 }
 
 static Tocsin__EscalationLevel *take_level(struct field_reader *rule)
@@ -224,7 +233,7 @@ static Tocsin__EscalationLevel *take_level(struct field_reader *rule)
         level->id = id_parse(id); /* an id that is not one of ours makes a new level */
     }
     take_targets(rule, level);
-    check_strategy(rule);
+    take_strategy(rule, &level->round_robin);
     return level;
 }
 
@@ -265,6 +274,16 @@ static void take_handoff(const struct field_target *target, protobuf_c_boolean *
     }
 }
 
+static void take_low_urgency(const struct field_target *target, protobuf_c_boolean *slot)
+{
+    bool value = false, present = false;
+
+    if (field_boolean(target->reader, "escalate_low_urgency", &value, &present) && present) {
+        *slot = value;
+        target_mark(target, "escalate_low_urgency");
+    }
+}
+
 static void take_loops(const struct field_target *target, uint32_t *slot)
 {
     int64_t num_loops = 0;
@@ -297,6 +316,7 @@ static bool policy_command(struct http_request *request, uint64_t id)
     take_loops(&target, &policy->num_loops);
     take_levels(&target, policy);
     take_handoff(&target, &policy->on_call_handoff_always);
+    take_low_urgency(&target, &policy->escalate_low_urgency);
     return fields_finish(&reader);
 }
 

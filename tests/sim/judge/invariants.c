@@ -188,6 +188,19 @@ static bool judge_policy(struct check *check, struct span key, const void *recor
     return true;
 }
 
+/* Turns of levels belong to a policy. */
+static bool turns_hold(struct check *check)
+{
+    struct walk walk = walk_all(check->view, TABLE_TURN);
+    while (walk_next(&walk)) {
+        if (!row_is_there(check, TABLE_ESCALATION_POLICY, key_1(span_number(walk.key, 0)))) {
+            return broken(check, "turns are kept of escalation policy %" PRIu64 ", which is gone",
+                          span_number(walk.key, 0));
+        }
+    }
+    return true;
+}
+
 static bool judge_service(struct check *check, struct span key, const void *record)
 {
     const Tocsin__Service *service = record;
@@ -263,7 +276,8 @@ static bool company_holds(struct check *check)
             return false;
         }
     }
-    return counts_agree(check, TABLE_IDEMPOTENCY, TABLE_IDEMPOTENCY_BY_TIME, "replies kept for repeated requests");
+    return turns_hold(check) &&
+           counts_agree(check, TABLE_IDEMPOTENCY, TABLE_IDEMPOTENCY_BY_TIME, "replies kept for repeated requests");
 }
 
 /* ---------------------------------------------------------------- what hangs on incidents */
@@ -504,7 +518,7 @@ static bool is_accounted_for(struct check *check, const struct seen *seen)
         return broken(check, "incident %" PRIu64 " is triggered, and an acknowledgement of it runs out",
                       incident->number);
     }
-    if (incident->exhausted && incident->guardians_due_ms == 0) {
+    if (incident->exhausted && incident->guardians_due_ms == 0 && !(low && seen->says_low_urgency)) {
         return broken(check, "incident %" PRIu64 ": its escalation ended, and the guardians are not told again",
                       incident->number);
     }
