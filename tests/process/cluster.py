@@ -30,11 +30,11 @@ def wait_for(condition, what, seconds=PATIENCE_SECONDS):
 
 
 class Cluster:
-    def __init__(self, nodes=3, minute_ms=60000, directory=None, retention_days=0):
+    def __init__(self, nodes=3, minute_ms=60000, directory=None, retention_days=0, public_url=None):
         self.temporary = tempfile.TemporaryDirectory(prefix="tocsin-test-") if directory is None else None
         self.directory = directory or self.temporary.name
         self.verb("up", "--base-port", "0", "--nodes", str(nodes), "--minute-ms", str(minute_ms), "--retention-days",
-                  str(retention_days), "--build", BUILD)
+                  str(retention_days), "--build", BUILD, *(["--public-url", public_url] if public_url else []))
         self.minute_seconds = minute_ms / 1000
 
     def verb(self, verb, *arguments):

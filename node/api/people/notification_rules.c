@@ -12,15 +12,12 @@ json_t *render_notification_rule(struct http_request *request, const struct mach
     const Tocsin__ContactMethod *method =
         contact_method_get(view, rule->user_id, rule->contact_method_id, request_memory(request));
     json_t *object = reference_notification_rule(request, view, rule);
-    json_t *contact_method = json_null();
 
-    if (method != NULL) {
-        contact_method = query_has(request, "include", "contact_methods") ? render_contact_method(request, view, method)
-                                                                          : reference_contact_method(request, method);
-    }
     json_object_set_new(object, "type", json_string("assignment_notification_rule"));
     json_object_set_new(object, "start_delay_in_minutes", json_integer(rule->start_delay_minutes));
-    json_object_set_new(object, "contact_method", contact_method);
+    /* The method itself, whatever is included: Terraform expects the type that it wrote, without "_reference". */
+    json_object_set_new(object, "contact_method",
+                        method != NULL ? render_contact_method(request, view, method) : json_null());
     json_object_set_new(object, "urgency", json_word(words_urgency, (int)rule->urgency));
     return object;
 }

@@ -1,0 +1,11 @@
+# The tools that people have, against real nodes: tests/interop/README.md.
+#
+#   make interop [SUITE="terraform python"]    all suites; a suite that is named fails, rather than being skipped, when its tool cannot be had
+
+SUITE ?=
+.PHONY: interop interop-built
+interop: deps
+	@$(MAKE) --no-print-directory interop-built
+
+interop-built: $(PROGRAMS)
+	@TOCSIN_BUILD=$(abspath $(BUILD)) tests/interop/run $(SUITE)

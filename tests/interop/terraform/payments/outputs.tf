@@ -1,0 +1,3 @@
+output "api_key" {
+  value = pagerduty_service_integration.api_events.integration_key
+}
