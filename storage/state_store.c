@@ -74,6 +74,10 @@ static const char *const table_names[TABLE_COUNT] = {
     [TABLE_HEARTBEAT_FLIP] = "heartbeat_flip",
     [TABLE_SCHEDULE_LOG] = "schedule_log",
     [TABLE_TURN] = "turn",
+    [TABLE_TEAM] = "team",
+    [TABLE_TEAM_BY_NAME] = "team_by_name",
+    [TABLE_TEAM_MEMBER] = "team_member",
+    [TABLE_TEAM_OF_USER] = "team_of_user",
 };
 
 struct state_store {

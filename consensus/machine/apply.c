@@ -166,7 +166,10 @@ void reply_id(struct apply *apply, Tocsin__Reply *reply, uint64_t id)
     each(SCHEDULE_PUT, schedule_put) each(SCHEDULE_DELETE, schedule_delete) each(SCHEDULE_EXTEND, schedule_extend)    \
     each(OVERRIDES_CREATE, overrides_create) each(OVERRIDE_DELETE, override_delete)                                   \
     each(HEARTBEAT_PUT, heartbeat_put) each(HEARTBEAT_DELETE, heartbeat_delete)                                       \
-    each(HEARTBEAT_PAUSE, heartbeat_pause) each(PING, ping) each(TICK, tick)
+    each(HEARTBEAT_PAUSE, heartbeat_pause) each(PING, ping) each(TICK, tick)                                          \
+    each(TEAM_PUT, team_put) each(TEAM_DELETE, team_delete) each(TEAM_MEMBER_PUT, team_member_put)                    \
+    each(TEAM_MEMBER_DELETE, team_member_delete) each(TEAM_POLICY_PUT, team_policy_put)                               \
+    each(TEAM_POLICY_DELETE, team_policy_delete) each(TOKEN_USE, token_use)
 
 static void hand_over(struct apply *apply, const Tocsin__Command *command, Tocsin__Reply *reply)
 {

@@ -4,6 +4,7 @@
  *     apply.c      decode, drop repeats, hand each command to its part, collect replies
  *     people.c     users, contact methods, notification rules          catalog.c   services, integrations, escalation policies
  *     access.c     tokens, settings                                   event.c     alerts from event sources
+ *     teams.c      teams, and who belongs to them
  *     membership.c who takes part                                     schedules.c, overrides.c  who is on call
  *     incident.c   requests about incidents                           escalation.c  levels, assignments, acknowledgement timeout
  *     outbox.c     rules to notifications, claims, receipts           timeline.c  log entries
@@ -59,6 +60,13 @@ void apply_escalation_policy_put(struct apply *, const Tocsin__EscalationPolicyP
 void apply_escalation_policy_delete(struct apply *, const Tocsin__EscalationPolicyDelete *, Tocsin__Reply *);
 void apply_token_put(struct apply *, const Tocsin__TokenPut *, Tocsin__Reply *);
 void apply_token_delete(struct apply *, const Tocsin__TokenDelete *, Tocsin__Reply *);
+void apply_token_use(struct apply *, const Tocsin__TokenUse *, Tocsin__Reply *);
+void apply_team_put(struct apply *, const Tocsin__TeamPut *, Tocsin__Reply *);
+void apply_team_delete(struct apply *, const Tocsin__TeamDelete *, Tocsin__Reply *);
+void apply_team_member_put(struct apply *, const Tocsin__TeamMemberPut *, Tocsin__Reply *);
+void apply_team_member_delete(struct apply *, const Tocsin__TeamMemberDelete *, Tocsin__Reply *);
+void apply_team_policy_put(struct apply *, const Tocsin__TeamPolicyPut *, Tocsin__Reply *);
+void apply_team_policy_delete(struct apply *, const Tocsin__TeamPolicyDelete *, Tocsin__Reply *);
 void apply_settings_put(struct apply *, const Tocsin__SettingsPut *, Tocsin__Reply *);
 void apply_members_begin(struct apply *, const Tocsin__MembersBegin *, Tocsin__Reply *);
 void apply_member_add(struct apply *, const Tocsin__MemberAdd *, Tocsin__Reply *);

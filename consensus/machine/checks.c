@@ -191,6 +191,20 @@ bool check_contact_method(struct apply *apply, Tocsin__Reply *reply, Tocsin__Con
     return true;
 }
 
+/* ---------------------------------------------------------------- escalation policies */
+
+bool policy_has_target(const Tocsin__EscalationPolicy *policy, uint64_t user_id)
+{
+    for (size_t i = 0; i < policy->n_levels; i++) {
+        for (size_t j = 0; j < policy->levels[i]->n_user_ids; j++) {
+            if (policy->levels[i]->user_ids[j] == user_id) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 /* ---------------------------------------------------------------- indexes */
 
 uint64_t index_find(struct apply *apply, enum machine_table table, struct key key)

@@ -37,6 +37,11 @@ uint64_t rows_under(struct apply *, enum machine_table, uint64_t parent);
 /* Brings defaults of the channel into the record, then checks it. Of a person and of a guardian. */
 bool check_contact_method(struct apply *, Tocsin__Reply *, Tocsin__ContactMethod *);
 
+/* ---- escalation policies */
+
+/* Whether a level names the user; schedules aside. */
+bool policy_has_target(const Tocsin__EscalationPolicy *policy, uint64_t user_id);
+
 /* ---- indexes from a unique text to the id of one object */
 
 /* The id that has the key, 0 for none. */

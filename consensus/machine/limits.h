@@ -28,6 +28,19 @@
 #define LIMIT_SERVICES 20000u
 #define LIMIT_ESCALATION_POLICIES 20000u
 #define LIMIT_TOKENS 10000u
+/* One person's: a script that makes a token at each run must not take the others' room. */
+#define LIMIT_TOKENS_PER_USER 100u
+/* How exactly it is known when a token was last used: a day, so that reading does not write. */
+#define TOKEN_USE_MS (24ull * 3600 * 1000)
+/* Each scope that there is, and as many again. */
+#define LIMIT_SCOPES_PER_TOKEN 100u
+#define LIMIT_SCOPE_CHARACTERS 100u
+#define LIMIT_TEAMS 5000u
+#define LIMIT_TEAM_NAME_CHARACTERS 100u
+#define LIMIT_MEMBERS_PER_TEAM 5000u
+/* What a person may do is looked up in each of these at every request. */
+#define LIMIT_TEAMS_PER_USER 100u
+#define LIMIT_TEAMS_PER_SCHEDULE 20u
 #define LIMIT_CONTACT_METHODS_PER_USER 20u
 #define LIMIT_NOTIFICATION_RULES_PER_USER 100u
 #define LIMIT_INTEGRATIONS_PER_SERVICE 200u

@@ -83,6 +83,8 @@ GET_BY_2(alert_get, Alert, alert, TABLE_ALERT)
 GET_BY_1(alert_payload_get, AlertPayload, alert_payload, TABLE_ALERT_PAYLOAD)
 GET_BY_2(log_entry_get, LogEntry, log_entry, TABLE_LOG_ENTRY)
 GET_BY_1(token_get, Token, token, TABLE_TOKEN)
+GET_BY_1(team_get, Team, team, TABLE_TEAM)
+GET_BY_2(team_member_get, TeamMember, team_member, TABLE_TEAM_MEMBER)
 
 PUT(heartbeat_put, Heartbeat, TABLE_HEARTBEAT, key_1(record->id))
 PUT(user_put, User, TABLE_USER, key_1(record->id))
@@ -95,6 +97,7 @@ PUT(incident_put, Incident, TABLE_INCIDENT, key_1(record->id))
 PUT(alert_put, Alert, TABLE_ALERT, key_2(record->incident_id, record->id))
 PUT(log_entry_put, LogEntry, TABLE_LOG_ENTRY, key_2(record->incident_id, record->id))
 PUT(token_put, Token, TABLE_TOKEN, key_1(record->id))
+PUT(team_put, Team, TABLE_TEAM, key_1(record->id))
 
 Tocsin__Integration *integration_get_by_key(const struct machine_store *store, const char *key,
                                             ProtobufCAllocator *allocator)

@@ -46,6 +46,8 @@ Tocsin__LogEntry *log_entry_get(const struct machine_store *, uint64_t incident_
 /* Wherever it stands: the outbox first, then the ended ones of its incident. */
 Tocsin__Notification *notification_get(const struct machine_store *, uint64_t incident_id, uint64_t id,
                                        ProtobufCAllocator *);
+Tocsin__Team *team_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);
+Tocsin__TeamMember *team_member_get(const struct machine_store *, uint64_t team_id, uint64_t user_id, ProtobufCAllocator *);
 Tocsin__Token *token_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);
 Tocsin__Token *token_get_by_hash(const struct machine_store *, const uint8_t hash[32], ProtobufCAllocator *);
 Tocsin__Heartbeat *heartbeat_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);
@@ -66,6 +68,7 @@ void escalation_policy_put(const struct machine_store *, const Tocsin__Escalatio
 void incident_put(const struct machine_store *, const Tocsin__Incident *); /* the record alone: its indexes are the caller's */
 void alert_put(const struct machine_store *, const Tocsin__Alert *);
 void log_entry_put(const struct machine_store *, const Tocsin__LogEntry *);
+void team_put(const struct machine_store *, const Tocsin__Team *);
 void token_put(const struct machine_store *, const Tocsin__Token *);
 void heartbeat_put(const struct machine_store *, const Tocsin__Heartbeat *); /* the record alone */
 

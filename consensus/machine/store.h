@@ -59,6 +59,10 @@ enum machine_table {
     TABLE_HEARTBEAT_FLIP,        /* id, number modulo LIMIT_FLIPS_KEPT: HeartbeatFlip */
     TABLE_SCHEDULE_LOG,          /* schedule, id: LogEntry without incident */
     TABLE_TURN,                  /* policy, level counted from 1: the target that had the last turn (one number) */
+    TABLE_TEAM,                  /* id: Team */
+    TABLE_TEAM_BY_NAME,          /* hash: id */
+    TABLE_TEAM_MEMBER,           /* team, user: TeamMember */
+    TABLE_TEAM_OF_USER,          /* user, team: empty */
     TABLE_COUNT
 };
 

@@ -105,7 +105,8 @@ enum route_flag {
     ROUTE_PUBLIC = 1,    /* no token */
     ROUTE_JSON_BODY = 2, /* the body must be one JSON object */
     ROUTE_ADMIN = 4,     /* roles owner and admin only */
-    ROUTE_ANY_BODY = 8   /* one that is too large is as good as none */
+    ROUTE_ANY_BODY = 8,  /* one that is too large is as good as none */
+    ROUTE_JSON_IF_ANY = 16 /* as ROUTE_JSON_BODY, unless there is none */
 };
 
 /* Takes the request over and answers it, now or later. */
@@ -116,6 +117,7 @@ extern const struct route routes_events[];
 extern const struct route routes_operator[];
 extern const struct route routes_members[];
 extern const struct route routes_people[];
+extern const struct route routes_teams[];
 extern const struct route routes_catalog[];
 extern const struct route routes_schedules[];
 extern const struct route routes_incidents[];

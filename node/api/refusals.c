@@ -25,6 +25,8 @@ static const struct row rows_by_reason[] = {
     {TOCSIN__REASON__REASON_SCHEDULE_IN_POLICY,
      {400, 2001, INVALID_INPUT, "Schedule can't be deleted if it's being used by escalation policies"}},
     {TOCSIN__REASON__REASON_STALE_REVISION, {409, 2001, INVALID_INPUT, NULL}},
+    {TOCSIN__REASON__REASON_USER_IN_TEAM_POLICY,
+     {400, 2001, INVALID_INPUT, "User cannot be removed as they belong to an escalation policy on this team"}},
     {TOCSIN__REASON__REASON_MEMBER_ID_USED, {409, 2001, INVALID_INPUT, NULL}},
     {TOCSIN__REASON__REASON_MEMBER_ADDRESS_TAKEN, {409, 2001, INVALID_INPUT, NULL}},
     {TOCSIN__REASON__REASON_TOO_FEW_MEMBERS, {409, 2001, INVALID_INPUT, NULL}},

@@ -22,6 +22,13 @@ const struct word words_role[] = {
     {0, NULL},
 };
 
+const struct word words_team_role[] = {
+    {TOCSIN__TEAM_ROLE__TEAM_ROLE_MANAGER, "manager"},
+    {TOCSIN__TEAM_ROLE__TEAM_ROLE_RESPONDER, "responder"},
+    {TOCSIN__TEAM_ROLE__TEAM_ROLE_OBSERVER, "observer"},
+    {0, NULL},
+};
+
 const struct word words_contact_method_type[] = {
     {TOCSIN__CHANNEL__CHANNEL_EMAIL, "email_contact_method"},
     {TOCSIN__CHANNEL__CHANNEL_SMS, "sms_contact_method"},
@@ -371,6 +378,13 @@ json_t *reference_schedule(struct http_request *request, const struct machine_st
     const Tocsin__Schedule *schedule = schedule_get(view, id, request_memory(request));
 
     return reference(request, "schedules", id, "schedule_reference", schedule != NULL ? schedule->name : NULL);
+}
+
+json_t *reference_team(struct http_request *request, const struct machine_store *view, uint64_t id)
+{
+    const Tocsin__Team *team = team_get(view, id, request_memory(request));
+
+    return reference(request, "teams", id, "team_reference", team != NULL ? team->name : NULL);
 }
 
 json_t *reference_integration(struct http_request *request, const Tocsin__Integration *integration)

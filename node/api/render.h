@@ -11,6 +11,7 @@ struct word {
     const char *word;
 };
 extern const struct word words_role[];
+extern const struct word words_team_role[];
 extern const struct word words_contact_method_type[]; /* of enum Channel: email_contact_method, ... */
 extern const struct word words_channel[];             /* of enum Channel: email, sms, ... */
 extern const struct word words_urgency[];             /* high, low */
@@ -51,6 +52,7 @@ json_t *reference_user(struct http_request *request, const struct machine_store 
 json_t *reference_service(struct http_request *request, const struct machine_store *view, uint64_t id);
 json_t *reference_escalation_policy(struct http_request *request, const struct machine_store *view, uint64_t id);
 json_t *reference_schedule(struct http_request *request, const struct machine_store *view, uint64_t id);
+json_t *reference_team(struct http_request *request, const struct machine_store *view, uint64_t id);
 json_t *reference_integration(struct http_request *request, const Tocsin__Integration *integration);
 json_t *reference_contact_method(struct http_request *request, const Tocsin__ContactMethod *method);
 json_t *reference_notification_rule(struct http_request *request, const struct machine_store *view,

@@ -95,6 +95,7 @@ static void take_row(struct http_request *request, const struct machine_store *v
 
     assert(record != NULL); /* the machine wrote it */
     if ((resource->matches == NULL || resource->matches(request, record)) &&
+        (resource->admits == NULL || resource->admits(request, view, record)) &&
         (state->of_parent != NULL || page_take(&state->page))) {
         json_array_append_new(objects, resource->render(request, view, record));
     }

@@ -21,6 +21,8 @@ struct resource {
     /* Whether a record belongs to the list that the query asks for; NULL: each does. Called once for each row: cheap.
      */
     bool (*matches)(struct http_request *request, const void *record);
+    /* The same for what only other records tell; NULL: each does. Asked only of what matches. */
+    bool (*admits)(struct http_request *request, const struct machine_store *view, const void *record);
     json_t *(*render)(struct http_request *request, const struct machine_store *view, const void *record);
     /* Adds to all objects of an answer what would be dear one by one; NULL: nothing. */
     void (*complete)(struct http_request *request, const struct machine_store *view, json_t *objects);

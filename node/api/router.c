@@ -16,6 +16,7 @@ static const struct route *const tables[] = {
     routes_events,
     routes_incidents,
     routes_people,
+    routes_teams,
     routes_catalog,
     routes_schedules,
     routes_operator,
@@ -201,8 +202,10 @@ static bool take_idempotency_key(struct router_call *call)
 void router_authenticated(struct router_call *call)
 {
     const struct route *route = call->call.route;
+    bool json = (route->flags & ROUTE_JSON_BODY) ||
+                ((route->flags & ROUTE_JSON_IF_ANY) && call->call.request->body.size_bytes > 0);
 
-    if (!take_idempotency_key(call) || ((route->flags & ROUTE_JSON_BODY) && !parse_body(call))) {
+    if (!take_idempotency_key(call) || (json && !parse_body(call))) {
         return;
     }
     route->handler(call->call.request);

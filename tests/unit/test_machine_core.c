@@ -497,8 +497,8 @@ static void an_unknown_value_or_body_stops_the_node(void **state)
     /* Command.event (10) with action (2) = 9. */
     static const uint8_t action[] = {0x52, 0x02, 0x10, 0x09};
     assert_stops(probe, action, sizeof action, MACHINE_UNKNOWN_FIELD);
-    /* A body that a later version may have, field 63, and none at all. */
-    static const uint8_t body[] = {0xfa, 0x03, 0x00};
+    /* A body that a later version may have, field 9999, and none at all. */
+    static const uint8_t body[] = {0xfa, 0xf0, 0x04, 0x00};
     assert_stops(probe, body, sizeof body, MACHINE_UNKNOWN_FIELD);
     assert_stops(probe, body, 0, MACHINE_UNKNOWN_FIELD);
     /* The same event with a value that is known passes: the check above can fail. */

@@ -9,7 +9,7 @@
 
 /* ---------------------------------------------------------------- tokens */
 
-static const char *const token_fields[] = {"hash", "name", "user_id", "role", NULL};
+static const char *const token_fields[] = {"hash", "name", "user_id", "role", "expires_at_ms", "scopes", NULL};
 
 static bool check_token(struct apply *apply, Tocsin__Reply *reply, const Tocsin__Token *token)
 {
@@ -25,12 +25,63 @@ static bool check_token(struct apply *apply, Tocsin__Reply *reply, const Tocsin_
                      "The user of the token does not exist.");
         return false;
     }
+    if (token->expires_at_ms != 0 && token->expires_at_ms <= apply->time_ms) {
+        reply_refuse(apply, reply, INVALID, "The token would have expired already.");
+        return false;
+    }
+    if (token->n_scopes > 0 &&
+        !check_room(apply, reply, "scopes of one token", token->n_scopes - 1, LIMIT_SCOPES_PER_TOKEN)) {
+        return false;
+    }
+    for (size_t i = 0; i < token->n_scopes; i++) {
+        if (!check_line(apply, reply, "A scope", token->scopes[i], 1, LIMIT_SCOPE_CHARACTERS)) {
+            return false;
+        }
+    }
     if (index_find(apply, TABLE_TOKEN_BY_HASH, key_bytes(token->hash.data, token->hash.len)) != 0) {
         reply_refuse(apply, reply, TOCSIN__STATUS__STATUS_CONFLICT, TOCSIN__REASON__REASON_BAD_VALUE,
                      "This token exists already.");
         return false;
     }
     return true;
+}
+
+static void token_remove(struct apply *apply, const Tocsin__Token *token)
+{
+    row_delete(apply, TABLE_TOKEN_BY_HASH, key_bytes(token->hash.data, token->hash.len));
+    row_delete(apply, TABLE_TOKEN, key_1(token->id));
+}
+
+/* Of the tokens that make no more use, those that expired make room for new ones. The tokens of a whole company are too
+ * much for the arena, so each is freed at once. */
+static uint64_t tokens_of(struct apply *apply, uint64_t user_id, bool drop_expired)
+{
+    uint64_t count = 0;
+    struct walk walk = walk_all(apply->store, TABLE_TOKEN);
+    while (walk_next(&walk)) {
+        Tocsin__Token *token = record_unpack(&tocsin__token__descriptor, walk.value, NULL);
+        if (token != NULL && drop_expired && token->expires_at_ms != 0 && token->expires_at_ms <= apply->time_ms) {
+            token_remove(apply, token);
+        } else {
+            count += token != NULL && token->user_id == user_id;
+        }
+        if (token != NULL) {
+            tocsin__token__free_unpacked(token, NULL);
+        }
+    }
+    return count;
+}
+
+static bool check_token_room(struct apply *apply, Tocsin__Reply *reply, uint64_t user_id)
+{
+    const struct machine_store *store = apply->store;
+    bool full = store->count(store->context, TABLE_TOKEN) >= LIMIT_TOKENS;
+    uint64_t count = user_id != 0 || full ? tokens_of(apply, user_id, full) : 0;
+    if (user_id != 0 && count >= LIMIT_TOKENS_PER_USER) {
+        count = tokens_of(apply, user_id, true);
+    }
+    return (user_id == 0 || check_room(apply, reply, "tokens of one user", count, LIMIT_TOKENS_PER_USER)) &&
+           check_room(apply, reply, "tokens", store->count(store->context, TABLE_TOKEN), LIMIT_TOKENS);
 }
 
 void apply_token_put(struct apply *apply, const Tocsin__TokenPut *put, Tocsin__Reply *reply)
@@ -41,12 +92,12 @@ void apply_token_put(struct apply *apply, const Tocsin__TokenPut *put, Tocsin__R
     Tocsin__Token token;
     tocsin__token__init(&token);
     record_patch(&token.base, &put->token->base, true, 0, token_fields);
-    uint64_t count = apply->store->count(apply->store->context, TABLE_TOKEN);
-    if (!check_token(apply, reply, &token) || !check_room(apply, reply, "tokens", count, LIMIT_TOKENS)) {
+    if (!check_token(apply, reply, &token) || !check_token_room(apply, reply, token.user_id)) {
         return;
     }
     token.id = apply_new_id(apply);
     token.created_at_ms = apply->time_ms;
+    token.created_by = (Tocsin__Actor *)(uintptr_t)apply->actor; /* packed at once, not changed */
     index_put(apply, TABLE_TOKEN_BY_HASH, key_bytes(token.hash.data, token.hash.len), token.id);
     token_put(apply->store, &token);
     reply_id(apply, reply, token.id);
@@ -59,8 +110,23 @@ void apply_token_delete(struct apply *apply, const Tocsin__TokenDelete *delete, 
         refuse_unknown(apply, reply, TOCSIN__REASON__REASON_UNKNOWN_OBJECT, "token", delete->id);
         return;
     }
-    row_delete(apply, TABLE_TOKEN_BY_HASH, key_bytes(token->hash.data, token->hash.len));
-    row_delete(apply, TABLE_TOKEN, key_1(token->id));
+    token_remove(apply, token);
+    reply_id(apply, reply, token->id);
+}
+
+/* Which day is all that is kept: several nodes may tell of the same. */
+void apply_token_use(struct apply *apply, const Tocsin__TokenUse *use, Tocsin__Reply *reply)
+{
+    Tocsin__Token *token = token_get(apply->store, use->id, apply->arena);
+    if (token == NULL) {
+        refuse_unknown(apply, reply, TOCSIN__REASON__REASON_UNKNOWN_OBJECT, "token", use->id);
+        return;
+    }
+    uint64_t day_ms = apply->time_ms - apply->time_ms % TOKEN_USE_MS;
+    if (token->last_used_at_ms < day_ms) {
+        token->last_used_at_ms = day_ms;
+        token_put(apply->store, token);
+    }
     reply_id(apply, reply, token->id);
 }
 

@@ -3,6 +3,7 @@
 
 #include "consensus/machine/base/text.h"
 #include "consensus/machine/checks.h"
+#include "consensus/machine/directory/teams.h"
 #include "consensus/machine/schedules/schedules.h"
 
 #define INVALID TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_BAD_VALUE
@@ -76,18 +77,6 @@ void apply_user_put(struct apply *apply, const Tocsin__UserPut *put, Tocsin__Rep
     reply_id(apply, reply, user->id);
 }
 
-static bool policy_has_target(const Tocsin__EscalationPolicy *policy, uint64_t user_id)
-{
-    for (size_t i = 0; i < policy->n_levels; i++) {
-        for (size_t j = 0; j < policy->levels[i]->n_user_ids; j++) {
-            if (policy->levels[i]->user_ids[j] == user_id) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
 /* The name of a policy that would tell this user, NULL when there is none. The policies of a whole company are too
  * much for the arena, so each is freed at once. */
 static const char *policy_of_user(struct apply *apply, uint64_t user_id)
@@ -147,6 +136,7 @@ void apply_user_delete(struct apply *apply, const Tocsin__UserDelete *delete, To
     /* While the records are still there, so that the timeline can name the person. */
     incidents_user_deleted(apply, user->id);
     delete_tokens_of(apply, user->id);
+    teams_user_deleted(apply, user->id);
     delete_under(apply, TABLE_NOTIFICATION_RULE, user->id);
     delete_under(apply, TABLE_CONTACT_METHOD, user->id);
     row_delete(apply, TABLE_USER_BY_EMAIL, key_hash_lower(user->email));

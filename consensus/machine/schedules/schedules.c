@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "consensus/machine/checks.h"
+#include "consensus/machine/directory/teams.h"
 #include "consensus/machine/schedules/shift_rows.h"
 
 #define INVALID TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_BAD_VALUE
@@ -138,12 +139,16 @@ static bool check_schedule(struct apply *apply, Tocsin__Reply *reply, const Tocs
         !check_room(apply, reply, "layers of one schedule", schedule->n_layers - 1, LIMIT_LAYERS_PER_SCHEDULE)) {
         return false;
     }
+    if (schedule->n_team_ids > 0 &&
+        !check_room(apply, reply, "teams of one schedule", schedule->n_team_ids - 1, LIMIT_TEAMS_PER_SCHEDULE)) {
+        return false;
+    }
     for (size_t i = 0; i < schedule->n_layers; i++) {
         if (!check_layer(apply, reply, schedule->layers[i])) {
             return false;
         }
     }
-    return true;
+    return check_teams(apply, reply, schedule->team_ids, schedule->n_team_ids);
 }
 
 static int compare_ids(const void *a, const void *b)

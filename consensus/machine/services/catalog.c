@@ -3,6 +3,7 @@
 
 #include "consensus/machine/base/text.h"
 #include "consensus/machine/checks.h"
+#include "consensus/machine/directory/teams.h"
 
 #define INVALID TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_BAD_VALUE
 #define CONFLICT TOCSIN__STATUS__STATUS_CONFLICT
@@ -232,7 +233,8 @@ void apply_integration_delete(struct apply *apply, const Tocsin__IntegrationDele
 /* ---------------------------------------------------------------- escalation policies */
 
 static const char *const policy_fields[] = {"name",   "description",           "num_loops",
-                                            "levels", "on_call_handoff_always", "escalate_low_urgency", NULL};
+                                            "levels", "on_call_handoff_always", "escalate_low_urgency",
+                                            "team_id", NULL};
 
 static bool has_id(const uint64_t *ids, size_t count, uint64_t id)
 {
@@ -361,7 +363,7 @@ static bool check_policy(struct apply *apply, Tocsin__Reply *reply, const Tocsin
                      LIMIT_LOOPS_PER_POLICY);
         return false;
     }
-    return true;
+    return check_teams(apply, reply, &policy->team_id, policy->team_id != 0 ? 1 : 0);
 }
 
 static Tocsin__EscalationPolicy *policy_new(struct apply *apply)

@@ -14,6 +14,7 @@
  * first is sort_by=incident_number:desc. PagerDuty's default window of a month hides only what is resolved: an open
  * incident is never hidden by a default.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "node/api/incidents/incidents.h"
@@ -48,8 +49,10 @@ struct listing {
     unsigned statuses, urgencies; /* sets of bits */
     uint64_t since_ms, until_ms;
     bool default_window;
-    bool by_people, by_key, by_service; /* filters that the query has */
+    bool by_people, by_key, by_service, by_team; /* filters that the query has */
     bool by_urgency, urgency_descending, by_resolved_at, descending;
+    uint64_t *policies; /* of the teams asked for */
+    size_t policies_count;
     struct pass passes[PASSES_MAX];
     size_t passes_count;
     uint64_t rows_seen;
@@ -167,6 +170,7 @@ static bool parse(struct http_request *request, struct listing *listing)
     listing->by_people = query_given(request, "user_ids");
     listing->by_key = http_query(request, "incident_key") != NULL;
     listing->by_service = query_given(request, "service_ids");
+    listing->by_team = query_given(request, "team_ids");
     if (!page_parse(request, &listing->page) ||
         !parse_set(request, "statuses", words_incident_status, STATUSES_ALL, &listing->statuses) ||
         !parse_set(request, "urgencies", words_urgency, URGENCIES_ALL, &listing->urgencies) ||
@@ -259,20 +263,52 @@ static bool has_assignee(const struct http_request *request, const Tocsin__Incid
     return false;
 }
 
+static int compare_ids(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* The team of an incident is that of its policy. */
+static bool of_team(const struct listing *listing, const Tocsin__Incident *incident)
+{
+    return bsearch(&incident->escalation_policy_id, listing->policies, listing->policies_count,
+                   sizeof *listing->policies, compare_ids) != NULL;
+}
+
+/* In order, as the table is. */
+static void find_policies(struct http_request *request, const struct machine_store *view, struct listing *listing)
+{
+    struct walk walk = walk_all(view, TABLE_ESCALATION_POLICY);
+
+    listing->policies =
+        http_alloc(request, (view->count(view->context, TABLE_ESCALATION_POLICY) + 1) * sizeof *listing->policies);
+    while (walk_next(&walk)) {
+        Tocsin__EscalationPolicy *policy = record_unpack(&tocsin__escalation_policy__descriptor, walk.value, NULL);
+        if (policy->team_id != 0 && query_admits_id(request, "team_ids", policy->team_id)) {
+            listing->policies[listing->policies_count++] = policy->id;
+        }
+        tocsin__escalation_policy__free_unpacked(policy, NULL);
+    }
+}
+
 static bool matches(const struct http_request *request, const struct listing *listing, const struct pass *pass,
                     const Tocsin__Incident *incident)
 {
     return (listing->statuses & BIT(incident->status)) && (pass->urgencies & BIT(incident->urgency)) &&
            (!listing->by_service || query_admits_id(request, "service_ids", incident->service_id)) &&
            (!listing->by_key || strcmp(http_query(request, "incident_key"), incident->incident_key) == 0) &&
-           (!listing->by_people || has_assignee(request, incident));
+           (!listing->by_people || has_assignee(request, incident)) &&
+           (!listing->by_team || of_team(listing, incident));
 }
 
 /* True when a row of the pass is known to match before its record is read. */
 static bool matches_unread(const struct listing *listing, const struct pass *pass)
 {
     return pass->table == TABLE_INCIDENT_OPEN && (listing->statuses & STATUSES_OPEN) == STATUSES_OPEN &&
-           pass->urgencies == URGENCIES_ALL && !listing->by_key && !listing->by_people;
+           pass->urgencies == URGENCIES_ALL && !listing->by_key && !listing->by_people &&
+           !listing->by_team;
 }
 
 static void take_row(struct http_request *request, const struct machine_store *view, struct listing *listing,
@@ -349,6 +385,9 @@ static void on_read(struct http_request *request, const struct machine_store *vi
     json_t *incidents = json_array(), *answer = json_pack("{s:o}", "incidents", incidents);
 
     plan(listing, view);
+    if (listing->by_team) {
+        find_policies(request, view, listing);
+    }
     for (size_t i = 0; i < listing->passes_count; i++) {
         if (!run_pass(request, view, listing, &listing->passes[i], incidents)) {
             json_decref(answer);
@@ -367,9 +406,6 @@ void incidents_list(struct http_request *request)
     api_call_of(request)->data = listing;
     if (!parse(request, listing)) {
         return;
-    }
-    if (query_given(request, "team_ids")) {
-        listing->statuses = 0; /* there are no teams: a filter by team admits nothing */
     }
     api_read(request, on_read);
 }

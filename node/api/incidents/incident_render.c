@@ -4,6 +4,7 @@
 #include "node/api/people/people.h"
 #include "node/api/render.h"
 #include "node/api/services/catalog.h"
+#include "node/api/teams/teams.h"
 
 /* A reference, or the whole user when the query includes `what` (or users). */
 static json_t *person(struct http_request *request, const struct machine_store *view, uint64_t id, const char *what)
@@ -85,6 +86,7 @@ static void add_relations(struct http_request *request, const struct machine_sto
                           const Tocsin__Incident *incident, json_t *object)
 {
     json_object_set_new(object, "service", service_of(request, view, incident->service_id));
+    json_object_set_new(object, "teams", render_teams_of_policy(request, view, incident->escalation_policy_id));
     json_object_set_new(object, "escalation_policy", policy_of(request, view, incident->escalation_policy_id));
     json_object_set_new(object, "assigned_via",
                         json_string(incident->level > 0 ? "escalation_policy" : "direct_assignment"));
@@ -102,7 +104,7 @@ static void add_relations(struct http_request *request, const struct machine_sto
 static void add_absent(json_t *object)
 {
     static const char *const nulls[] = {"priority", "resolve_reason", "conference_bridge", "alert_grouping"};
-    static const char *const arrays[] = {"teams", "incidents_responders", "responder_requests", "subscriber_requests",
+    static const char *const arrays[] = {"incidents_responders", "responder_requests", "subscriber_requests",
                                          "impacted_services"};
 
     for (size_t i = 0; i < sizeof nulls / sizeof *nulls; i++) {

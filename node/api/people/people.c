@@ -6,6 +6,7 @@
 #include "consensus/machine/limits.h"
 #include "node/api/render.h"
 #include "node/api/roles.h"
+#include "node/api/teams/teams.h"
 
 #define TIME_ZONE_CHARACTERS_MAX 100u
 #define COLOR_CHARACTERS_MAX 50u
@@ -59,7 +60,7 @@ json_t *render_user(struct http_request *request, const struct machine_store *vi
     json_object_set_new(object, "job_title", json_text(user->job_title));
     json_object_set_new(object, "invitation_sent", json_false());
     json_object_set_new(object, "created_via_sso", json_false());
-    json_object_set_new(object, "teams", json_array());
+    json_object_set_new(object, "teams", render_teams_of_user(request, view, user->id));
     json_object_set_new(object, "contact_methods",
                         render_owned(request, view, TABLE_CONTACT_METHOD, &tocsin__contact_method__descriptor, user->id,
                                      methods ? render_contact_method : refer_contact_method));
@@ -71,14 +72,18 @@ json_t *render_user(struct http_request *request, const struct machine_store *vi
     return object;
 }
 
-/* `query` is searched for in name and address. There are no teams: a filter by team admits nobody. */
+/* `query` is searched for in name and address. */
 static bool user_matches(struct http_request *request, const void *record)
 {
     const Tocsin__User *user = record;
     const char *query = http_query(request, "query");
 
-    return !query_given(request, "team_ids") &&
-           (query == NULL || strcasestr(user->name, query) != NULL || strcasestr(user->email, query) != NULL);
+    return query == NULL || strcasestr(user->name, query) != NULL || strcasestr(user->email, query) != NULL;
+}
+
+static bool user_admitted(struct http_request *request, const struct machine_store *view, const void *record)
+{
+    return query_admits_teams_of_user(request, view, ((const Tocsin__User *)record)->id);
 }
 
 const struct resource resource_user = {
@@ -87,6 +92,7 @@ const struct resource resource_user = {
     .table = TABLE_USER,
     .descriptor = &tocsin__user__descriptor,
     .matches = user_matches,
+    .admits = user_admitted,
     .render = render_user,
 };
 

@@ -5,6 +5,7 @@
 #include "consensus/machine/limits.h"
 #include "node/api/render.h"
 #include "node/api/schedules/schedules.h"
+#include "node/api/teams/teams.h"
 
 #define TIME_CHARACTERS_MAX 64
 #define DATE_AND_CLOCK_CHARACTERS 19 /* "2015-11-06 20:00:00" */
@@ -276,5 +277,7 @@ bool schedule_take(struct http_request *request, bool creation, struct schedule_
         field_error(&reader, "Time zone can't be blank");
     }
     take_layers(&reader, creation, given);
+    given->teams =
+        take_teams(&reader, LIMIT_TEAMS_PER_SCHEDULE, &given->schedule->team_ids, &given->schedule->n_team_ids);
     return fields_finish(&reader);
 }

@@ -9,6 +9,7 @@
 #include "consensus/machine/schedules/shift_rows.h"
 #include "node/api/render.h"
 #include "node/api/schedules/schedules.h"
+#include "node/api/teams/teams.h"
 
 /* Entries of all layers in one answer. */
 #define ENTRIES_MAX 20000u
@@ -297,7 +298,7 @@ static json_t *render_definition(struct http_request *request, const struct mach
     json_object_set_new(object, "schedule_layers", layers);
     json_object_set_new(object, "users", render_users(request, view, schedule));
     json_object_set_new(object, "escalation_policies", json_array());
-    json_object_set_new(object, "teams", json_array());
+    json_object_set_new(object, "teams", render_teams(request, view, schedule->team_ids, schedule->n_team_ids));
     return object;
 }
 

@@ -12,6 +12,7 @@
 #include "node/api/render.h"
 #include "node/api/roles.h"
 #include "node/api/schedules/schedules.h"
+#include "node/api/teams/teams.h"
 
 #define TRIES_MAX 3
 #define RENDERED_SHIFTS_MAX 200000u
@@ -22,7 +23,8 @@ static bool schedule_matches(struct http_request *request, const void *record)
     const Tocsin__Schedule *schedule = record;
     const char *query = http_query(request, "query");
 
-    return !query_given(request, "team_ids") && (query == NULL || strcasestr(schedule->name, query) != NULL);
+    return (query == NULL || strcasestr(schedule->name, query) != NULL) &&
+           query_admits_teams(request, schedule->team_ids, schedule->n_team_ids);
 }
 
 const struct resource resource_schedule = {
@@ -132,6 +134,10 @@ static void on_read_for_put(struct http_request *request, const struct machine_s
     schedule->name = given->name ? given->schedule->name : schedule->name;
     schedule->description = given->description ? given->schedule->description : schedule->description;
     schedule->time_zone = given->time_zone ? given->schedule->time_zone : schedule->time_zone;
+    if (given->teams) {
+        schedule->team_ids = given->schedule->team_ids;
+        schedule->n_team_ids = given->schedule->n_team_ids;
+    }
     if (given->layers) {
         schedule->layers = given->schedule->layers;
         schedule->n_layers = given->schedule->n_layers;

@@ -55,7 +55,7 @@ void revisions_compare(struct http_request *request);
 bool schedule_time_parse(const char *text, uint64_t *time_ms);
 
 struct schedule_given {
-    bool name, description, time_zone, layers; /* which the body has */
+    bool name, description, time_zone, layers, teams; /* which the body has */
     Tocsin__Schedule *schedule;
 };
 

@@ -8,6 +8,7 @@
 #include "node/api/render.h"
 #include "node/api/roles.h"
 #include "node/api/services/catalog.h"
+#include "node/api/teams/teams.h"
 
 /* ---------------------------------------------------------------- rendering */
 
@@ -68,7 +69,7 @@ json_t *render_escalation_policy(struct http_request *request, const struct mach
     json_object_set_new(object, "escalate_low_urgency", json_boolean(policy->escalate_low_urgency)); /* ours */
     json_object_set_new(object, "escalation_rules", render_levels(request, view, policy));
     json_object_set_new(object, "services", json_array());
-    json_object_set_new(object, "teams", json_array());
+    json_object_set_new(object, "teams", render_team_of(request, view, policy->team_id));
     json_object_set_new(object, "privilege", json_null());
     return object;
 }
@@ -111,14 +112,14 @@ static bool targets_include(const Tocsin__EscalationPolicy *policy, struct http_
     return false;
 }
 
-/* `query` is searched for in the name; user_ids[] are targets. There are no teams: a filter by team admits nothing. */
+/* `query` is searched for in the name; user_ids[] are targets. */
 static bool policy_matches(struct http_request *request, const void *record)
 {
     const Tocsin__EscalationPolicy *policy = record;
     const char *query = http_query(request, "query");
 
-    return !query_given(request, "team_ids") && (query == NULL || strcasestr(policy->name, query) != NULL) &&
-           targets_include(policy, request);
+    return (query == NULL || strcasestr(policy->name, query) != NULL) &&
+           query_admits_teams(request, &policy->team_id, 1) && targets_include(policy, request);
 }
 
 static const struct resource resource_escalation_policy = {
@@ -295,6 +296,18 @@ static void take_loops(const struct field_target *target, uint32_t *slot)
     }
 }
 
+/* PagerDuty's policies have one team at most, in an array. */
+static void take_team(const struct field_target *target, uint64_t *slot)
+{
+    uint64_t *ids = NULL;
+    size_t count = 0;
+
+    if (take_teams(target->reader, 1, &ids, &count)) {
+        *slot = count > 0 ? ids[0] : 0;
+        target_mark(target, "team_id");
+    }
+}
+
 static bool policy_command(struct http_request *request, uint64_t id)
 {
     struct field_reader reader;
@@ -317,6 +330,7 @@ static bool policy_command(struct http_request *request, uint64_t id)
     take_levels(&target, policy);
     take_handoff(&target, &policy->on_call_handoff_always);
     take_low_urgency(&target, &policy->escalate_low_urgency);
+    take_team(&target, &policy->team_id);
     return fields_finish(&reader);
 }
 

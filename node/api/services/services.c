@@ -5,6 +5,7 @@
 #include "node/api/render.h"
 #include "node/api/roles.h"
 #include "node/api/services/catalog.h"
+#include "node/api/teams/teams.h"
 
 #define TIMEOUT_S_MAX (365u * 24 * 3600)
 
@@ -69,7 +70,7 @@ json_t *render_service(struct http_request *request, const struct machine_store 
                         json_pack("{s:s, s:o}", "type", "constant", "urgency",
                                   json_word(words_service_urgency, (int)service->urgency)));
     json_object_set_new(object, "integrations", render_integrations(request, view, service->id));
-    json_object_set_new(object, "teams", json_array());
+    json_object_set_new(object, "teams", render_teams_of_policy(request, view, service->escalation_policy_id));
     json_object_set_new(object, "addons", json_array());
     json_object_set_new(object, "scheduled_actions", json_array());
     json_object_set_new(object, "support_hours", json_null());
@@ -83,14 +84,19 @@ json_t *render_service(struct http_request *request, const struct machine_store 
     return object;
 }
 
-/* `query` is searched for in the name, `name` must be it. There are no teams: a filter by team admits nothing. */
+/* `query` is searched for in the name, `name` must be it. */
 static bool service_matches(struct http_request *request, const void *record)
 {
     const Tocsin__Service *service = record;
     const char *query = http_query(request, "query"), *name = http_query(request, "name");
 
-    return !query_given(request, "team_ids") && (query == NULL || strcasestr(service->name, query) != NULL) &&
+    return (query == NULL || strcasestr(service->name, query) != NULL) &&
            (name == NULL || strcmp(service->name, name) == 0);
+}
+
+static bool service_admitted(struct http_request *request, const struct machine_store *view, const void *record)
+{
+    return query_admits_teams_of_policy(request, view, ((const Tocsin__Service *)record)->escalation_policy_id);
 }
 
 static const struct resource resource_service = {
@@ -99,6 +105,7 @@ static const struct resource resource_service = {
     .table = TABLE_SERVICE,
     .descriptor = &tocsin__service__descriptor,
     .matches = service_matches,
+    .admits = service_admitted,
     .render = render_service,
 };
 
