@@ -273,8 +273,7 @@ static enum storage_error apply_entry(struct state_writer *writer, uint64_t inde
                             (unsigned long long)index, (unsigned)entry->type);
     }
     if (entry->type != ENTRY_COMMAND) {
-        output->time_ms = machine_last_time_ms(&writer->view);
-        output->next_deadline_ms = machine_next_deadline_ms(&writer->view);
+        machine_pass(&writer->view, output);
     }
     /* A store fault first: the machine saw a state that is not there. */
     enum storage_error fault = state_write_fault(writer->store, failure);

@@ -78,6 +78,9 @@ void machine_free(struct machine *machine);
 enum machine_error machine_apply(struct machine *machine, const struct machine_store *store, uint64_t term,
                                  struct span data, struct machine_output *output);
 
+/* The same of an entry of another type, which changes nothing: time, next deadline and tick as the state has them. */
+void machine_pass(const struct machine_store *store, struct machine_output *output);
+
 /* True when the packed command is one that this version applies. A leader asks before another node's command goes into an
  * entry: what no node understands would stop them all, for good. */
 bool machine_knows(struct machine *machine, struct span command);

@@ -637,6 +637,23 @@ static void a_pulse_looks_at_a_bounded_number_that_are_alive(void **state)
     assert_int_equal(fixture_rows(story->f, TABLE_INCIDENT), 0);
 }
 
+/* The simulator: a change of members in a quiet cluster ended the ticks, and the cluster held itself for blind. */
+static void an_entry_without_commands_ends_no_ticks(void **state)
+{
+    struct story *story = *state;
+    struct machine_output output;
+    machine_output_init(&output);
+    machine_pass(&story->f->store, &output);
+    assert_int_equal(output.tick_ms, 0);
+    ping(story, heartbeat(story, 60, 60));
+    machine_pass(&story->f->store, &output);
+    assert_int_equal(output.tick_ms, SECOND_MS);
+    assert_int_equal(output.tick_ms, story->f->output.tick_ms);
+    assert_int_equal(output.next_deadline_ms, story->f->output.next_deadline_ms);
+    assert_int_equal(output.time_ms, story->f->now_ms);
+    machine_output_close(&output);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -669,6 +686,7 @@ int main(void)
         STORY(intervals_are_bounded_and_keep_their_blind_time),
         STORY(escalations_come_before_heartbeats_and_each_pulse_is_bounded),
         STORY(a_pulse_looks_at_a_bounded_number_that_are_alive),
+        STORY(an_entry_without_commands_ends_no_ticks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,8 +59,7 @@ static bool apply(struct disk *disk, uint64_t index, const struct entry *entry) 
             position->configuration_size_bytes = entry->size_bytes;
             position->configuration_index = index;
         }
-        output->time_ms = machine_last_time_ms(&view);
-        output->next_deadline_ms = machine_next_deadline_ms(&view);
+        machine_pass(&view, output);
     }
     position->index = index;
     position->term = entry->term;
