@@ -10,9 +10,11 @@
 #include <getopt.h>
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "node/version.h"
@@ -358,26 +360,111 @@ static int run_resolve(struct client *client, char *const *arguments)
     return put_status(client, arguments[0], "resolved");
 }
 
-static int run_note(struct client *client, char *const *arguments)
+/* Asks about one incident and prints `done`; takes the body, NULL when a text in it was not UTF-8. */
+static int about_incident(struct client *client, const char *method, const char *id, const char *rest, json_t *body,
+                          const char *done)
 {
     char path[PATH_SIZE_BYTES_MAX];
     struct answer answer;
-    json_t *body = json_pack("{s:{s:s}}", "note", "content", arguments[1]);
 
     if (body == NULL) {
-        fputs("tocsin: the note is not UTF-8\n", stderr);
+        fputs("tocsin: an argument is not UTF-8\n", stderr);
         return EXIT_USAGE;
     }
-    if (!incident_path(client, arguments[0], "/notes", path, sizeof path)) {
+    if (!incident_path(client, id, rest, path, sizeof path)) {
         json_decref(body);
         return EXIT_USAGE;
     }
-    int result = ask(client, "POST", path, body, &answer);
+    int result = ask(client, method, path, body, &answer);
     if (result == EXIT_DONE) {
-        puts("noted");
+        puts(done);
         release(&answer);
     }
     return result;
+}
+
+static int run_note(struct client *client, char *const *arguments)
+{
+    return about_incident(client, "POST", arguments[0], "/notes", json_pack("{s:{s:s}}", "note", "content", arguments[1]),
+                          "noted");
+}
+
+/* "90" and "90s" are seconds, "30m" minutes, "4h" hours, "2d" days. */
+static bool duration_s(const char *text, json_int_t *seconds)
+{
+    static const struct {
+        const char *unit;
+        long long seconds;
+    } UNITS[] = {{"", 1}, {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
+    char *end = NULL;
+
+    errno = 0;
+    long long count = strtoll(text, &end, 10);
+    for (size_t i = 0; i < sizeof UNITS / sizeof *UNITS; i++) {
+        if (text[0] >= '0' && text[0] <= '9' && errno == 0 && strcmp(end, UNITS[i].unit) == 0 &&
+            count <= INT32_MAX / UNITS[i].seconds) {
+            *seconds = count * UNITS[i].seconds;
+            return true;
+        }
+    }
+    fprintf(stderr, "tocsin: \"%s\" is not a duration such as 45s, 30m, 4h or 2d\n", text);
+    return false;
+}
+
+static int run_snooze(struct client *client, char *const *arguments)
+{
+    json_int_t seconds;
+
+    if (!duration_s(arguments[1], &seconds)) {
+        return EXIT_USAGE;
+    }
+    return about_incident(client, "POST", arguments[0], "/snooze", json_pack("{s:I}", "duration", seconds),
+                          "snoozed: it pages again when the time is over");
+}
+
+static int run_merge(struct client *client, char *const *arguments)
+{
+    return about_incident(
+        client, "PUT", arguments[1], "/merge",
+        json_pack("{s:[{s:s, s:s}]}", "source_incidents", "id", arguments[0], "type", "incident_reference"), "merged");
+}
+
+/* The object of a list whose `name` this is, or whose id; a new reference, NULL when there is none. Prints why. */
+static json_t *find_named(struct client *client, const char *path, const char *plural, const char *name)
+{
+    struct answer answer;
+    json_t *element, *found = NULL;
+    size_t i;
+
+    if (ask(client, "GET", path, NULL, &answer) != EXIT_DONE) {
+        return NULL;
+    }
+    json_array_foreach(json_object_get(answer.json, plural), i, element)
+    {
+        if (strcasecmp(text_at(element, "name"), name) == 0 || strcasecmp(text_at(element, "id"), name) == 0 ||
+            strcasecmp(text_at(element, "email"), name) == 0) {
+            found = json_incref(element);
+            break;
+        }
+    }
+    if (found == NULL) {
+        fprintf(stderr, "tocsin: none of the %s is called \"%s\"\n", plural, name);
+    }
+    release(&answer);
+    return found;
+}
+
+static int run_priority(struct client *client, char *const *arguments)
+{
+    json_t *priority = strcmp(arguments[1], "none") == 0
+                           ? json_null()
+                           : find_named(client, "/priorities?limit=100", "priorities", arguments[1]);
+
+    if (priority == NULL) {
+        return EXIT_REFUSED;
+    }
+    return about_incident(client, "PUT", arguments[0], "", json_pack("{s:{s:s, s:o}}", "incident", "type",
+                          "incident_reference", "priority", priority), "set");
 }
 
 static int run_trigger(struct client *client, char *const *arguments)
@@ -495,6 +582,9 @@ static const struct verb verbs[] = {
     {"show", "ID", 1, run_show, "one incident and its timeline"},
     {"ack", "ID", 1, run_ack, "acknowledge: the phones fall silent"},
     {"resolve", "ID", 1, run_resolve, "the incident is over"},
+    {"snooze", "ID TIME", 2, run_snooze, "quiet for 30m, 4h or 2d; then it pages again"},
+    {"merge", "ID INTO", 2, run_merge, "one incident is part of another, which takes its alerts"},
+    {"priority", "ID NAME", 2, run_priority, "P1, P2, ... or none"},
     {"note", "ID TEXT", 2, run_note, "write a note on the timeline"},
     {"trigger", "KEY SUMMARY", 2, run_trigger, "page, by the key of an integration"},
     {"version", "", 0, run_version, "this program's version"},

@@ -77,6 +77,13 @@
 #define LIMIT_ASSIGNEES_PER_INCIDENT 50u
 #define LIMIT_INCIDENTS_PER_UPDATE 250u /* PagerDuty's, for one PUT */
 #define LIMIT_OPEN_INCIDENTS 1000000u
+/* As many as one PUT changes; and PagerDuty's bound of alerts, which also bounds what a merge moves. */
+#define LIMIT_INCIDENTS_PER_MERGE 250u
+#define LIMIT_ALERTS_PER_INCIDENT 1000u
+#define LIMIT_SNOOZE_SECONDS 604800u /* PagerDuty's: a week */
+/* More than anybody tells apart; and, since replaced ones are kept for the incidents that have them, with those. */
+#define LIMIT_PRIORITIES 50u
+#define LIMIT_PRIORITIES_EVER 1000u
 #define LIMIT_GUARDIANS 20u
 /* Nodes that take part, or shall: each more makes every write slower and survives no more than one of these. */
 #define LIMIT_MEMBERS 7u

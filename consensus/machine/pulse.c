@@ -28,6 +28,7 @@ static const struct incident_handler {
     {DEADLINE_ACKNOWLEDGEMENT, escalation_acknowledgement_due},
     {DEADLINE_GUARDIANS, escalation_guardians_due},
     {DEADLINE_AUTO_RESOLVE, incident_auto_resolve_due},
+    {DEADLINE_SNOOZE, incident_snooze_due},
 };
 #define INCIDENT_HANDLERS_COUNT (sizeof INCIDENT_HANDLERS / sizeof INCIDENT_HANDLERS[0])
 

@@ -17,7 +17,7 @@
  * any length. Every value is a packed record of schema.proto unless another form is named.
  */
 enum machine_table {
-    TABLE_META,                  /* one byte, enum machine_meta: Counters, Settings, Members, Blindness */
+    TABLE_META,                  /* one byte, enum machine_meta: Counters, Settings, Members, Blindness, Priorities */
     TABLE_ORIGIN,                /* node: OriginWindow */
     TABLE_IDEMPOTENCY,           /* hash of actor and key: IdempotentReply */
     TABLE_IDEMPOTENCY_BY_TIME,   /* time, hash: empty */
@@ -66,7 +66,7 @@ enum machine_table {
     TABLE_COUNT
 };
 
-enum machine_meta { META_COUNTERS = 1, META_SETTINGS = 2, META_MEMBERS = 3, META_BLINDNESS = 4 };
+enum machine_meta { META_COUNTERS = 1, META_SETTINGS = 2, META_MEMBERS = 3, META_BLINDNESS = 4, META_PRIORITIES = 50 };
 
 /* The order of kinds is the order in which deadlines of one instant are handled: telling people comes first. */
 enum deadline_kind {
@@ -76,7 +76,8 @@ enum deadline_kind {
     DEADLINE_ACKNOWLEDGEMENT,       /* object incident: the acknowledgement timed out */
     DEADLINE_GUARDIANS,             /* object incident: tell the guardians again */
     DEADLINE_AUTO_RESOLVE,          /* object incident */
-    DEADLINE_RETENTION              /* no object: let old incidents, payloads and idempotent replies go */
+    DEADLINE_RETENTION,             /* no object: let old incidents, payloads and idempotent replies go */
+    DEADLINE_SNOOZE = 50            /* object incident: it is triggered again */
 };
 
 struct machine_store {

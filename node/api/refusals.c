@@ -22,6 +22,7 @@ static const struct row rows_by_reason[] = {
     {TOCSIN__REASON__REASON_NAME_TAKEN, {400, 2001, INVALID_INPUT, "Name has already been taken"}},
     {TOCSIN__REASON__REASON_ALREADY_RESOLVED, {400, 1001, "Incident Already Resolved", NULL}},
     {TOCSIN__REASON__REASON_ALREADY_ACKNOWLEDGED, {400, 1002, "Incident Already Acknowledged", NULL}},
+    {TOCSIN__REASON__REASON_BAD_SNOOZE, {400, 1013, "Invalid Snooze Duration", NULL}},
     {TOCSIN__REASON__REASON_SCHEDULE_IN_POLICY,
      {400, 2001, INVALID_INPUT, "Schedule can't be deleted if it's being used by escalation policies"}},
     {TOCSIN__REASON__REASON_STALE_REVISION, {409, 2001, INVALID_INPUT, NULL}},

@@ -88,6 +88,8 @@ const struct word words_log_type[] = {
     {TOCSIN__LOG_TYPE__LOG_REACH_TRIGGER_LIMIT, "reach_trigger_limit_log_entry"},
     {TOCSIN__LOG_TYPE__LOG_URGENCY_CHANGE, "urgency_change_log_entry"},
     {TOCSIN__LOG_TYPE__LOG_FIELD_VALUE_CHANGE, "field_value_change_log_entry"},
+    {TOCSIN__LOG_TYPE__LOG_SNOOZE, "snooze_log_entry"},
+    {TOCSIN__LOG_TYPE__LOG_MERGE, "merge_log_entry"},
     {0, NULL},
 };
 
@@ -128,6 +130,8 @@ const struct word words_why[] = {
     {TOCSIN__WHY__WHY_HEARTBEAT_DELETED, "heartbeat_deleted"},
     {TOCSIN__WHY__WHY_BLIND, "blind"},
     {TOCSIN__WHY__WHY_TURN_PASSED, "turn_passed"},
+    {TOCSIN__WHY__WHY_SNOOZE_ENDED, "snooze_ended"},
+    {TOCSIN__WHY__WHY_MERGED, "merged"},
     {0, NULL},
 };
 

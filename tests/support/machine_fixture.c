@@ -643,17 +643,18 @@ static void check_open_incident(const struct machine_store *store, const Tocsin_
     bool escalates = has_deadline(store, incident, DEADLINE_ESCALATE, incident->escalate_due_ms);
     bool guarded = has_deadline(store, incident, DEADLINE_GUARDIANS, incident->guardians_due_ms);
     bool times_out = has_deadline(store, incident, DEADLINE_ACKNOWLEDGEMENT, incident->acknowledgement_due_ms);
+    bool snoozed = has_deadline(store, incident, DEADLINE_SNOOZE, incident->snooze_due_ms);
     (void)has_deadline(store, incident, DEADLINE_AUTO_RESOLVE, incident->auto_resolve_due_ms);
     check_outbox(store, incident);
     assert_int_equal(incident->log_entries,
                      log_count(store, incident->id, TOCSIN__LOG_TYPE__LOG_NONE, TOCSIN__WHY__WHY_NONE));
     bool accounted;
     if (incident->status == TOCSIN__INCIDENT_STATUS__INCIDENT_ACKNOWLEDGED) {
-        assert_false(escalates || guarded);
-        accounted = times_out || log_count(store, incident->id, TOCSIN__LOG_TYPE__LOG_ACKNOWLEDGE, 0) > 0;
+        assert_false(escalates || guarded || (times_out && snoozed));
+        accounted = times_out || snoozed || log_count(store, incident->id, TOCSIN__LOG_TYPE__LOG_ACKNOWLEDGE, 0) > 0;
     } else {
         assert_int_equal(incident->status, TOCSIN__INCIDENT_STATUS__INCIDENT_TRIGGERED);
-        assert_false(times_out);
+        assert_false(times_out || snoozed);
         accounted = escalates || guarded || incident->notifications_pending > 0 ||
                     (incident->urgency == TOCSIN__URGENCY__URGENCY_LOW &&
                      log_count(store, incident->id, 0, TOCSIN__WHY__WHY_LOW_URGENCY) > 0);

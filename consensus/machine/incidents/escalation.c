@@ -84,6 +84,7 @@ static void generation_begin(struct apply *apply, Tocsin__Incident *incident, co
     outbox_withdraw(apply, incident, 0, TOCSIN__WHY__WHY_REASSIGNED);
     escalation_stop(apply, incident);
     incident_deadline(apply, incident, DEADLINE_ACKNOWLEDGEMENT, 0);
+    incident_deadline(apply, incident, DEADLINE_SNOOZE, 0);
     incident->generation++;
     incident->exhausted = false;
     incident->n_acknowledgements = 0;

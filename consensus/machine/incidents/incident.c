@@ -41,6 +41,8 @@ static uint64_t *deadline_field(Tocsin__Incident *incident, enum deadline_kind k
         return &incident->guardians_due_ms;
     case DEADLINE_AUTO_RESOLVE:
         return &incident->auto_resolve_due_ms;
+    case DEADLINE_SNOOZE:
+        return &incident->snooze_due_ms;
     case DEADLINE_NOTIFICATION_RULE:
     case DEADLINE_NOTIFICATION_RETRY:
     case DEADLINE_RETENTION:
@@ -70,6 +72,22 @@ uint64_t incident_deadline_due(const Tocsin__Incident *incident, enum deadline_k
 {
     Tocsin__Incident copy = *incident;
     return *deadline_field(&copy, kind);
+}
+
+Tocsin__Incident *incident_get_open(struct apply *apply, uint64_t id, Tocsin__Reply *reply)
+{
+    Tocsin__Incident *incident = incident_get(apply->store, id, apply->arena);
+    if (incident == NULL) {
+        reply_refuse(apply, reply, TOCSIN__STATUS__STATUS_NOT_FOUND, TOCSIN__REASON__REASON_UNKNOWN_OBJECT,
+                     "The incident does not exist.");
+        return NULL;
+    }
+    if (incident_is(incident, TOCSIN__INCIDENT_STATUS__INCIDENT_RESOLVED)) {
+        reply_refuse(apply, reply, TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_ALREADY_RESOLVED,
+                     "The incident has already been resolved.");
+        return NULL;
+    }
+    return incident;
 }
 
 void incident_set_status(struct apply *apply, Tocsin__Incident *incident, Tocsin__IncidentStatus status,
@@ -168,13 +186,14 @@ bool incident_acknowledge(struct apply *apply, Tocsin__Incident *incident, Tocsi
     const Tocsin__Service *service = service_get(apply->store, incident->service_id, apply->arena);
     uint32_t timeout_s = service != NULL ? service->acknowledgement_timeout_s : DEFAULT_ACKNOWLEDGEMENT_TIMEOUT_S;
     timeout_s = planted(ACKNOWLEDGEMENT_TIMEOUT_FORGOTTEN) ? 0 : timeout_s;
+    bool snoozed = incident->snooze_due_ms != 0; /* holds until then */
     incident_deadline(apply, incident, DEADLINE_ACKNOWLEDGEMENT,
-                      timeout_s > 0 ? apply->time_ms + apply_seconds_ms(apply, timeout_s) : 0);
+                      timeout_s > 0 && !snoozed ? apply->time_ms + apply_seconds_ms(apply, timeout_s) : 0);
 
     Tocsin__LogEntry *entry = timeline_new(apply, incident, TOCSIN__LOG_TYPE__LOG_ACKNOWLEDGE, why, by);
     entry->user_id = person ? by->id : 0;
     entry->text = apply_printf(apply, "Acknowledged by %s%s.", by->name,
-                               timeout_s > 0 ? "" : "; this service's acknowledgements do not time out");
+                               timeout_s > 0 || snoozed ? "" : "; this service's acknowledgements do not time out");
     timeline_put(apply, incident, entry);
     return true;
 }
@@ -192,17 +211,11 @@ static void alerts_resolve(struct apply *apply, Tocsin__Incident *incident)
     }
 }
 
-/* Incidents that people made are listed by key; those of events are found through their alert. */
-static bool is_listed_by_key(const Tocsin__Incident *incident)
-{
-    return incident->incident_key[0] != '\0' && incident->alerts_triggered + incident->alerts_resolved == 0;
-}
-
 static void indexes_close(struct apply *apply, const Tocsin__Incident *incident)
 {
     const struct machine_store *store = apply->store;
     row_delete(apply, TABLE_INCIDENT_OPEN, key_1(incident->id));
-    if (is_listed_by_key(incident)) {
+    if (incident->listed_by_key) {
         row_delete(apply, TABLE_INCIDENT_BY_KEY, key_1_hash(incident->service_id, incident->incident_key));
     }
     struct key closed = key_2(incident->resolved_at_ms, incident->id);
@@ -219,6 +232,7 @@ void incident_resolve(struct apply *apply, Tocsin__Incident *incident, Tocsin__W
     }
     incident_deadline(apply, incident, DEADLINE_ACKNOWLEDGEMENT, 0);
     incident_deadline(apply, incident, DEADLINE_AUTO_RESOLVE, 0);
+    incident_deadline(apply, incident, DEADLINE_SNOOZE, 0);
     outbox_withdraw(apply, incident, 0, TOCSIN__WHY__WHY_INCIDENT_RESOLVED);
     alerts_resolve(apply, incident);
     indexes_close(apply, incident);
@@ -323,7 +337,8 @@ static Tocsin__Service *create_check(struct apply *apply, const Tocsin__Incident
         refuse_value(apply, reply, "The urgency of an incident is high or low.");
         return NULL;
     }
-    if (!target_check(apply, create->assignee_ids, create->n_assignee_ids, create->escalation_policy_id, reply)) {
+    if (!target_check(apply, create->assignee_ids, create->n_assignee_ids, create->escalation_policy_id, reply) ||
+        !details_check(apply, create->details, create->details != NULL ? UINT64_MAX : 0, reply)) {
         return NULL;
     }
     if (create->incident_key[0] != '\0' &&
@@ -368,10 +383,13 @@ void apply_incident_create(struct apply *apply, const Tocsin__IncidentCreate *cr
     }
     service_put(apply->store, service);
     incident->body = create->body;
+    details_begin(apply, incident, create->details);
     if (create->escalation_policy_id != 0) {
         incident->escalation_policy_id = create->escalation_policy_id;
     }
-    if (is_listed_by_key(incident)) {
+    /* Incidents that people made are listed by key; those of events are found through their alert. */
+    incident->listed_by_key = incident->incident_key[0] != '\0';
+    if (incident->listed_by_key) {
         index_put(apply, TABLE_INCIDENT_BY_KEY, key_1_hash(service->id, incident->incident_key), incident->id);
     }
     Tocsin__LogEntry *entry = timeline_new(apply, incident, TOCSIN__LOG_TYPE__LOG_TRIGGER, TOCSIN__WHY__WHY_REQUEST,
@@ -438,7 +456,8 @@ static bool change_check(struct apply *apply, const Tocsin__IncidentChange *chan
         return refuse_value(apply, reply, "One change sets the status or assigns anew, not both.");
     }
     return target_check(apply, change->assignee_ids, change->n_assignee_ids, change->escalation_policy_id, reply) &&
-           level_check(apply, change, incident, reply);
+           level_check(apply, change, incident, reply) &&
+           details_check(apply, change->details, change->details_fields, reply);
 }
 
 static void change_title(struct apply *apply, Tocsin__Incident *incident, const char *title)
@@ -478,6 +497,7 @@ static void change_apply(struct apply *apply, Tocsin__Incident *incident, const 
     if (change->title[0] != '\0' && strcmp(change->title, incident->title) != 0) {
         change_title(apply, incident, change->title);
     }
+    details_change(apply, incident, change->details, change->details_fields);
     bool other_urgency = change->urgency != TOCSIN__URGENCY__URGENCY_NONE && change->urgency != incident->urgency;
     if (other_urgency) {
         change_urgency(apply, incident, change->urgency);

@@ -47,6 +47,8 @@ uint64_t incident_deadline_due(const Tocsin__Incident *, enum deadline_kind);
 /* Moves to another status, by `by` (NULL: the cluster). The consequences are the caller's. */
 void incident_set_status(struct apply *, Tocsin__Incident *, Tocsin__IncidentStatus, const Tocsin__Actor *by);
 
+/* The incident when it is open; otherwise NULL, with the reply refused. */
+Tocsin__Incident *incident_get_open(struct apply *, uint64_t id, Tocsin__Reply *);
 /* A new incident with its number, its open row and its auto-resolve; counted in `service`, which the caller stores.
  * NULL, with the reply refused, when LIMIT_OPEN_INCIDENTS is reached. The escalation is still to be started. */
 Tocsin__Incident *incident_open(struct apply *, Tocsin__Service *service, const char *title, Tocsin__Urgency,
@@ -58,6 +60,29 @@ bool incident_acknowledge(struct apply *, Tocsin__Incident *, Tocsin__Why, const
 void incident_resolve(struct apply *, Tocsin__Incident *, Tocsin__Why, const Tocsin__Actor *by);
 /* DEADLINE_AUTO_RESOLVE: resolves, or files again when a trigger came since. */
 void incident_auto_resolve_due(struct apply *, Tocsin__Incident *);
+
+/* ---- snooze.c */
+
+/* DEADLINE_SNOOZE: triggered again, from the first level of its policy, or to the people who were chosen by hand. */
+void incident_snooze_due(struct apply *, Tocsin__Incident *);
+
+/* ---- merge.c */
+
+/* The alert's row, its index and the counts of both, which are the caller's to store. */
+void alert_move(struct apply *, Tocsin__Alert *, Tocsin__Incident *from, Tocsin__Incident *to);
+/* Whether the incident can take so many alerts more; refuses the reply when not. */
+bool alerts_check_room(struct apply *, const Tocsin__Incident *, uint64_t more, Tocsin__Reply *);
+
+/* ---- details.c */
+
+/* What is recorded of it; never NULL. */
+const Tocsin__IncidentDetails *incident_details(const Tocsin__Incident *);
+/* Whether these may be recorded; refuses the reply when not. `details` may be NULL when `fields` is 0. */
+bool details_check(struct apply *, const Tocsin__IncidentDetails *, uint64_t fields, Tocsin__Reply *);
+/* Of a new incident; NULL: nothing. */
+void details_begin(struct apply *, Tocsin__Incident *, const Tocsin__IncidentDetails *);
+/* Takes the named fields over, each change with its entry in the timeline. */
+void details_change(struct apply *, Tocsin__Incident *, const Tocsin__IncidentDetails *, uint64_t fields);
 
 /* ---- event.c */
 

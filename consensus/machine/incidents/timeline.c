@@ -36,6 +36,8 @@ static const char *const WHY_TEXTS[] = {
     [TOCSIN__WHY__WHY_HEARTBEAT_DELETED] = "the heartbeat was deleted",
     [TOCSIN__WHY__WHY_BLIND] = "the cluster could not take pings for a time",
     [TOCSIN__WHY__WHY_TURN_PASSED] = "whoever had the turn could not be told",
+    [TOCSIN__WHY__WHY_SNOOZE_ENDED] = "the snooze ended",
+    [TOCSIN__WHY__WHY_MERGED] = "it was merged into another incident",
 };
 
 static const char *const CHANNEL_TEXTS[] = {

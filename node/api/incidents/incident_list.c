@@ -8,7 +8,7 @@
  *     a window, or everything     INCIDENT in the window's range
  *     neither said                INCIDENT_OPEN before the last month, then INCIDENT since
  *     by resolved_at              INCIDENT_CLOSED, then INCIDENT_OPEN
- *     by urgency                  the same, once for each urgency
+ *     by urgency, by priority     the same, once for each of them
  *
  * The default order is PagerDuty's, ascending by number: pages stay as they are while new incidents arrive. Newest
  * first is sort_by=incident_number:desc. PagerDuty's default window of a month hides only what is resolved: an open
@@ -17,12 +17,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "consensus/machine/incidents/priorities.h"
 #include "node/api/incidents/incidents.h"
 #include "node/api/render.h"
 
 #define DEFAULT_WINDOW_MS (31ull * 24 * 3600 * 1000)
-#define PASSES_MAX 4
 #define SORT_KEYS_MAX 2
+#define URGENCIES_COUNT 2
+#define SOURCES_MAX 2
+#define PASSES_MAX (SOURCES_MAX * URGENCIES_COUNT * (LIMIT_PRIORITIES + 1))
 #define SORT_TEXT_SIZE_BYTES 64
 
 #define BIT(value) (1u << (unsigned)(value))
@@ -31,13 +34,20 @@
 #define STATUSES_ALL (STATUSES_OPEN | BIT(TOCSIN__INCIDENT_STATUS__INCIDENT_RESOLVED))
 #define URGENCIES_ALL (BIT(TOCSIN__URGENCY__URGENCY_HIGH) | BIT(TOCSIN__URGENCY__URGENCY_LOW))
 
+/* Those of a pass have something in common. */
+struct group {
+    unsigned urgencies;
+    bool by_priority;
+    uint64_t priority_id; /* 0: none that is in force */
+};
+
 struct pass {
     enum machine_table table;
     uint64_t id_from, id_to; /* from this on, up to but without that */
-    unsigned urgencies;
+    struct group group;
 };
 
-enum sort_field { SORT_NUMBER, SORT_RESOLVED_AT, SORT_URGENCY };
+enum sort_field { SORT_NUMBER, SORT_RESOLVED_AT, SORT_URGENCY, SORT_PRIORITY };
 
 struct sort_key {
     enum sort_field field;
@@ -49,11 +59,14 @@ struct listing {
     unsigned statuses, urgencies; /* sets of bits */
     uint64_t since_ms, until_ms;
     bool default_window;
-    bool by_people, by_key, by_service, by_team; /* filters that the query has */
-    bool by_urgency, urgency_descending, by_resolved_at, descending;
-    uint64_t *policies; /* of the teams asked for */
+    bool by_people, by_key, by_service, by_team, by_priority; /* filters that the query has */
+    uint64_t *policies;                                       /* of the teams asked for */
     size_t policies_count;
-    struct pass passes[PASSES_MAX];
+    struct sort_key grouping[SORT_KEYS_MAX];         /* urgency and priority, as far as the order begins with them */
+    size_t grouping_count;
+    bool by_resolved_at, descending;
+    const Tocsin__Priorities *priorities;
+    struct pass passes[PASSES_MAX]; /* about 10 KB */
     size_t passes_count;
     uint64_t rows_seen;
 };
@@ -114,6 +127,7 @@ static bool parse_sort_key(const char *text, size_t length, struct sort_key *key
         {SORT_NUMBER, "created_at"},
         {SORT_RESOLVED_AT, "resolved_at"},
         {SORT_URGENCY, "urgency"},
+        {SORT_PRIORITY, "priority"},
         {0, NULL},
     };
     char copy[SORT_TEXT_SIZE_BYTES];
@@ -137,7 +151,7 @@ static bool parse_sort_key(const char *text, size_t length, struct sort_key *key
     return known;
 }
 
-/* One field, or urgency and then another: ties of the other fields are too rare for a second one to matter. */
+/* Urgency and priority part the list into groups; ties of the other fields are too rare for one behind them to matter. */
 static bool parse_sort(struct http_request *request, struct listing *listing)
 {
     const char *text =
@@ -148,14 +162,13 @@ static bool parse_sort(struct http_request *request, struct listing *listing)
         size_t length = strcspn(text, ",");
         struct sort_key key = {.field = SORT_NUMBER};
         if (count == SORT_KEYS_MAX || !parse_sort_key(text, length, &key)) {
-            return refuse(request,
-                          "'sort_by' must be at most two of incident_number, created_at, resolved_at and urgency, "
-                          "each with :asc or :desc");
+            return refuse(request, "'sort_by' must be at most two of incident_number, created_at, resolved_at, urgency "
+                                   "and priority, each with :asc or :desc");
         }
-        if (key.field == SORT_URGENCY && count == 0) {
-            listing->by_urgency = true;
-            listing->urgency_descending = key.descending;
-        } else if (key.field != SORT_URGENCY && !ordered) {
+        bool groups = key.field == SORT_URGENCY || key.field == SORT_PRIORITY;
+        if (groups && listing->grouping_count == count) {
+            listing->grouping[listing->grouping_count++] = key;
+        } else if (!groups && !ordered) {
             ordered = true;
             listing->by_resolved_at = key.field == SORT_RESOLVED_AT;
             listing->descending = key.descending;
@@ -171,6 +184,7 @@ static bool parse(struct http_request *request, struct listing *listing)
     listing->by_key = http_query(request, "incident_key") != NULL;
     listing->by_service = query_given(request, "service_ids");
     listing->by_team = query_given(request, "team_ids");
+    listing->by_priority = query_given(request, "priority_ids"); /* ours */
     if (!page_parse(request, &listing->page) ||
         !parse_set(request, "statuses", words_incident_status, STATUSES_ALL, &listing->statuses) ||
         !parse_set(request, "urgencies", words_urgency, URGENCIES_ALL, &listing->urgencies) ||
@@ -210,7 +224,7 @@ static uint64_t first_id_since(const struct machine_store *view, uint64_t time_m
 }
 
 /* The tables and ranges to walk, in ascending order. */
-static size_t sources(const struct listing *listing, const struct machine_store *view, struct pass out[2])
+static size_t sources(const struct listing *listing, const struct machine_store *view, struct pass out[SOURCES_MAX])
 {
     uint64_t from = first_id_since(view, listing->since_ms);
     uint64_t to = listing->until_ms < UINT64_MAX ? first_id_since(view, listing->until_ms + 1) : UINT64_MAX;
@@ -232,21 +246,50 @@ static size_t sources(const struct listing *listing, const struct machine_store 
     return count;
 }
 
+/* Parts each group by one field of the order; the new groups take their place. */
+static size_t groups_part(const struct listing *listing, const struct sort_key *key, struct group *groups, size_t count)
+{
+    const size_t priorities = listing->priorities->n_priorities;
+    const size_t parts = key->field == SORT_URGENCY ? URGENCIES_COUNT : priorities + 1;
+    struct group before[URGENCIES_COUNT * (LIMIT_PRIORITIES + 1)];
+    size_t made = 0;
+
+    memcpy(before, groups, count * sizeof *groups);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t p = 0; p < parts; p++) {
+            size_t part = key->descending ? parts - 1 - p : p;
+            struct group group = before[i];
+            if (key->field == SORT_URGENCY) {
+                group.urgencies &= part == 0 ? BIT(TOCSIN__URGENCY__URGENCY_HIGH) : BIT(TOCSIN__URGENCY__URGENCY_LOW);
+            } else if (part < priorities && listing->priorities->priorities[part]->retired) {
+                continue;
+            } else {
+                group.by_priority = true;
+                group.priority_id = part < priorities ? listing->priorities->priorities[part]->id : 0;
+            }
+            groups[made++] = group;
+        }
+    }
+    return made;
+}
+
+/* The most important first, those without a priority last, unless it is turned round. */
 static void plan(struct listing *listing, const struct machine_store *view)
 {
-    struct pass ascending[2];
+    struct group groups[URGENCIES_COUNT * (LIMIT_PRIORITIES + 1)] = {{.urgencies = listing->urgencies}};
+    size_t groups_count = 1;
+    struct pass ascending[SOURCES_MAX];
     size_t count = sources(listing, view, ascending);
-    const unsigned urgency_order[] = {BIT(TOCSIN__URGENCY__URGENCY_HIGH), BIT(TOCSIN__URGENCY__URGENCY_LOW)};
 
-    for (size_t round = 0; round < (listing->by_urgency ? 2u : 1u); round++) {
-        unsigned urgencies = listing->urgencies;
-        if (listing->by_urgency) {
-            urgencies &= urgency_order[listing->urgency_descending ? 1 - round : round];
-        }
+    for (size_t i = 0; i < listing->grouping_count; i++) {
+        bool again = i > 0 && listing->grouping[i].field == listing->grouping[0].field;
+        groups_count = again ? groups_count : groups_part(listing, &listing->grouping[i], groups, groups_count);
+    }
+    for (size_t g = 0; g < groups_count; g++) {
         for (size_t i = 0; i < count; i++) {
             struct pass *pass = &listing->passes[listing->passes_count++];
             *pass = ascending[listing->descending ? count - 1 - i : i];
-            pass->urgencies = urgencies;
+            pass->group = groups[g];
         }
     }
 }
@@ -293,10 +336,22 @@ static void find_policies(struct http_request *request, const struct machine_sto
     }
 }
 
+/* The incident's, when it is in force; 0: none. */
+static uint64_t priority_of(const struct listing *listing, const Tocsin__Incident *incident)
+{
+    uint64_t id = incident->details != NULL ? incident->details->priority_id : 0;
+    const Tocsin__Priority *priority = id != 0 ? priority_find(listing->priorities, id) : NULL;
+
+    return priority != NULL && !priority->retired ? id : 0;
+}
+
 static bool matches(const struct http_request *request, const struct listing *listing, const struct pass *pass,
                     const Tocsin__Incident *incident)
 {
-    return (listing->statuses & BIT(incident->status)) && (pass->urgencies & BIT(incident->urgency)) &&
+    return (listing->statuses & BIT(incident->status)) && (pass->group.urgencies & BIT(incident->urgency)) &&
+           (!pass->group.by_priority || pass->group.priority_id == priority_of(listing, incident)) &&
+           (!listing->by_priority ||
+            (incident->details != NULL && query_admits_id(request, "priority_ids", incident->details->priority_id))) &&
            (!listing->by_service || query_admits_id(request, "service_ids", incident->service_id)) &&
            (!listing->by_key || strcmp(http_query(request, "incident_key"), incident->incident_key) == 0) &&
            (!listing->by_people || has_assignee(request, incident)) &&
@@ -307,8 +362,8 @@ static bool matches(const struct http_request *request, const struct listing *li
 static bool matches_unread(const struct listing *listing, const struct pass *pass)
 {
     return pass->table == TABLE_INCIDENT_OPEN && (listing->statuses & STATUSES_OPEN) == STATUSES_OPEN &&
-           pass->urgencies == URGENCIES_ALL && !listing->by_key && !listing->by_people &&
-           !listing->by_team;
+           pass->group.urgencies == URGENCIES_ALL && !pass->group.by_priority && !listing->by_priority &&
+           !listing->by_key && !listing->by_people && !listing->by_team;
 }
 
 static void take_row(struct http_request *request, const struct machine_store *view, struct listing *listing,
@@ -384,6 +439,7 @@ static void on_read(struct http_request *request, const struct machine_store *vi
     struct listing *listing = api_call_of(request)->data;
     json_t *incidents = json_array(), *answer = json_pack("{s:o}", "incidents", incidents);
 
+    listing->priorities = priorities_read(view, request_memory(request));
     plan(listing, view);
     if (listing->by_team) {
         find_policies(request, view, listing);

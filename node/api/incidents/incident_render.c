@@ -55,6 +55,7 @@ static json_t *pending_actions(const Tocsin__Incident *incident)
     } actions[] = {
         {"escalate", incident->escalate_due_ms},
         {"unacknowledge", incident->acknowledgement_due_ms},
+        {"unacknowledge", incident->snooze_due_ms},
         {"resolve", incident->auto_resolve_due_ms},
     };
     json_t *array = json_array();
@@ -81,6 +82,18 @@ static json_t *first_trigger(struct http_request *request, const Tocsin__Inciden
                        render_self(request, "/log_entries/%s?incident_id=%s", entry, id));
 }
 
+/* Only a merge is a reason of PagerDuty's. */
+static json_t *resolve_reason(struct http_request *request, const struct machine_store *view,
+                              const Tocsin__Incident *incident)
+{
+    const Tocsin__Incident *target =
+        incident->merged_into_id != 0 ? incident_get(view, incident->merged_into_id, request_memory(request)) : NULL;
+
+    return target != NULL ? json_pack("{s:s, s:o}", "type", "merge_resolve_reason", "incident",
+                                      reference_incident(request, target))
+                          : json_null();
+}
+
 /* Who and what it is about. */
 static void add_relations(struct http_request *request, const struct machine_store *view,
                           const Tocsin__Incident *incident, json_t *object)
@@ -103,7 +116,7 @@ static void add_relations(struct http_request *request, const struct machine_sto
 /* What PagerDuty has and Tocsin does not: clients read these without asking whether they are there. */
 static void add_absent(json_t *object)
 {
-    static const char *const nulls[] = {"priority", "resolve_reason", "conference_bridge", "alert_grouping"};
+    static const char *const nulls[] = {"conference_bridge", "alert_grouping"};
     static const char *const arrays[] = {"incidents_responders", "responder_requests", "subscriber_requests",
                                          "impacted_services"};
 
@@ -113,7 +126,6 @@ static void add_absent(json_t *object)
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
         json_object_set_new(object, arrays[i], json_array());
     }
-    json_object_set_new(object, "is_mergeable", json_false());
     json_object_set_new(object, "incident_type", json_pack("{s:s}", "name", "incident_default"));
 }
 
@@ -143,6 +155,10 @@ json_t *render_incident(struct http_request *request, const struct machine_store
                         incident->body[0] != '\0'
                             ? json_pack("{s:s, s:s}", "type", "incident_body", "details", incident->body)
                             : json_null());
+    json_object_set_new(object, "is_mergeable",
+                        json_boolean(incident->status != TOCSIN__INCIDENT_STATUS__INCIDENT_RESOLVED));
+    json_object_set_new(object, "resolve_reason", resolve_reason(request, view, incident));
+    render_recorded(request, view, incident, object);
     json_object_set_new(object, "resolution", json_text(incident->resolution)); /* ours, as are the two below */
     json_object_set_new(object, "escalation_level", json_integer(incident->level));
     json_object_set_new(object, "escalation_exhausted", json_boolean(incident->exhausted));

@@ -18,7 +18,7 @@
 #define ID_TEXT_CHARACTERS_MAX 32u
 #define ERROR_SIZE_BYTES 512 /* the machine's sentences hold no text from outside */
 
-static const struct resource resource_incident = {
+const struct resource resource_incident = {
     .name = "incident",
     .plural = "incidents",
     .table = TABLE_INCIDENT,
@@ -113,6 +113,7 @@ void incident_create(struct http_request *request)
     take_body(&reader, &create->body);
     take_assignments(&reader, &create->n_assignee_ids, &create->assignee_ids);
     (void)field_reference(&reader, "escalation_policy", &create->escalation_policy_id, NULL);
+    take_details(&reader, &create->details, &fields);
     if (fields_finish(&reader)) {
         resource_save(request, &resource_incident, 0, 201);
     }
@@ -161,6 +162,7 @@ static Tocsin__IncidentChange *take_change(struct field_reader *reader)
     if (field_integer(reader, "escalation_level", 1, LIMIT_LEVELS_PER_POLICY, &level, NULL)) {
         change->escalation_level = (uint32_t)level;
     }
+    take_details(reader, &change->details, &change->details_fields);
     return change;
 }
 

@@ -46,6 +46,33 @@ void scan_refuse(struct http_request *request)
               json_pack("[s]", "Too much would have to be searched: narrow it down by time, status or incident"));
 }
 
+/* ---------------------------------------------------------------- commands about one */
+
+struct about_one {
+    uint64_t *slot;
+    api_on_reply on_reply;
+};
+
+static void on_read_named(struct http_request *request, const struct machine_store *view)
+{
+    const struct about_one *about = api_call_of(request)->data;
+    const Tocsin__Incident *incident = incident_of_path(request, view);
+
+    if (incident != NULL) {
+        *about->slot = incident->id;
+        api_submit(request, about->on_reply);
+    }
+}
+
+void incident_submit(struct http_request *request, uint64_t *slot, api_on_reply on_reply)
+{
+    struct about_one *about = http_alloc(request, sizeof *about);
+
+    *about = (struct about_one){.slot = slot, .on_reply = on_reply};
+    api_call_of(request)->data = about;
+    api_read(request, on_read_named);
+}
+
 /* ---------------------------------------------------------------- one */
 
 static void on_read_incident(struct http_request *request, const struct machine_store *view)
@@ -70,6 +97,8 @@ const struct route routes_incidents[] = {
     {"PUT", "/incidents", incidents_update, FAMILY_REST, ROUTE_JSON_BODY},
     {"GET", "/incidents/{}", incident_read, FAMILY_REST, 0},
     {"PUT", "/incidents/{}", incident_update, FAMILY_REST, ROUTE_JSON_BODY},
+    {"POST", "/incidents/{}/snooze", incident_snooze, FAMILY_REST, ROUTE_JSON_BODY},
+    {"PUT", "/incidents/{}/merge", incident_merge, FAMILY_REST, ROUTE_JSON_BODY},
     {"GET", "/incidents/{}/notes", notes_list, FAMILY_REST, 0},
     {"POST", "/incidents/{}/notes", note_create, FAMILY_REST, ROUTE_JSON_BODY},
     {"GET", "/incidents/{}/alerts", alerts_list, FAMILY_REST, 0},
@@ -77,5 +106,7 @@ const struct route routes_incidents[] = {
     {"GET", "/incidents/{}/log_entries", incident_log_entries_list, FAMILY_REST, 0},
     {"GET", "/log_entries", log_entries_list, FAMILY_REST, 0},
     {"GET", "/log_entries/{}", log_entry_read, FAMILY_REST, 0},
+    {"GET", "/priorities", priorities_list, FAMILY_REST, 0},
+    {"PUT", "/priorities", priorities_replace, FAMILY_REST, ROUTE_JSON_BODY | ROUTE_ADMIN},
     {0},
 };

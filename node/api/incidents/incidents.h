@@ -18,14 +18,34 @@ json_t *render_incident(struct http_request *request, const struct machine_store
 const Tocsin__Incident *incident_find(struct http_request *request, const struct machine_store *view, const char *text);
 /* The incident that the path's first parameter names; NULL: already answered with 404. */
 const Tocsin__Incident *incident_of_path(struct http_request *request, const struct machine_store *view);
+/* Submits call->command about the incident that the path's first parameter names: its id is put into `slot`. Uses
+ * call->data. */
+void incident_submit(struct http_request *request, uint64_t *slot, api_on_reply on_reply);
 /* A time of the query: true and *time_ms as it was when it is absent; false: already answered with 400. */
 bool query_time(struct http_request *request, const char *name, uint64_t *time_ms);
 void scan_refuse(struct http_request *request);
+
+/* ---- incident_details.c */
+
+/* Fields that creating and changing share; each that is given is marked in *fields. */
+void take_details(struct field_reader *reader, Tocsin__IncidentDetails **details, uint64_t *fields);
+void render_recorded(struct http_request *request, const struct machine_store *view, const Tocsin__Incident *incident,
+                    json_t *object);
+
+/* ---- priorities.c */
+json_t *render_priority(struct http_request *request, const Tocsin__Priority *priority);
+void priorities_list(struct http_request *request);
+void priorities_replace(struct http_request *request);
+
+/* ---- response.c */
+void incident_snooze(struct http_request *request);
+void incident_merge(struct http_request *request);
 
 /* ---- incident_list.c */
 void incidents_list(struct http_request *request);
 
 /* ---- incident_writes.c */
+extern const struct resource resource_incident;
 void incident_create(struct http_request *request);
 void incident_update(struct http_request *request);
 void incidents_update(struct http_request *request);

@@ -416,6 +416,8 @@ static uint64_t due_of_kind(const Tocsin__Incident *incident, enum deadline_kind
         return incident->guardians_due_ms;
     case DEADLINE_AUTO_RESOLVE:
         return incident->auto_resolve_due_ms;
+    case DEADLINE_SNOOZE:
+        return incident->snooze_due_ms;
     default:
         return 0;
     }
@@ -431,6 +433,7 @@ static const char *kind_words(enum deadline_kind kind)
         [DEADLINE_GUARDIANS] = "the guardians",
         [DEADLINE_AUTO_RESOLVE] = "resolving itself",
         [DEADLINE_RETENTION] = "retention",
+        [DEADLINE_SNOOZE] = "the snooze's end",
     };
     return (size_t)kind < sizeof WORDS / sizeof WORDS[0] && WORDS[kind] != NULL ? WORDS[kind] : "something unknown";
 }
@@ -486,7 +489,7 @@ static bool judge_deadline(struct check *check, struct span key, const void *rec
 static bool deadlines_are_filed(struct check *check, const Tocsin__Incident *incident)
 {
     static const enum deadline_kind KINDS[] = {DEADLINE_ESCALATE, DEADLINE_ACKNOWLEDGEMENT, DEADLINE_GUARDIANS,
-                                               DEADLINE_AUTO_RESOLVE};
+                                               DEADLINE_AUTO_RESOLVE, DEADLINE_SNOOZE};
     for (size_t i = 0; i < sizeof KINDS / sizeof KINDS[0]; i++) {
         uint64_t due_ms = due_of_kind(incident, KINDS[i]);
         if (due_ms != 0 && !is_open(incident)) {
@@ -510,13 +513,19 @@ static bool is_accounted_for(struct check *check, const struct seen *seen)
         if (incident->escalate_due_ms != 0 || incident->guardians_due_ms != 0) {
             return broken(check, "incident %" PRIu64 " is acknowledged and escalates", incident->number);
         }
-        return incident->acknowledgement_due_ms != 0 || seen->says_acknowledged ||
+        if (incident->acknowledgement_due_ms != 0 && incident->snooze_due_ms != 0) {
+            return broken(check, "incident %" PRIu64 " is snoozed, and its acknowledgement runs out", incident->number);
+        }
+        return incident->acknowledgement_due_ms != 0 || incident->snooze_due_ms != 0 || seen->says_acknowledged ||
                broken(check, "incident %" PRIu64 " is acknowledged for good, and its timeline does not say by whom",
                       incident->number);
     }
     if (incident->acknowledgement_due_ms != 0) {
         return broken(check, "incident %" PRIu64 " is triggered, and an acknowledgement of it runs out",
                       incident->number);
+    }
+    if (incident->snooze_due_ms != 0) {
+        return broken(check, "incident %" PRIu64 " is triggered, and snoozed", incident->number);
     }
     if (incident->exhausted && incident->guardians_due_ms == 0 && !(low && seen->says_low_urgency)) {
         return broken(check, "incident %" PRIu64 ": its escalation ended, and the guardians are not told again",
@@ -560,8 +569,7 @@ static bool counts_hold(struct check *check, const struct seen *seen)
 
 static bool is_listed_by_key(const Tocsin__Incident *incident)
 {
-    return is_open(incident) && incident->incident_key[0] != '\0' &&
-           incident->alerts_triggered + incident->alerts_resolved == 0;
+    return is_open(incident) && incident->listed_by_key;
 }
 
 static bool indexes_hold(struct check *check, const Tocsin__Incident *incident)

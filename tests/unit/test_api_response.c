@@ -1,0 +1,211 @@
+/* Responders over HTTP: snooze, merge, priorities. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/support/api_story.h"
+
+/* Alice is on call for the shop; Bob is there. */
+struct company {
+    struct api_fixture *api;
+    const char *alice, *bob, *policy, *shop, *key;
+};
+
+static int setup(void **state)
+{
+    static struct company company;
+    struct api_fixture *api = company.api = api_fixture_new();
+
+    company.alice = story_user(api, "Alice", "alice@example.org");
+    company.bob = story_user(api, "Bob", "bob@example.org");
+    story_contact_method(api, company.alice, "sms_contact_method", "5551111");
+    story_contact_method(api, company.bob, "email_contact_method", "bob@example.org");
+    company.policy = story_policy(api, "Shop people", company.alice);
+    company.shop = story_service(api, "Shop", company.policy);
+    const struct api_answer *integration =
+        api_post(api, story_text("/services/%s/integrations", company.shop), "{\"integration\":{}}");
+    company.key = api_answer_text(integration, "integration", "integration_key", NULL);
+    *state = &company;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct company *company = *state;
+
+    api_fixture_free(company->api);
+    return 0;
+}
+
+/* An incident of an event; its id. */
+static const char *trigger(struct company *company, const char *key)
+{
+    struct api_fixture *api = company->api;
+    const struct api_answer *answer = api_post(
+        api, "/v2/enqueue",
+        story_text("{\"routing_key\":\"%s\",\"event_action\":\"trigger\",\"dedup_key\":\"%s\",\"payload\":{\"summary\":"
+                   "\"%s\",\"source\":\"web1\",\"severity\":\"critical\"}}",
+                   company->key, key, key));
+    assert_int_equal(answer->status, 202);
+    const struct api_answer *list = api_get(api, story_text("/incidents?incident_key=%s&statuses[]=triggered", key));
+    return api_answer_text(list, "incidents", "0", "id", NULL);
+}
+
+static const struct api_answer *read_one(struct company *company, const char *id)
+{
+    return api_get(company->api, story_text("/incidents/%s", id));
+}
+
+/* The titles of a list, joined. */
+static const char *titles(struct api_fixture *api, const char *target)
+{
+    const struct api_answer *answer = api_get(api, target);
+    const char *joined = "";
+    size_t i;
+    json_t *one;
+
+    assert_int_equal(answer->status, 200);
+    json_array_foreach(api_answer_at(answer, "incidents", NULL), i, one)
+    {
+        joined = story_text("%s%s%s", joined, i > 0 ? " " : "", json_string_value(json_object_get(one, "title")));
+    }
+    return joined;
+}
+
+/* ---------------------------------------------------------------- snooze and merge */
+
+static void an_incident_is_snoozed_by_id_or_number(void **state)
+{
+    struct company *company = *state;
+    struct api_fixture *api = company->api;
+    const char *id = trigger(company, "disk");
+
+    const struct api_answer *answer = api_post(api, "/incidents/1/snooze", "{\"duration\":3600}");
+    assert_int_equal(answer->status, 201);
+    assert_string_equal(api_answer_text(answer, "incident", "id", NULL), id);
+    assert_string_equal(api_answer_text(answer, "incident", "status", NULL), "acknowledged");
+    assert_string_equal(api_answer_text(answer, "incident", "pending_actions", "0", "type", NULL), "unacknowledge");
+    assert_string_equal(api_answer_text(answer, "incident", "pending_actions", "0", "at", NULL),
+                        "2026-09-21T15:13:20Z");
+    const struct api_answer *log = api_get(api, story_text("/incidents/%s/log_entries", id));
+    assert_string_equal(api_answer_text(log, "log_entries", "0", "type", NULL), "snooze_log_entry");
+
+    story_refused(api_post(api, story_text("/incidents/%s/snooze", id), "{\"duration\":0}"), 400, 1013, "seconds");
+    story_refused(api_post(api, story_text("/incidents/%s/snooze", id), "{\"duration\":604801}"), 400, 1013, "seconds");
+    story_refused(api_post(api, story_text("/incidents/%s/snooze", id), "{}"), 400, 2001, "Duration");
+    story_refused(api_post(api, story_text("/incidents/%s/snooze", id), "{\"duration\":\"1 h\"}"), 400, 2001, "integer");
+    assert_int_equal(api_post(api, "/incidents/77/snooze", "{\"duration\":60}")->status, 404);
+}
+
+static void incidents_are_merged(void **state)
+{
+    struct company *company = *state;
+    struct api_fixture *api = company->api;
+    const char *target = trigger(company, "disk"), *source = trigger(company, "load");
+
+    const struct api_answer *answer = api_put(
+        api, story_text("/incidents/%s/merge", target),
+        story_text("{\"source_incidents\":[{\"id\":\"%s\",\"type\":\"incident_reference\"}]}", source));
+    assert_int_equal(answer->status, 200);
+    assert_string_equal(api_answer_text(answer, "incident", "type", NULL), "incident_reference");
+    assert_string_equal(api_answer_text(answer, "incident", "id", NULL), target);
+    const struct api_answer *merged = read_one(company, source);
+    assert_string_equal(api_answer_text(merged, "incident", "status", NULL), "resolved");
+    assert_string_equal(api_answer_text(merged, "incident", "resolve_reason", "type", NULL), "merge_resolve_reason");
+    assert_string_equal(api_answer_text(merged, "incident", "resolve_reason", "incident", "id", NULL), target);
+    const struct api_answer *alerts = api_get(api, story_text("/incidents/%s/alerts", target));
+    assert_int_equal(json_array_size(api_answer_at(alerts, "alerts", NULL)), 2);
+    assert_string_equal(api_answer_text(alerts, "alerts", "1", "incident", "id", NULL), target);
+
+    const char *merge = story_text("/incidents/%s/merge", target);
+    story_refused(api_put(api, merge, "{}"), 400, 2001, "source_incidents");
+    story_refused(api_put(api, merge, "{\"source_incidents\":[{\"id\":\"what\"}]}"), 400, 2001, "source_incidents");
+    story_refused(api_put(api, merge, story_text("{\"source_incidents\":[{\"id\":\"%s\"}]}", target)), 400, 2001,
+                  "itself");
+    story_refused(api_put(api, merge, story_text("{\"source_incidents\":[{\"id\":\"%s\"}]}", source)), 400, 1001,
+                  "resolved");
+}
+
+/* ---------------------------------------------------------------- priorities */
+
+static const char *priority(struct api_fixture *api, unsigned place)
+{
+    return api_answer_text(api_get(api, "/priorities"), "priorities", story_text("%u", place), "id", NULL);
+}
+
+static void priorities_are_given_listed_and_sorted_by(void **state)
+{
+    struct company *company = *state;
+    struct api_fixture *api = company->api;
+    const char *p1 = priority(api, 0), *p2 = priority(api, 1);
+
+    const struct api_answer *list = api_get(api, "/priorities");
+    assert_int_equal(json_array_size(api_answer_at(list, "priorities", NULL)), 5);
+    assert_string_equal(api_answer_text(list, "priorities", "4", "name", NULL), "P5");
+    assert_string_equal(api_answer_text(list, "priorities", "4", "type", NULL), "priority");
+    story_create(api, "/incidents", "incident",
+                 story_text("{\"incident\":{\"title\":\"second\",\"service\":{\"id\":\"%s\"},\"priority\":{\"id\":"
+                            "\"%s\",\"type\":\"priority_reference\"}}}",
+                            company->shop, p2));
+    trigger(company, "none");
+    const char *first = trigger(company, "first");
+    const struct api_answer *answer =
+        api_put(api, story_text("/incidents/%s", first), story_text("{\"incident\":{\"priority\":{\"id\":\"%s\"}}}", p1));
+    assert_int_equal(answer->status, 200);
+    assert_string_equal(api_answer_text(answer, "incident", "priority", "summary", NULL), "P1");
+
+    assert_string_equal(titles(api, "/incidents?sort_by=priority"), "first second none");
+    assert_string_equal(titles(api, "/incidents?sort_by=priority:desc,urgency"), "none second first");
+    assert_string_equal(titles(api, "/incidents?sort_by=urgency,priority"), "first second none");
+    assert_string_equal(titles(api, "/incidents?sort_by=incident_number"), "second none first");
+    assert_string_equal(titles(api, story_text("/incidents?priority_ids[]=%s&priority_ids[]=%s", p1, p2)),
+                        "second first");
+    assert_string_equal(titles(api, "/incidents?sort_by=priority&limit=1&offset=1"), "second");
+
+    /* null takes it away; what is not there changes nothing. */
+    answer = api_put(api, story_text("/incidents/%s", first), "{\"incident\":{\"title\":\"renamed\"}}");
+    assert_string_equal(api_answer_text(answer, "incident", "priority", "id", NULL), p1);
+    answer = api_put(api, story_text("/incidents/%s", first), "{\"incident\":{\"priority\":null}}");
+    assert_true(json_is_null(api_answer_at(answer, "incident", "priority", NULL)));
+    story_refused(api_put(api, story_text("/incidents/%s", first), "{\"incident\":{\"priority\":{\"id\":\"P000001\"}}}"),
+                  400, 2001, "priority");
+}
+
+static void priorities_are_replaced_by_admins(void **state)
+{
+    struct company *company = *state;
+    struct api_fixture *api = company->api;
+    const char *p1 = priority(api, 0);
+    const char *body = story_text("{\"priorities\":[{\"id\":\"%s\",\"name\":\"Red\",\"color\":\"ff0000\"},"
+                                  "{\"name\":\"Grey\",\"description\":\"Can wait\"}]}",
+                                  p1);
+
+    const struct api_answer *answer = api_put(api, "/priorities", body);
+    assert_int_equal(answer->status, 200);
+    assert_int_equal(json_array_size(api_answer_at(answer, "priorities", NULL)), 2);
+    assert_string_equal(api_answer_text(answer, "priorities", "0", "name", NULL), "Red");
+    assert_string_equal(api_answer_text(answer, "priorities", "1", "description", NULL), "Can wait");
+    story_refused(api_put(api, "/priorities", "{\"priorities\":[{\"name\":\"\"}]}"), 400, 2001, "Name");
+    story_refused(api_put(api, "/priorities", "{\"priorities\":[{\"name\":\"A\"},{\"name\":\"A\"}]}"), 400, 2001, "Name");
+    story_refused(api_put(api, "/priorities", "{}"), 400, 2001, "priorities");
+    api_fixture_add_token(api, "responder0responder0", TOCSIN__ROLE__ROLE_LIMITED_USER, 0);
+    api->token = "responder0responder0";
+    assert_int_equal(api_put(api, "/priorities", body)->status, 403);
+}
+
+#define story(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        story(an_incident_is_snoozed_by_id_or_number),
+        story(incidents_are_merged),
+        story(priorities_are_given_listed_and_sorted_by),
+        story(priorities_are_replaced_by_admins),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
