@@ -273,7 +273,7 @@ static void levels_end(struct model *model, struct incident *incident)
 
 /* From the incident's level on, the first level with somebody who can be told has it; a whole round without one is the
  * end. */
-static void walk_levels(struct model *model, struct incident *incident)
+void model_incident_walk_levels(struct model *model, struct incident *incident)
 {
     const struct policy *policy = model_policy(model, incident->policy_id);
     unsigned levels_count = policy != NULL ? policy->levels_count : 0;
@@ -296,11 +296,11 @@ static void walk_levels(struct model *model, struct incident *incident)
     levels_end(model, incident);
 }
 
-static void policy_begin(struct model *model, struct incident *incident, unsigned level)
+void model_incident_begin_policy(struct model *model, struct incident *incident, unsigned level)
 {
     incident->level = level;
     incident->pass = 0;
-    walk_levels(model, incident);
+    model_incident_walk_levels(model, incident);
 }
 
 static void next_level(struct model *model, struct incident *incident)
@@ -311,17 +311,17 @@ static void next_level(struct model *model, struct incident *incident)
         return;
     }
     incident->level++;
-    walk_levels(model, incident);
+    model_incident_walk_levels(model, incident);
 }
 
-static void give_by_hand(struct model *model, struct incident *incident, const uint64_t *people, size_t count)
+void model_incident_give_by_hand(struct model *model, struct incident *incident, const uint64_t *people, size_t count)
 {
     incident->level = 0;
     incident->pass = 0;
     give(model, incident, people, count);
 }
 
-static void tell_by_hand(struct model *model, struct incident *incident)
+void model_incident_tell_by_hand(struct model *model, struct incident *incident)
 {
     if (people_tell(model, incident)) {
         wait_begin(model, incident, NULL);
@@ -331,12 +331,12 @@ static void tell_by_hand(struct model *model, struct incident *incident)
 }
 
 /* The same people hear of it anew. */
-static void tell_again(struct model *model, struct incident *incident)
+void model_incident_tell_again(struct model *model, struct incident *incident)
 {
     const struct policy *policy = model_policy(model, incident->policy_id);
     bool level_is_gone = policy == NULL || incident->level > policy->levels_count;
     if (incident->level > 0 && (incident->exhausted || level_is_gone)) {
-        policy_begin(model, incident, 1);
+        model_incident_begin_policy(model, incident, 1);
         return;
     }
     assignment_begin(model, incident);
@@ -368,7 +368,7 @@ static void pages_are_over(struct model *model, struct incident *incident)
     }
 }
 
-static void acknowledge(struct model *model, struct incident *incident, uint64_t person_id)
+void model_incident_acknowledge(struct model *model, struct incident *incident, uint64_t person_id)
 {
     bool was_acknowledged = incident->status == ACKNOWLEDGED;
     bool adds =
@@ -390,7 +390,7 @@ static void acknowledge(struct model *model, struct incident *incident, uint64_t
     incident->acknowledgement_ends_ms = timeout_s > 0 ? model->now_ms + timeout_s * model->minute_ms / 60 : 0;
 }
 
-static void resolve(struct model *model, struct incident *incident)
+void model_incident_resolve(struct model *model, struct incident *incident)
 {
     incident->status = RESOLVED;
     escalation_stop(incident);
@@ -439,7 +439,7 @@ void model_incident_next_level_due(struct model *model, struct incident *inciden
 void model_incident_acknowledgement_ends(struct model *model, struct incident *incident)
 {
     if (incident->status == ACKNOWLEDGED) {
-        tell_again(model, incident);
+        model_incident_tell_again(model, incident);
     }
 }
 
@@ -461,7 +461,7 @@ void model_incident_auto_resolve_due(struct model *model, struct incident *incid
     if (due_ms > model->now_ms) {
         incident->auto_resolve_ms = due_ms;
     } else {
-        resolve(model, incident);
+        model_incident_resolve(model, incident);
     }
 }
 
@@ -517,230 +517,6 @@ void model_incident_way_failed(struct model *model, struct incident *incident, c
     page->failed_ways[page->failed_ways_count++] = failed->to.id;
 }
 
-/* ---------------------------------------------------------------- events */
-
-static bool is_low(const struct service *service, Tocsin__Severity severity)
-{
-    bool minor = severity == TOCSIN__SEVERITY__SEVERITY_WARNING || severity == TOCSIN__SEVERITY__SEVERITY_INFO;
-    return service->urgency == TOCSIN__URGENCY__URGENCY_LOW ||
-           (service->urgency == TOCSIN__URGENCY__URGENCY_SEVERITY_BASED && minor);
-}
-
-static struct incident *incident_open(struct model *model, const struct service *service, bool low,
-                                      const Tocsin__Reply *reply)
-{
-    struct incident *incident = calloc(1, sizeof *incident);
-    if (incident == NULL) {
-        abort();
-    }
-    *list_add(&model->incidents) = incident;
-    incident->number = ++model->last_number;
-    incident->id = model_named(reply);
-    incident->service_id = service->id;
-    incident->policy_id = service->policy_id;
-    incident->low = low;
-    incident->last_trigger_ms = model->now_ms;
-    if (service->auto_resolve_timeout_s > 0) {
-        incident->auto_resolve_ms = model->now_ms + (uint64_t)service->auto_resolve_timeout_s * model->minute_ms / 60;
-    }
-    model->counts.incidents++;
-    return incident;
-}
-
-static struct incident *incident_of_alert(struct model *model, uint64_t source_id, const char *dedup_key)
-{
-    for (size_t i = 0; i < model->incidents.count; i++) {
-        struct incident *incident = model->incidents.items[i];
-        if (incident->status != RESOLVED && incident->source_id == source_id && incident->dedup_key != NULL &&
-            strcmp(incident->dedup_key, dedup_key) == 0) {
-            return incident;
-        }
-    }
-    return NULL;
-}
-
-static void event_of_known(struct model *model, const Tocsin__Event *event, struct incident *incident,
-                           const Tocsin__Reply *reply)
-{
-    if (reply != NULL && model_named(reply) != incident->id) {
-        model_broken(model,
-                     "entry %" PRIu64 ": an event of key %s belongs to incident %" PRIu64 ", and was counted elsewhere",
-                     model->index, event->dedup_key, incident->number);
-    }
-    if (event->action == TOCSIN__EVENT_ACTION__EVENT_TRIGGER) {
-        incident->last_trigger_ms = model->now_ms;
-    } else if (event->action == TOCSIN__EVENT_ACTION__EVENT_ACKNOWLEDGE) {
-        acknowledge(model, incident, 0);
-    } else {
-        resolve(model, incident);
-    }
-}
-
-void model_incident_event(struct model *model, const Tocsin__Event *event, const Tocsin__Reply *reply)
-{
-    const struct source *source = model_source(model, event->routing_key);
-    if (!model_accepted(model, reply, source != NULL, "an event") || source == NULL) {
-        return;
-    }
-    struct incident *incident = incident_of_alert(model, source->id, event->dedup_key);
-    const struct service *service = model_service(model, source->service_id);
-    if (incident != NULL) {
-        event_of_known(model, event, incident, reply);
-    } else if (event->action == TOCSIN__EVENT_ACTION__EVENT_TRIGGER && !service->disabled) {
-        incident = incident_open(model, service, is_low(service, event->severity), reply);
-        incident->source_id = source->id;
-        incident->dedup_key = model_copy(event->dedup_key);
-        if (reply != NULL && incident->id == 0) {
-            model_broken(model, "entry %" PRIu64 ": a trigger of key %s was answered with 2xx and opened no incident",
-                         model->index, event->dedup_key);
-        }
-        policy_begin(model, incident, 1);
-    } else if (model_named(reply) != 0) {
-        model_broken(model, "entry %" PRIu64 ": an event that concerns no incident was counted for one", model->index);
-    }
-}
-
-/* ---------------------------------------------------------------- requests */
-
-static bool people_are_known(struct model *model, const uint64_t *people, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (model_person(model, people[i]) == NULL) {
-            return false;
-        }
-    }
-    return count <= LIMIT_ASSIGNEES_PER_INCIDENT;
-}
-
-static bool target_is_lawful(struct model *model, const uint64_t *people, size_t count, uint64_t policy_id)
-{
-    return (count == 0 || policy_id == 0) && (policy_id == 0 || model_policy(model, policy_id) != NULL) &&
-           people_are_known(model, people, count);
-}
-
-static bool key_is_open(const struct model *model, uint64_t service_id, const char *key)
-{
-    for (size_t i = 0; i < model->incidents.count; i++) {
-        const struct incident *incident = model->incidents.items[i];
-        if (incident->status != RESOLVED && incident->service_id == service_id && incident->key != NULL &&
-            strcmp(incident->key, key) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static uint64_t acting_person(const struct model *model)
-{
-    return model->actor->kind == TOCSIN__ACTOR_KIND__ACTOR_USER ? model->actor->id : 0;
-}
-
-void model_incident_create(struct model *model, const Tocsin__IncidentCreate *create, const Tocsin__Reply *reply)
-{
-    const struct service *service = model_service(model, create->service_id);
-    bool keyed = create->incident_key[0] != '\0';
-    bool lawful = service != NULL && !service->disabled && create->urgency != TOCSIN__URGENCY__URGENCY_SEVERITY_BASED &&
-                  target_is_lawful(model, create->assignee_ids, create->n_assignee_ids, create->escalation_policy_id) &&
-                  (!keyed || !key_is_open(model, create->service_id, create->incident_key));
-    if (!model_accepted(model, reply, lawful, "an incident") || !lawful) {
-        return;
-    }
-    bool low = create->urgency == TOCSIN__URGENCY__URGENCY_LOW ||
-               (create->urgency == TOCSIN__URGENCY__URGENCY_NONE && service->urgency == TOCSIN__URGENCY__URGENCY_LOW);
-    struct incident *incident = incident_open(model, service, low, reply);
-    incident->key = keyed ? model_copy(create->incident_key) : NULL;
-    incident->policy_id = create->escalation_policy_id != 0 ? create->escalation_policy_id : service->policy_id;
-    if (create->n_assignee_ids == 0) {
-        policy_begin(model, incident, 1);
-        return;
-    }
-    give_by_hand(model, incident, create->assignee_ids, create->n_assignee_ids);
-    if (create->n_assignee_ids == 1 && create->assignee_ids[0] == acting_person(model)) {
-        acknowledge(model, incident, create->assignee_ids[0]); /* who makes it for herself has it */
-    } else {
-        tell_by_hand(model, incident);
-    }
-}
-
-static bool assigns(const Tocsin__IncidentChange *change)
-{
-    return change->n_assignee_ids > 0 || change->escalation_policy_id != 0 || change->escalation_level != 0;
-}
-
-static bool level_is_lawful(struct model *model, const struct incident *incident, const Tocsin__IncidentChange *change)
-{
-    uint64_t policy_id = change->escalation_policy_id != 0 ? change->escalation_policy_id : incident->policy_id;
-    const struct policy *policy = model_policy(model, policy_id);
-    return change->n_assignee_ids == 0 && policy != NULL && change->escalation_level <= policy->levels_count;
-}
-
-static bool change_is_lawful(struct model *model, const struct incident *incident, const Tocsin__IncidentChange *change)
-{
-    if (incident == NULL || incident->status == RESOLVED ||
-        change->urgency == TOCSIN__URGENCY__URGENCY_SEVERITY_BASED) {
-        return false;
-    }
-    bool triggers = change->status == TOCSIN__INCIDENT_STATUS__INCIDENT_TRIGGERED;
-    if ((triggers && incident->status == ACKNOWLEDGED) ||
-        (assigns(change) && change->status != TOCSIN__INCIDENT_STATUS__INCIDENT_NONE)) {
-        return false;
-    }
-    return target_is_lawful(model, change->assignee_ids, change->n_assignee_ids, change->escalation_policy_id) &&
-           (change->escalation_level == 0 || level_is_lawful(model, incident, change));
-}
-
-static void assign(struct model *model, struct incident *incident, const Tocsin__IncidentChange *change)
-{
-    if (change->n_assignee_ids > 0) {
-        give_by_hand(model, incident, change->assignee_ids, change->n_assignee_ids);
-        tell_by_hand(model, incident);
-    } else if (change->escalation_policy_id != 0) {
-        incident->policy_id = change->escalation_policy_id;
-        policy_begin(model, incident, change->escalation_level != 0 ? change->escalation_level : 1);
-    } else {
-        incident->pass = incident->exhausted ? 0 : incident->pass;
-        incident->level = change->escalation_level;
-        walk_levels(model, incident);
-    }
-}
-
-static void change_hear(struct model *model, struct incident *incident, const Tocsin__IncidentChange *change)
-{
-    bool low = change->urgency == TOCSIN__URGENCY__URGENCY_LOW;
-    bool other_urgency = change->urgency != TOCSIN__URGENCY__URGENCY_NONE && low != incident->low;
-    incident->low = other_urgency ? low : incident->low;
-    if (assigns(change)) {
-        assign(model, incident, change);
-    } else if (change->status == TOCSIN__INCIDENT_STATUS__INCIDENT_ACKNOWLEDGED) {
-        acknowledge(model, incident, acting_person(model));
-    } else if (change->status == TOCSIN__INCIDENT_STATUS__INCIDENT_RESOLVED) {
-        resolve(model, incident);
-    } else if (other_urgency && incident->status == TRIGGERED) {
-        tell_again(model, incident);
-    }
-}
-
-void model_incident_update(struct model *model, const Tocsin__IncidentUpdate *update, const Tocsin__Reply *reply)
-{
-    if (!model_accepted(model, reply, update->n_changes <= LIMIT_INCIDENTS_PER_UPDATE, "changes of incidents")) {
-        return;
-    }
-    for (size_t i = 0; i < update->n_changes; i++) {
-        const Tocsin__IncidentChange *change = update->changes[i];
-        struct incident *incident = model_incident_find_id(model, change->id);
-        bool lawful = change_is_lawful(model, incident, change);
-        const Tocsin__Reply *part = reply != NULL && i < reply->n_parts ? reply->parts[i] : NULL;
-        if (part != NULL && (part->status == TOCSIN__STATUS__STATUS_OK) != lawful) {
-            model_broken(model, "entry %" PRIu64 ": a change of incident %" PRIu64 " was %s", model->index,
-                         incident != NULL ? incident->number : 0,
-                         lawful ? "refused without need" : "accepted, though it must be refused");
-        }
-        if (lawful) {
-            change_hear(model, incident, change);
-        }
-    }
-}
-
 /* ---------------------------------------------------------------- somebody leaves */
 
 static void person_leaves(struct model *model, struct incident *incident, uint64_t person_id)
@@ -754,7 +530,7 @@ static void person_leaves(struct model *model, struct incident *incident, uint64
     if (incident->people.count > 0) {
         model_incident_settle(model, incident);
     } else if (incident->status == ACKNOWLEDGED) {
-        tell_again(model, incident); /* who had it is gone */
+        model_incident_tell_again(model, incident); /* who had it is gone */
     } else if (!incident->exhausted) {
         next_level(model, incident);
     }

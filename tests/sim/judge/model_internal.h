@@ -3,8 +3,8 @@
  *
  *     model.c             entries and commands, repeats, answers     model_company.c  people, services, policies
  *     model_escalation.c  who has an incident, and what comes next   model_pulse.c    what is due, in order
- *     model_pages.c       pages: owed, claimed, ended                model_requests.c requests; the end
- *     model_compare.c     the picture held against a state
+ *     model_changes.c     what the outside asks for                  model_pages.c    pages: owed, claimed, ended
+ *     model_requests.c    requests; the end                          model_compare.c  the picture held against a state
  */
 #ifndef TESTS_SIM_JUDGE_MODEL_INTERNAL_H
 #define TESTS_SIM_JUDGE_MODEL_INTERNAL_H
@@ -233,9 +233,15 @@ void model_company_command(struct model *, const Tocsin__Command *, const Tocsin
 struct incident *model_incident_find(const struct model *, uint64_t number);
 struct incident *model_incident_find_id(const struct model *, uint64_t id);
 bool model_incident_has(const struct incident *, uint64_t person_id);
-void model_incident_event(struct model *, const Tocsin__Event *, const Tocsin__Reply *);
-void model_incident_create(struct model *, const Tocsin__IncidentCreate *, const Tocsin__Reply *);
-void model_incident_update(struct model *, const Tocsin__IncidentUpdate *, const Tocsin__Reply *);
+/* From this level of its policy on, in the first pass; from where it stands. */
+void model_incident_begin_policy(struct model *, struct incident *, unsigned level);
+void model_incident_walk_levels(struct model *, struct incident *);
+void model_incident_give_by_hand(struct model *, struct incident *, const uint64_t *people, size_t count);
+void model_incident_tell_by_hand(struct model *, struct incident *);
+/* The same people hear of it anew. */
+void model_incident_tell_again(struct model *, struct incident *);
+void model_incident_acknowledge(struct model *, struct incident *, uint64_t person_id); /* 0: nobody by name */
+void model_incident_resolve(struct model *, struct incident *);
 void model_incident_person_deleted(struct model *, uint64_t person_id);
 /* A person's time to be told has come. */
 void model_incident_plan_due(struct model *, struct incident *, struct plan);
@@ -247,6 +253,11 @@ void model_incident_auto_resolve_due(struct model *, struct incident *);
 void model_incident_settle(struct model *, struct incident *);
 /* A way to a person is closed: the next one. */
 void model_incident_way_failed(struct model *, struct incident *, const struct page *);
+
+/* ---- model_changes.c */
+void model_incident_event(struct model *, const Tocsin__Event *, const Tocsin__Reply *);
+void model_incident_create(struct model *, const Tocsin__IncidentCreate *, const Tocsin__Reply *);
+void model_incident_update(struct model *, const Tocsin__IncidentUpdate *, const Tocsin__Reply *);
 
 /* ---- model_pages.c */
 bool model_page_under_way(const struct page *);
