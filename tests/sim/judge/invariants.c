@@ -8,65 +8,11 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "consensus/machine/limits.h"
-#include "consensus/machine/records.h"
-
-/* An incident, and what the other tables hold of it. */
-struct seen {
-    Tocsin__Incident *incident;
-    uint32_t outbox, waiting_rules, logs, notes, alerts_open, alerts_resolved;
-    bool says_acknowledged, says_low_urgency;
-};
-
-struct check {
-    const struct machine_store *view;
-    char *sentence;
-    size_t size;
-    Tocsin__Counters *counters;
-    uint64_t kept_ms;       /* closed incidents, at least */
-    struct seen *incidents; /* in the order of their ids */
-    size_t incidents_count;
-    uint64_t heartbeats_filed; /* that say that they have a row among the due ones */
-};
-
-static bool __attribute__((format(printf, 2, 3))) broken(struct check *check, const char *format, ...)
-{
-    va_list list;
-    va_start(list, format);
-    (void)vsnprintf(check->sentence, check->size, format, list);
-    va_end(list);
-    return false;
-}
-
-static uint64_t rows(const struct check *check, enum machine_table table)
-{
-    return check->view->count(check->view->context, table);
-}
-
-static bool row_get(const struct check *check, enum machine_table table, struct key key, struct span *value)
-{
-    return check->view->get(check->view->context, table, key_span(&key), value);
-}
-
-static bool row_is_there(const struct check *check, enum machine_table table, struct key key)
-{
-    struct span value;
-    return row_get(check, table, key, &value);
-}
-
-/* The index has this key, and says this number (and this second one, unless it is 0). */
-static bool index_says(const struct check *check, enum machine_table table, struct key key, uint64_t first,
-                       uint64_t second)
-{
-    struct span value;
-    return row_get(check, table, key, &value) && value.size_bytes == (second != 0 ? 16u : 8u) &&
-           span_number(value, 0) == first && (second == 0 || span_number(value, 1) == second);
-}
+#include "tests/sim/judge/invariants_internal.h"
 
 static struct seen *seen_find(const struct check *check, uint64_t incident_id)
 {
@@ -91,40 +37,6 @@ static bool is_open(const Tocsin__Incident *incident)
 static bool is_triggered(const Tocsin__Incident *incident)
 {
     return incident->status == TOCSIN__INCIDENT_STATUS__INCIDENT_TRIGGERED;
-}
-
-/* ---------------------------------------------------------------- walking a table */
-
-/* One row, unpacked, with its key; it is freed afterwards. */
-typedef bool (*row_check)(struct check *check, struct span key, const void *record);
-
-static bool walk_table(struct check *check, enum machine_table table, const ProtobufCMessageDescriptor *descriptor,
-                       const char *what, row_check judge)
-{
-    struct walk walk = walk_all(check->view, table);
-    bool holds = true;
-    while (holds && walk_next(&walk)) {
-        ProtobufCMessage *record = record_unpack(descriptor, walk.value, NULL);
-        if (record == NULL) {
-            return broken(check, "%s does not decode", what);
-        }
-        holds = judge(check, walk.key, record);
-        protobuf_c_message_free_unpacked(record, NULL);
-    }
-    return holds;
-}
-
-/* Keys of one or two numbers, the last of which is the object's own id, and below the counter. */
-static bool key_holds(struct check *check, struct span key, uint64_t parent, uint64_t id, const char *what)
-{
-    bool agrees = key.size_bytes == (parent != 0 ? 16u : 8u) && span_number(key, parent != 0 ? 1 : 0) == id &&
-                  (parent == 0 || span_number(key, 0) == parent);
-    if (!agrees) {
-        return broken(check, "%s %" PRIu64 " is filed under another key", what, id);
-    }
-    return id < check->counters->next_id ||
-           broken(check, "%s %" PRIu64 " has an id that was not given yet: the next is %" PRIu64, what, id,
-                  check->counters->next_id);
 }
 
 static bool counts_agree(struct check *check, enum machine_table table, enum machine_table index, const char *what)
@@ -658,70 +570,6 @@ static bool alerts_hold(struct check *check)
     }
     return rows(check, TABLE_ALERT_PAYLOAD) <= rows(check, TABLE_ALERT) ||
            broken(check, "there are more payloads than alerts");
-}
-
-/* ---------------------------------------------------------------- heartbeats */
-
-static bool heartbeat_is_listed(const struct check *check, const Tocsin__Heartbeat *heartbeat)
-{
-    return row_is_there(check, TABLE_HEARTBEAT_BY_NAME, key_and_1(key_hash(heartbeat->name), heartbeat->id)) &&
-           row_is_there(check, TABLE_HEARTBEAT_BY_SLUG,
-                        key_and_1(key_1_hash(heartbeat->service_id, heartbeat->slug), heartbeat->id));
-}
-
-/* One that is up is looked at again by time, or its silence is never noticed. */
-static bool filing_holds(struct check *check, uint64_t id, const Tocsin__HeartbeatState *state)
-{
-    if (state->filed_ms != 0 && !row_is_there(check, TABLE_HEARTBEAT_DUE, key_2(state->filed_ms, id))) {
-        return broken(check, "heartbeat %" PRIu64 " says that it is filed, and no row says so", id);
-    }
-    if (state->filed_ms == 0 && state->status == TOCSIN__HEARTBEAT_STATUS__HEARTBEAT_UP) {
-        return broken(check, "heartbeat %" PRIu64 " is up and not filed: its silence pages nobody", id);
-    }
-    if (state->filed_ms != 0 && state->status == TOCSIN__HEARTBEAT_STATUS__HEARTBEAT_DOWN) {
-        return broken(check, "heartbeat %" PRIu64 " is down and waits for its silence", id);
-    }
-    check->heartbeats_filed += state->filed_ms != 0 ? 1 : 0;
-    return true;
-}
-
-static bool judge_heartbeat(struct check *check, struct span key, const void *record)
-{
-    const Tocsin__Heartbeat *heartbeat = record;
-    uint64_t id = heartbeat->id;
-    if (!key_holds(check, key, 0, id, "heartbeat")) {
-        return false;
-    }
-    if (!row_is_there(check, TABLE_SERVICE, key_1(heartbeat->service_id))) {
-        return broken(check, "heartbeat %" PRIu64 " opens its incidents on a service that is gone", id);
-    }
-    if (!index_says(check, TABLE_HEARTBEAT_BY_KEY, key_hash(heartbeat->key), id, 0) ||
-        !heartbeat_is_listed(check, heartbeat)) {
-        return broken(check, "heartbeat %" PRIu64 " is not found by its key, name and slug", id);
-    }
-    Tocsin__HeartbeatState *state = heartbeat_state_get(check->view, id, NULL);
-    if (state == NULL) {
-        return broken(check, "heartbeat %" PRIu64 " has no state", id);
-    }
-    bool holds = filing_holds(check, id, state);
-    tocsin__heartbeat_state__free_unpacked(state, NULL);
-    return holds;
-}
-
-static bool heartbeats_hold(struct check *check)
-{
-    static const enum machine_table BESIDE[] = {TABLE_HEARTBEAT_STATE, TABLE_HEARTBEAT_BY_KEY, TABLE_HEARTBEAT_BY_NAME,
-                                                TABLE_HEARTBEAT_BY_SLUG};
-    if (!walk_table(check, TABLE_HEARTBEAT, &tocsin__heartbeat__descriptor, "a heartbeat", judge_heartbeat)) {
-        return false;
-    }
-    for (size_t i = 0; i < sizeof BESIDE / sizeof BESIDE[0]; i++) {
-        if (rows(check, BESIDE[i]) != rows(check, TABLE_HEARTBEAT)) {
-            return broken(check, "something is left of a heartbeat that is gone");
-        }
-    }
-    return rows(check, TABLE_HEARTBEAT_DUE) == check->heartbeats_filed ||
-           broken(check, "a heartbeat is filed that knows nothing of it");
 }
 
 /* ---------------------------------------------------------------- all of it */

@@ -1,0 +1,64 @@
+/* What holds of heartbeats in every state. */
+#include "tests/sim/judge/invariants_internal.h"
+
+static bool heartbeat_is_listed(const struct check *check, const Tocsin__Heartbeat *heartbeat)
+{
+    return row_is_there(check, TABLE_HEARTBEAT_BY_NAME, key_and_1(key_hash(heartbeat->name), heartbeat->id)) &&
+           row_is_there(check, TABLE_HEARTBEAT_BY_SLUG,
+                        key_and_1(key_1_hash(heartbeat->service_id, heartbeat->slug), heartbeat->id));
+}
+
+/* One that is up is looked at again by time, or its silence is never noticed. */
+static bool filing_holds(struct check *check, uint64_t id, const Tocsin__HeartbeatState *state)
+{
+    if (state->filed_ms != 0 && !row_is_there(check, TABLE_HEARTBEAT_DUE, key_2(state->filed_ms, id))) {
+        return broken(check, "heartbeat %" PRIu64 " says that it is filed, and no row says so", id);
+    }
+    if (state->filed_ms == 0 && state->status == TOCSIN__HEARTBEAT_STATUS__HEARTBEAT_UP) {
+        return broken(check, "heartbeat %" PRIu64 " is up and not filed: its silence pages nobody", id);
+    }
+    if (state->filed_ms != 0 && state->status == TOCSIN__HEARTBEAT_STATUS__HEARTBEAT_DOWN) {
+        return broken(check, "heartbeat %" PRIu64 " is down and waits for its silence", id);
+    }
+    check->heartbeats_filed += state->filed_ms != 0 ? 1 : 0;
+    return true;
+}
+
+static bool judge_heartbeat(struct check *check, struct span key, const void *record)
+{
+    const Tocsin__Heartbeat *heartbeat = record;
+    uint64_t id = heartbeat->id;
+    if (!key_holds(check, key, 0, id, "heartbeat")) {
+        return false;
+    }
+    if (!row_is_there(check, TABLE_SERVICE, key_1(heartbeat->service_id))) {
+        return broken(check, "heartbeat %" PRIu64 " opens its incidents on a service that is gone", id);
+    }
+    if (!index_says(check, TABLE_HEARTBEAT_BY_KEY, key_hash(heartbeat->key), id, 0) ||
+        !heartbeat_is_listed(check, heartbeat)) {
+        return broken(check, "heartbeat %" PRIu64 " is not found by its key, name and slug", id);
+    }
+    Tocsin__HeartbeatState *state = heartbeat_state_get(check->view, id, NULL);
+    if (state == NULL) {
+        return broken(check, "heartbeat %" PRIu64 " has no state", id);
+    }
+    bool holds = filing_holds(check, id, state);
+    tocsin__heartbeat_state__free_unpacked(state, NULL);
+    return holds;
+}
+
+bool heartbeats_hold(struct check *check)
+{
+    static const enum machine_table BESIDE[] = {TABLE_HEARTBEAT_STATE, TABLE_HEARTBEAT_BY_KEY, TABLE_HEARTBEAT_BY_NAME,
+                                                TABLE_HEARTBEAT_BY_SLUG};
+    if (!walk_table(check, TABLE_HEARTBEAT, &tocsin__heartbeat__descriptor, "a heartbeat", judge_heartbeat)) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof BESIDE / sizeof BESIDE[0]; i++) {
+        if (rows(check, BESIDE[i]) != rows(check, TABLE_HEARTBEAT)) {
+            return broken(check, "something is left of a heartbeat that is gone");
+        }
+    }
+    return rows(check, TABLE_HEARTBEAT_DUE) == check->heartbeats_filed ||
+           broken(check, "a heartbeat is filed that knows nothing of it");
+}
