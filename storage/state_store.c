@@ -78,6 +78,7 @@ static const char *const table_names[TABLE_COUNT] = {
     [TABLE_TEAM_BY_NAME] = "team_by_name",
     [TABLE_TEAM_MEMBER] = "team_member",
     [TABLE_TEAM_OF_USER] = "team_of_user",
+    [TABLE_SUPPORT_HOURS] = "support_hours",
 };
 
 struct state_store {

@@ -164,6 +164,7 @@ void reply_id(struct apply *apply, Tocsin__Reply *reply, uint64_t id)
     each(RECEIPT, receipt) each(MEMBERS_BEGIN, members_begin) each(MEMBER_ADD, member_add)                            \
     each(MEMBER_REMOVE, member_remove) each(MEMBER_GONE, member_gone) each(VERSION_RAISE, version_raise)              \
     each(SCHEDULE_PUT, schedule_put) each(SCHEDULE_DELETE, schedule_delete) each(SCHEDULE_EXTEND, schedule_extend)    \
+    each(SUPPORT_HOURS_EXTEND, support_hours_extend)                                                                  \
     each(OVERRIDES_CREATE, overrides_create) each(OVERRIDE_DELETE, override_delete)                                   \
     each(HEARTBEAT_PUT, heartbeat_put) each(HEARTBEAT_DELETE, heartbeat_delete)                                       \
     each(HEARTBEAT_PAUSE, heartbeat_pause) each(PING, ping) each(TICK, tick)                                          \

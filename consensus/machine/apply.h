@@ -53,6 +53,7 @@ void apply_contact_method_delete(struct apply *, const Tocsin__ContactMethodDele
 void apply_notification_rule_put(struct apply *, const Tocsin__NotificationRulePut *, Tocsin__Reply *);
 void apply_notification_rule_delete(struct apply *, const Tocsin__NotificationRuleDelete *, Tocsin__Reply *);
 void apply_service_put(struct apply *, const Tocsin__ServicePut *, Tocsin__Reply *);
+void apply_support_hours_extend(struct apply *, const Tocsin__SupportHoursExtend *, Tocsin__Reply *);
 void apply_service_delete(struct apply *, const Tocsin__ServiceDelete *, Tocsin__Reply *);
 void apply_integration_put(struct apply *, const Tocsin__IntegrationPut *, Tocsin__Reply *);
 void apply_integration_delete(struct apply *, const Tocsin__IntegrationDelete *, Tocsin__Reply *);

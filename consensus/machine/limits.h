@@ -74,6 +74,17 @@
 /* Of one schedule, those that are over included; these make room for new ones. */
 #define LIMIT_OVERRIDES_PER_SCHEDULE 1000u
 #define LIMIT_OVERRIDES_PER_REQUEST 100u
+/* How far ahead support hours are known, in spans of two a day; how often they are rendered anew; and for how long they
+ * must be known at least. Services are many: what each has in the state, and in the log each week, is small. */
+#define SUPPORT_HORIZON_MS (92ull * 24 * 3600 * 1000)
+#define SUPPORT_RENDERED_EVERY_MS (7ull * 24 * 3600 * 1000)
+#define SUPPORT_HORIZON_LEAST_MS (2ull * 24 * 3600 * 1000)
+#define LIMIT_SUPPORT_ROWS 400u
+/* When support hours begin, end or change: open incidents that one step looks at, and that it changes. Further ones have
+ * their turn in the next entries. */
+#define LIMIT_SUPPORT_STEP_ROWS 4096u
+#define LIMIT_SUPPORT_STEP_INCIDENTS 64u
+#define LIMIT_URGENCY_CHANGES_PER_SERVICE 2u
 #define LIMIT_ASSIGNEES_PER_INCIDENT 50u
 #define LIMIT_INCIDENTS_PER_UPDATE 250u /* PagerDuty's, for one PUT */
 #define LIMIT_OPEN_INCIDENTS 1000000u

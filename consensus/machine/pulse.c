@@ -91,6 +91,10 @@ void apply_pulse(struct apply *apply, const Tocsin__Pulse *pulse, Tocsin__Reply 
         assert(due.row != NULL);
         if (due.kind == DEADLINE_NOTIFICATION_RETRY) {
             outbox_retry_due(apply, due.object, due.due_ms);
+        } else if (due.kind == DEADLINE_URGENCY_CHANGE) {
+            urgency_change_due(apply, due.object, due.sub_object, due.due_ms, due.row);
+        } else if (due.kind == DEADLINE_SUPPORT_HOURS) {
+            support_hours_changed_due(apply, due.object, due.sub_object, due.row);
         } else {
             incident_due(apply, &due);
         }

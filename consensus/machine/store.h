@@ -63,6 +63,7 @@ enum machine_table {
     TABLE_TEAM_BY_NAME,          /* hash: id */
     TABLE_TEAM_MEMBER,           /* team, user: TeamMember */
     TABLE_TEAM_OF_USER,          /* user, team: empty */
+    TABLE_SUPPORT_HOURS,         /* service: rows of shift_rows.h, 1 within support hours */
     TABLE_COUNT
 };
 
@@ -77,6 +78,9 @@ enum deadline_kind {
     DEADLINE_GUARDIANS,             /* object incident: tell the guardians again */
     DEADLINE_AUTO_RESOLVE,          /* object incident */
     DEADLINE_RETENTION,             /* no object: let old incidents, payloads and idempotent replies go */
+    /* Object service, sub-object 0, or the incident from which on its open ones are still to be looked through. */
+    DEADLINE_URGENCY_CHANGE = 40,   /* its support hours begin or end, and low urgency becomes high */
+    DEADLINE_SUPPORT_HOURS,         /* its support hours have been changed: clocks that count them run on by the new ones */
     DEADLINE_SNOOZE = 50            /* object incident: it is triggered again */
 };
 

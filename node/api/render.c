@@ -132,6 +132,8 @@ const struct word words_why[] = {
     {TOCSIN__WHY__WHY_TURN_PASSED, "turn_passed"},
     {TOCSIN__WHY__WHY_SNOOZE_ENDED, "snooze_ended"},
     {TOCSIN__WHY__WHY_MERGED, "merged"},
+    {TOCSIN__WHY__WHY_SUPPORT_HOURS_BEGIN, "support_hours_begin"},
+    {TOCSIN__WHY__WHY_SUPPORT_HOURS_END, "support_hours_end"},
     {0, NULL},
 };
 

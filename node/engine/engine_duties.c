@@ -12,6 +12,7 @@
 #include "consensus/transport/wire.h"
 #include "node/engine/engine_internal.h"
 #include "node/engine/schedule_horizon.h"
+#include "node/engine/support_horizon.h"
 #include "node/log.h"
 
 #define CLOCK_INTERVAL_MS 1000
@@ -345,6 +346,18 @@ static void pulse(struct engine *engine, uint64_t now_ms) {
     engine->pulse_sent_ms = now_ms;
 }
 
+static void extend_support_hours(struct engine *engine, const struct machine_store *view) {
+    Tocsin__SupportHoursExtend extend;
+    uint64_t service_id = 0;
+    for (unsigned i = 0; i < HORIZON_SCHEDULES && support_horizon_next(view, cluster_now_ms(engine), &service_id, &extend); i++) {
+        Tocsin__Command command = TOCSIN__COMMAND__INIT;
+        command.body_case = TOCSIN__COMMAND__BODY_SUPPORT_HOURS_EXTEND;
+        command.support_hours_extend = &extend;
+        submit_system(engine, &command, "the support hours of a service for a week more");
+        free(extend.spans.data);
+    }
+}
+
 /* A few at a time: the rest has its turn at the next. */
 static void extend_schedules(struct engine *engine) {
     struct state_reader reader;
@@ -363,6 +376,7 @@ static void extend_schedules(struct engine *engine) {
         submit_system(engine, &command, "the shifts of a schedule for a day more");
         free(extend.shifts.data);
     }
+    extend_support_hours(engine, &reader.view);
     enum storage_error fault = engine->ports.reader_fault(engine->ports.context, &reader, &failure);
     engine->ports.reader_end(engine->ports.context, &reader);
     if (fault != STORAGE_OK) engine_fail(engine, failure.message);

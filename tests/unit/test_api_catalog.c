@@ -131,7 +131,25 @@ static void bad_services_are_refused_and_change_nothing(void **state)
         {"\"name\":\"S\",\"auto_resolve_timeout\":4294967296", "'auto_resolve_timeout' must be from 0"},
         {"\"name\":\"S\",\"incident_urgency_rule\":7", "'incident_urgency_rule' must be an object"},
         {"\"name\":\"S\",\"incident_urgency_rule\":{\"type\":\"use_support_hours\"}",
-         "Support hours are not supported"},
+         "'incident_urgency_rule.during_support_hours' can't be blank"},
+        {"\"name\":\"S\",\"incident_urgency_rule\":{\"type\":\"use_support_hours\",\"during_support_hours\":{\"urgency\":"
+         "\"high\"},\"outside_support_hours\":{\"urgency\":\"low\"}}",
+         "has no support hours"},
+        {"\"name\":\"S\",\"support_hours\":{\"time_zone\":\"Mars/Base\",\"start_time\":\"09:00\",\"end_time\":\"17:00\","
+         "\"days_of_week\":[1]}",
+         "must be a time zone"},
+        {"\"name\":\"S\",\"support_hours\":{\"time_zone\":\"UTC\",\"start_time\":\"25:00\",\"end_time\":\"17:00\","
+         "\"days_of_week\":[1]}",
+         "must be a time of day"},
+        {"\"name\":\"S\",\"support_hours\":{\"time_zone\":\"UTC\",\"start_time\":\"09:00\",\"end_time\":\"17:00\","
+         "\"days_of_week\":[1,8]}",
+         "must be from 1 to 7"},
+        {"\"name\":\"S\",\"support_hours\":{\"time_zone\":\"UTC\",\"start_time\":\"09:00\",\"end_time\":\"17:00\","
+         "\"days_of_week\":[1,1]}",
+         "each once"},
+        {"\"name\":\"S\",\"scheduled_actions\":[{\"type\":\"urgency_change\",\"to_urgency\":\"high\",\"at\":{\"type\":"
+         "\"named_time\",\"name\":\"noon\"}}]",
+         "must be one of: support_hours_start"},
         {"\"name\":\"S\",\"incident_urgency_rule\":{\"type\":\"constant\"}",
          "'incident_urgency_rule.urgency' can't be blank"},
         {"\"name\":\"S\",\"incident_urgency_rule\":{\"type\":\"constant\",\"urgency\":\"dire\"}",

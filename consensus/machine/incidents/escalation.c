@@ -49,6 +49,7 @@ void escalation_stop(struct apply *apply, Tocsin__Incident *incident)
 {
     incident_deadline(apply, incident, DEADLINE_ESCALATE, 0);
     incident_deadline(apply, incident, DEADLINE_GUARDIANS, 0);
+    support_clock_stop(incident);
 }
 
 /* ---------------------------------------------------------------- giving it to people */
@@ -160,8 +161,12 @@ static void wait_begin(struct apply *apply, Tocsin__Incident *incident, const To
         return;
     }
     if (policy != NULL) {
-        incident_deadline(apply, incident, DEADLINE_ESCALATE,
-                          apply->time_ms + level_delay_ms(apply, policy->levels[incident->level - 1]));
+        uint64_t delay_ms = level_delay_ms(apply, policy->levels[incident->level - 1]);
+        if (is_low(incident)) {
+            support_clock_begin(apply, incident, delay_ms);
+        } else {
+            incident_deadline(apply, incident, DEADLINE_ESCALATE, apply->time_ms + delay_ms);
+        }
     } else {
         incident_deadline(apply, incident, DEADLINE_GUARDIANS,
                           apply->time_ms + apply_minutes_ms(apply, DEFAULT_LEVEL_DELAY_MINUTES * LEVELS_BY_HAND));
@@ -333,7 +338,8 @@ void escalation_renew(struct apply *apply, Tocsin__Incident *incident)
 void escalation_level_due(struct apply *apply, Tocsin__Incident *incident)
 {
     bool lost = planted(LEVEL_LOST_AFTER_LEADER_CHANGE) && apply->term > 2; /* the first leader's */
-    if ((is_triggered(incident) && !lost) || planted(RESOLVED_STILL_ESCALATES)) {
+    if (((is_triggered(incident) && !lost) || planted(RESOLVED_STILL_ESCALATES)) &&
+        support_clock_is_over(apply, incident)) {
         escalation_next(apply, incident, TOCSIN__WHY__WHY_LEVEL_TIMEOUT);
     }
 }

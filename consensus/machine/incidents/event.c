@@ -19,16 +19,6 @@ struct occurrence {
     Tocsin__Reply *reply;
 };
 
-static Tocsin__Urgency urgency_of(const Tocsin__Service *service, Tocsin__Severity severity)
-{
-    if (service->urgency != TOCSIN__URGENCY__URGENCY_SEVERITY_BASED) {
-        return service->urgency == TOCSIN__URGENCY__URGENCY_LOW ? TOCSIN__URGENCY__URGENCY_LOW
-                                                                : TOCSIN__URGENCY__URGENCY_HIGH;
-    }
-    bool low = severity == TOCSIN__SEVERITY__SEVERITY_WARNING || severity == TOCSIN__SEVERITY__SEVERITY_INFO;
-    return low ? TOCSIN__URGENCY__URGENCY_LOW : TOCSIN__URGENCY__URGENCY_HIGH;
-}
-
 static void payload_store(struct apply *apply, const Tocsin__Alert *alert, const Tocsin__Event *event)
 {
     Tocsin__AlertPayload payload;
@@ -108,8 +98,8 @@ static void trigger_new(struct apply *apply, const struct occurrence *occurrence
         return;
     }
     const Tocsin__Event *event = occurrence->event;
-    Tocsin__Incident *incident = incident_open(apply, service, event->summary, urgency_of(service, event->severity),
-                                               event->dedup_key, occurrence->reply);
+    Tocsin__Incident *incident = incident_open(apply, service, event->summary,
+                                               urgency_of_service(apply, service, event->severity), event->dedup_key, occurrence->reply);
     if (incident == NULL) {
         return;
     }

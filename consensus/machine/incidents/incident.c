@@ -46,6 +46,8 @@ static uint64_t *deadline_field(Tocsin__Incident *incident, enum deadline_kind k
     case DEADLINE_NOTIFICATION_RULE:
     case DEADLINE_NOTIFICATION_RETRY:
     case DEADLINE_RETENTION:
+    case DEADLINE_URGENCY_CHANGE:
+    case DEADLINE_SUPPORT_HOURS:
         break;
     }
     assert(!"not a deadline of an incident");
@@ -374,8 +376,7 @@ void apply_incident_create(struct apply *apply, const Tocsin__IncidentCreate *cr
     }
     Tocsin__Urgency urgency = create->urgency;
     if (urgency == TOCSIN__URGENCY__URGENCY_NONE) {
-        urgency = service->urgency == TOCSIN__URGENCY__URGENCY_LOW ? TOCSIN__URGENCY__URGENCY_LOW
-                                                                   : TOCSIN__URGENCY__URGENCY_HIGH;
+        urgency = urgency_of_service(apply, service, TOCSIN__SEVERITY__SEVERITY_NONE);
     }
     Tocsin__Incident *incident = incident_open(apply, service, create->title, urgency, create->incident_key, reply);
     if (incident == NULL) {

@@ -84,6 +84,25 @@ void details_begin(struct apply *, Tocsin__Incident *, const Tocsin__IncidentDet
 /* Takes the named fields over, each change with its entry in the timeline. */
 void details_change(struct apply *, Tocsin__Incident *, const Tocsin__IncidentDetails *, uint64_t fields);
 
+/* ---- urgency.c */
+
+/* Of a new incident of the service: constant, or by its support hours, and in either case possibly by severity. */
+Tocsin__Urgency urgency_of_service(struct apply *, const Tocsin__Service *, Tocsin__Severity);
+/* From low to high, and who has it is told anew unless it is acknowledged. The incident must be open. */
+void urgency_raise(struct apply *, Tocsin__Incident *, Tocsin__Why);
+/* DEADLINE_URGENCY_CHANGE and DEADLINE_SUPPORT_HOURS, of a service. */
+void urgency_change_due(struct apply *, uint64_t service_id, uint64_t from_id, uint64_t due_ms, const Tocsin__Deadline *);
+void support_hours_changed_due(struct apply *, uint64_t service_id, uint64_t from_id, const Tocsin__Deadline *);
+
+/* ---- support_clock.c: the time of a level at low urgency, which counts support hours only */
+
+void support_clock_begin(struct apply *, Tocsin__Incident *, uint64_t delay_ms);
+/* DEADLINE_ESCALATE: true when the time is over, or was not counted by this clock; else the next stretch has begun. */
+bool support_clock_is_over(struct apply *, Tocsin__Incident *);
+/* The support hours are others from now on. */
+void support_clock_restart(struct apply *, Tocsin__Incident *);
+void support_clock_stop(Tocsin__Incident *);
+
 /* ---- event.c */
 
 /* What the cluster itself has noticed, on the way of an event: opens an incident on the service, counts in the alert of

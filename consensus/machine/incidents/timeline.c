@@ -38,6 +38,8 @@ static const char *const WHY_TEXTS[] = {
     [TOCSIN__WHY__WHY_TURN_PASSED] = "whoever had the turn could not be told",
     [TOCSIN__WHY__WHY_SNOOZE_ENDED] = "the snooze ended",
     [TOCSIN__WHY__WHY_MERGED] = "it was merged into another incident",
+    [TOCSIN__WHY__WHY_SUPPORT_HOURS_BEGIN] = "the support hours of the service begin",
+    [TOCSIN__WHY__WHY_SUPPORT_HOURS_END] = "the support hours of the service end",
 };
 
 static const char *const CHANNEL_TEXTS[] = {

@@ -4,6 +4,7 @@
 #include "consensus/machine/base/text.h"
 #include "consensus/machine/checks.h"
 #include "consensus/machine/directory/teams.h"
+#include "consensus/machine/services/support_hours.h"
 
 #define INVALID TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_BAD_VALUE
 #define CONFLICT TOCSIN__STATUS__STATUS_CONFLICT
@@ -25,7 +26,10 @@ static bool check_name_free(struct apply *apply, Tocsin__Reply *reply, enum mach
 static const char *const service_fields[] = {"name",     "description",
                                              "urgency",  "escalation_policy_id",
                                              "disabled", "acknowledgement_timeout_s",
-                                             "auto_resolve_timeout_s", NULL};
+                                             "auto_resolve_timeout_s",
+                                             "urgency_by_support_hours", "urgency_during",
+                                             "urgency_outside", "support_hours",
+                                             "urgency_changes", NULL};
 
 static bool check_service(struct apply *apply, Tocsin__Reply *reply, const Tocsin__Service *service)
 {
@@ -80,7 +84,7 @@ void apply_service_put(struct apply *apply, const Tocsin__ServicePut *put, Tocsi
     struct key old_name = key_hash(service->name);
     record_patch(&service->base, &put->service->base, creation, put->fields, service_fields);
     service_defaults(service, creation, put->fields);
-    if (!check_service(apply, reply, service)) {
+    if (!check_service(apply, reply, service) || !support_hours_check(apply, reply, service, put)) {
         return;
     }
     if (creation) {
@@ -94,6 +98,7 @@ void apply_service_put(struct apply *apply, const Tocsin__ServicePut *put, Tocsi
         row_delete(apply, TABLE_SERVICE_BY_NAME, old_name);
     }
     index_put(apply, TABLE_SERVICE_BY_NAME, key_hash(service->name), service->id);
+    support_hours_put(apply, service, put);
     service_put(apply->store, service);
     reply_id(apply, reply, service->id);
 }
@@ -135,6 +140,7 @@ void apply_service_delete(struct apply *apply, const Tocsin__ServiceDelete *dele
             integration_remove(apply, integration);
         }
     }
+    support_hours_delete(apply, service);
     row_delete(apply, TABLE_SERVICE_BY_NAME, key_hash(service->name));
     row_delete(apply, TABLE_SERVICE, key_1(service->id));
     reply_id(apply, reply, service->id);

@@ -108,8 +108,7 @@ static struct field_reader reader_of(struct field_reader *outer, json_t *element
     return reader;
 }
 
-/* "08:00:00", or without seconds. */
-static bool time_of_day_parse(const char *text, uint32_t *second)
+bool time_of_day_parse(const char *text, uint32_t *second)
 {
     uint64_t at_ms;
     char whole[32];

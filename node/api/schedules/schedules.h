@@ -53,6 +53,8 @@ void revisions_compare(struct http_request *request);
 
 /* Also as Go prints a time: "2015-11-06 20:00:00 +0000 UTC". */
 bool schedule_time_parse(const char *text, uint64_t *time_ms);
+/* "08:00:00", or without seconds. */
+bool time_of_day_parse(const char *text, uint32_t *second);
 
 struct schedule_given {
     bool name, description, time_zone, layers, teams; /* which the body has */

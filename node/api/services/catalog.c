@@ -11,7 +11,7 @@ static const struct {
 } abilities[] = {
     {"urgencies", true},
     {"read_only_users", true},
-    {"service_support_hours", false},
+    {"service_support_hours", true},
     {"teams", false},
     {"team_responders", false},
     {"advanced_permissions", false},

@@ -15,6 +15,10 @@ void service_create(struct http_request *request);
 void service_update(struct http_request *request);
 void service_remove(struct http_request *request);
 
+/* urgency_rule.c: incident_urgency_rule, support_hours, scheduled_actions */
+void render_urgency_rule(json_t *object, const Tocsin__Service *service);
+void take_urgency(const struct field_target *target, Tocsin__ServicePut *put);
+
 /* integrations.c */
 void integration_read(struct http_request *request);
 void integration_create(struct http_request *request);

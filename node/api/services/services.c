@@ -66,14 +66,10 @@ json_t *render_service(struct http_request *request, const struct machine_store 
     json_object_set_new(object, "auto_resolve_timeout", json_timeout(service->auto_resolve_timeout_s));
     json_object_set_new(object, "acknowledgement_timeout", json_timeout(service->acknowledgement_timeout_s));
     json_object_set_new(object, "escalation_policy", render_policy(request, view, service->escalation_policy_id));
-    json_object_set_new(object, "incident_urgency_rule",
-                        json_pack("{s:s, s:o}", "type", "constant", "urgency",
-                                  json_word(words_service_urgency, (int)service->urgency)));
+    render_urgency_rule(object, service);
     json_object_set_new(object, "integrations", render_integrations(request, view, service->id));
     json_object_set_new(object, "teams", render_teams_of_policy(request, view, service->escalation_policy_id));
     json_object_set_new(object, "addons", json_array());
-    json_object_set_new(object, "scheduled_actions", json_array());
-    json_object_set_new(object, "support_hours", json_null());
     json_object_set_new(object, "response_play", json_null());
     json_object_set_new(object, "alert_creation", json_string("create_alerts_and_incidents"));
     json_object_set_new(object, "alert_grouping", json_null());
@@ -138,32 +134,6 @@ static void take_policy(const struct field_target *target, bool required, uint64
     }
 }
 
-static void take_urgency_rule(const struct field_target *target, Tocsin__Urgency *slot)
-{
-    static const struct word words_rule_type[] = {{1, "constant"}, {0, NULL}};
-    json_t *object = NULL;
-    int type = 0, urgency = 0;
-    bool present = false;
-
-    if (!field_object(target->reader, "incident_urgency_rule", &object) || object == NULL) {
-        return;
-    }
-    struct field_reader rule = {target->reader->request, object, "incident_urgency_rule.", target->reader->errors};
-    const char *type_text = json_string_value(json_object_get(object, "type"));
-    if (type_text != NULL && strcmp(type_text, "use_support_hours") == 0) {
-        field_error(&rule, "Support hours are not supported: 'incident_urgency_rule.type' must be constant");
-    } else if (field_word(&rule, "type", words_rule_type, &type, NULL) &&
-               field_word(&rule, "urgency", words_service_urgency, &urgency, &present)) {
-        if (present) {
-            *slot = (Tocsin__Urgency)urgency;
-            target_mark(target, "urgency");
-        } else {
-            field_error(&rule, "'incident_urgency_rule.urgency' can't be blank");
-        }
-    }
-    target->reader->errors = rule.errors;
-}
-
 /* Of the states that a service is in, only "disabled" is anybody's choice. */
 static void take_status(const struct field_target *target, protobuf_c_boolean *slot)
 {
@@ -202,7 +172,7 @@ static bool service_command(struct http_request *request, uint64_t id)
     take_policy(&target, id == 0, &service->escalation_policy_id);
     take_timeout(&target, "acknowledgement_timeout", "acknowledgement_timeout_s", &service->acknowledgement_timeout_s);
     take_timeout(&target, "auto_resolve_timeout", "auto_resolve_timeout_s", &service->auto_resolve_timeout_s);
-    take_urgency_rule(&target, &service->urgency);
+    take_urgency(&target, put);
     take_status(&target, &service->disabled);
     return fields_finish(&reader);
 }

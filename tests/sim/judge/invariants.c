@@ -131,6 +131,14 @@ static bool judge_service(struct check *check, struct span key, const void *reco
     if (!needs_none && !row_is_there(check, TABLE_ESCALATION_POLICY, key_1(service->escalation_policy_id))) {
         return broken(check, "service %s escalates by a policy that is gone", service->name);
     }
+    if (service->urgency_change_due_ms != 0 &&
+        !row_is_there(check, TABLE_DEADLINE,
+                      key_deadline(service->urgency_change_due_ms, DEADLINE_URGENCY_CHANGE, service->id, 0))) {
+        return broken(check, "service %s waits for its support hours, and no deadline is filed", service->name);
+    }
+    if ((service->support_hours != NULL) != row_is_there(check, TABLE_SUPPORT_HOURS, key_1(service->id))) {
+        return broken(check, "service %s and its rows disagree about support hours", service->name);
+    }
     return service->open_incidents == open || broken(check, "service %s counts %u open incidents, and has %u",
                                                      service->name, service->open_incidents, open);
 }
@@ -346,6 +354,8 @@ static const char *kind_words(enum deadline_kind kind)
         [DEADLINE_AUTO_RESOLVE] = "resolving itself",
         [DEADLINE_RETENTION] = "retention",
         [DEADLINE_SNOOZE] = "the snooze's end",
+        [DEADLINE_URGENCY_CHANGE] = "an edge of support hours",
+        [DEADLINE_SUPPORT_HOURS] = "other support hours",
     };
     return (size_t)kind < sizeof WORDS / sizeof WORDS[0] && WORDS[kind] != NULL ? WORDS[kind] : "something unknown";
 }
@@ -363,6 +373,20 @@ static bool rule_deadline_holds(struct check *check, uint64_t incident_id, const
     bool alive = is_triggered(seen->incident) && deadline->generation == seen->incident->generation;
     seen->waiting_rules += alive ? 1 : 0;
     return true;
+}
+
+/* Steps along open incidents outlive their service; the edge of its support hours does not. */
+static bool service_deadline_holds(struct check *check, enum deadline_kind kind, uint64_t service_id, uint64_t from_id,
+                                   uint64_t due_ms)
+{
+    if (kind == DEADLINE_SUPPORT_HOURS || from_id != 0) {
+        return true;
+    }
+    Tocsin__Service *service = service_get(check->view, service_id, NULL);
+    bool holds = service != NULL && service->urgency_change_due_ms == due_ms;
+    tocsin__service__free_unpacked(service, NULL);
+    return holds || broken(check, "a change of urgency is filed for service %" PRIu64 ", which knows nothing of it",
+                           service_id);
 }
 
 static bool judge_deadline(struct check *check, struct span key, const void *record)
@@ -385,6 +409,9 @@ static bool judge_deadline(struct check *check, struct span key, const void *rec
         tocsin__notification__free_unpacked(row, NULL);
         return holds ||
                broken(check, "a deadline is filed for notification %" PRIu64 ", which knows nothing of it", object);
+    }
+    if (kind == DEADLINE_URGENCY_CHANGE || kind == DEADLINE_SUPPORT_HOURS) {
+        return service_deadline_holds(check, kind, object, sub_object, due_ms);
     }
     struct seen *seen = seen_find(check, object);
     if (seen == NULL) {
@@ -442,6 +469,9 @@ static bool is_accounted_for(struct check *check, const struct seen *seen)
     if (incident->exhausted && incident->guardians_due_ms == 0 && !(low && seen->says_low_urgency)) {
         return broken(check, "incident %" PRIu64 ": its escalation ended, and the guardians are not told again",
                       incident->number);
+    }
+    if (incident->support_left_ms != 0 && (!low || incident->escalate_due_ms == 0)) {
+        return broken(check, "incident %" PRIu64 " counts support hours, and nothing comes of it", incident->number);
     }
     bool goes_on = incident->escalate_due_ms != 0 || incident->guardians_due_ms != 0;
     if (!goes_on && !low) {
