@@ -151,7 +151,8 @@ class Life(WithPager):
     def destroy(self, workspace):
         workspace.run("destroy", "-auto-approve", "-no-color", "-input=false")
         self.assertEqual([], workspace.managed())
-        for path, plural in (("/users", "users"), ("/schedules", "schedules"), ("/escalation_policies", "escalation_policies")):
+        for path, plural in (("/users", "users"), ("/teams", "teams"), ("/schedules", "schedules"),
+                             ("/escalation_policies", "escalation_policies")):
             self.assertEqual([], self.pager.listed(path, plural), f"{path} after destroy")
         self.assertFalse([one for one in self.pager.listed("/services", "services") if one["name"].startswith("Payments")])
 
@@ -173,6 +174,11 @@ class PaymentsTeam(WithPager):
         on_call = {one["escalation_level"]: one["user"]["summary"] for one in self.pager.listed("/oncalls", "oncalls")}
         self.assertEqual(expected, {level: on_call[level] for level in expected})
         self.assertIn(on_call[2], (on_turn(["Brian Kernighan", "Claude Shannon", "Ada Lovelace"], now), "Margaret Hamilton"))
+
+    def test_what_is_looked_up_is_found(self):
+        found = self.team.output("looked_up")
+        self.assertEqual({"people": 4, "members": 4}, {name: found.pop(name) for name in ("people", "members")})
+        self.assertEqual({name: True for name in found}, found)
 
     def test_an_event_pages_the_primary_then_the_secondary_then_the_manager(self):
         self.pager.send(self.team.output("api_key"), "Card payments fail")

@@ -271,6 +271,34 @@ static void bad_integrations_are_refused(void **state)
     assert_int_equal(api_get(api, target)->status, 405); /* PagerDuty has no such list */
 }
 
+static void an_integration_of_a_vendor_takes_its_type(void **state)
+{
+    struct company *company = *state;
+    struct api_fixture *api = company->api;
+    const char *target = story_text("/services/%s/integrations", story_service(api, "Shop", company->policy));
+    const struct api_answer *page = api_get(api, "/vendors?limit=2&offset=4&total=true");
+
+    assert_int_equal(page->status, 200);
+    assert_int_equal(json_array_size(api_answer_at(page, "vendors", NULL)), 2);
+    assert_true(json_is_true(api_answer_at(page, "more", NULL)));
+    assert_string_equal(api_answer_text(page, "vendors", "0", "name", NULL), "Nagios");
+    const char *nagios = api_answer_text(page, "vendors", "0", "id", NULL);
+    const struct api_answer *one = api_get(api, story_text("/vendors/%s", nagios));
+    assert_string_equal(api_answer_text(one, "vendor", "name", NULL), "Nagios");
+    story_refused(api_get(api, "/vendors/PZZZZZZ"), 404, 2100, "");
+    story_refused(api_get(api, "/vendors/none"), 404, 2100, "");
+
+    const struct api_answer *created = api_post(
+        api, target, story_text("{\"integration\":{\"name\":\"Old\",\"type\":\"service_integration\",\"vendor\":{\"id\":\"%s\"}}}", nagios));
+    assert_string_equal(api_answer_text(created, "integration", "type", NULL), "nagios_inbound_integration");
+    assert_string_equal(api_answer_text(created, "integration", "vendor", "summary", NULL), "Nagios");
+    const struct api_answer *changed =
+        api_put(api, story_text("%s/%s", target, api_answer_text(created, "integration", "id", NULL)),
+                "{\"integration\":{\"name\":\"New\",\"type\":\"service_integration\"}}");
+    assert_string_equal(api_answer_text(changed, "integration", "type", NULL), "nagios_inbound_integration");
+    assert_string_equal(api_answer_text(changed, "integration", "name", NULL), "New");
+}
+
 /* ---------------------------------------------------------------- escalation policies */
 
 static void an_escalation_policy_is_created_read_changed_and_deleted(void **state)
@@ -437,6 +465,7 @@ int main(void)
         STORY(services_are_found_by_name),
         STORY(an_integration_gets_a_key_and_events_come_in_by_it),
         STORY(bad_integrations_are_refused),
+        STORY(an_integration_of_a_vendor_takes_its_type),
         STORY(an_escalation_policy_is_created_read_changed_and_deleted),
         STORY(a_policy_repeats_by_default_and_names_its_services),
         STORY(what_is_depended_on_cannot_be_deleted),

@@ -75,6 +75,10 @@ static void what_is_not_said_of_a_user_has_defaults(void **state)
     assert_int_equal(license->status, 200);
     assert_true(strlen(api_answer_text(license, "license", "id", NULL)) > 0);
     story_refused(api_get(api, "/users/PZZZZZZ/license"), 404, 2100, "");
+    const struct api_answer *licenses = api_get(api, "/licenses");
+    assert_int_equal(json_integer_value(api_answer_at(licenses, "licenses", "0", "current_value", NULL)), 1);
+    const struct api_answer *allocations = api_get(api, "/license_allocations");
+    assert_string_equal(api_answer_text(allocations, "license_allocations", "0", "user", "id", NULL), id);
 }
 
 static void an_email_address_belongs_to_one_user(void **state)

@@ -123,32 +123,6 @@ static void user_me(struct http_request *request)
     resource_get(request, &resource_user, 0, id);
 }
 
-static void on_read_license(struct http_request *request, const struct machine_store *view)
-{
-    if (user_get(view, api_call_of(request)->id, request_memory(request)) == NULL) {
-        api_not_found(request);
-        return;
-    }
-    json_t *license = render_head(0, "license", "Tocsin", json_null());
-    json_t *roles = json_array();
-    for (const struct word *word = words_role; word->word != NULL; word++) {
-        json_array_append_new(roles, json_string(word->word));
-    }
-    json_object_set_new(license, "id", json_string("P000000")); /* the one license there is; Terraform needs an id */
-    json_object_set_new(license, "name", json_string("Tocsin"));
-    json_object_set_new(license, "description", json_string("Every user may have every role"));
-    json_object_set_new(license, "valid_roles", roles);
-    json_object_set_new(license, "role_group", json_string("FullUser"));
-    api_json(request, 200, json_pack("{s:o}", "license", license));
-}
-
-static void user_license(struct http_request *request)
-{
-    if (path_id(request, 0, &api_call_of(request)->id)) {
-        api_read(request, on_read_license);
-    }
-}
-
 /* ---------------------------------------------------------------- writing */
 
 static void take_role(const struct field_target *target, Tocsin__User *user)
@@ -234,7 +208,9 @@ const struct route routes_people[] = {
     {"GET", "/users/{}", user_read, FAMILY_REST, 0},
     {"PUT", "/users/{}", user_update, FAMILY_REST, ROUTE_JSON_BODY},
     {"DELETE", "/users/{}", user_remove, FAMILY_REST, 0},
-    {"GET", "/users/{}/license", user_license, FAMILY_REST, 0},
+    {"GET", "/users/{}/license", license_read_of_user, FAMILY_REST, 0},
+    {"GET", "/licenses", licenses_list, FAMILY_REST, 0},
+    {"GET", "/license_allocations", license_allocations_list, FAMILY_REST, 0},
     {"GET", "/users/{}/contact_methods", contact_methods_list, FAMILY_REST, 0},
     {"POST", "/users/{}/contact_methods", contact_method_create, FAMILY_REST, ROUTE_JSON_BODY},
     {"GET", "/users/{}/contact_methods/{}", contact_method_read, FAMILY_REST, 0},

@@ -10,6 +10,11 @@ json_t *render_user(struct http_request *request, const struct machine_store *vi
 json_t *render_contact_method(struct http_request *request, const struct machine_store *view, const void *method);
 json_t *render_notification_rule(struct http_request *request, const struct machine_store *view, const void *rule);
 
+/* licenses.c */
+void license_read_of_user(struct http_request *request);
+void licenses_list(struct http_request *request);
+void license_allocations_list(struct http_request *request);
+
 /* contact_methods.c */
 void contact_methods_list(struct http_request *request);
 void contact_method_read(struct http_request *request);

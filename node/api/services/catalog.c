@@ -56,6 +56,8 @@ static void ability_read(struct http_request *request)
 const struct route routes_catalog[] = {
     {"GET", "/abilities", abilities_list, FAMILY_REST, 0},
     {"GET", "/abilities/{}", ability_read, FAMILY_REST, 0},
+    {"GET", "/vendors", vendors_list, FAMILY_REST, 0},
+    {"GET", "/vendors/{}", vendor_read, FAMILY_REST, 0},
     {"GET", "/services", services_list, FAMILY_REST, 0},
     {"POST", "/services", service_create, FAMILY_REST, ROUTE_JSON_BODY},
     {"GET", "/services/{}", service_read, FAMILY_REST, 0},

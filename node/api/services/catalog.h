@@ -25,6 +25,14 @@ void integration_create(struct http_request *request);
 void integration_update(struct http_request *request);
 void integration_remove(struct http_request *request);
 
+/* vendors.c */
+void vendors_list(struct http_request *request);
+void vendor_read(struct http_request *request);
+/* null for 0; what is no vendor of ours is kept as it was given. */
+json_t *reference_vendor(struct http_request *request, uint64_t id);
+/* The type of a vendor's integrations without "_inbound_integration"; NULL for a vendor that is not known. */
+const char *vendor_service_type(uint64_t id);
+
 /* escalation_policies.c */
 void escalation_policies_list(struct http_request *request);
 void escalation_policy_read(struct http_request *request);

@@ -1,4 +1,6 @@
 /* Integrations: the keys under which event sources reach a service. */
+#include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "consensus/machine/limits.h"
@@ -20,10 +22,7 @@ json_t *render_integration(struct http_request *request, const struct machine_st
     json_object_set_new(object, "created_at", json_time(integration->created_at_ms));
     json_object_set_new(object, "integration_key", json_string(integration->key));
     json_object_set_new(object, "integration_email", json_null());
-    json_object_set_new(object, "vendor",
-                        integration->vendor_id != 0
-                            ? render_head(integration->vendor_id, "vendor_reference", NULL, json_null())
-                            : json_null());
+    json_object_set_new(object, "vendor", reference_vendor(request, integration->vendor_id));
     return object;
 }
 
@@ -75,6 +74,9 @@ static void take_type(const struct field_target *target, char **slot)
     if (length > ending_length && strcmp(type + length - ending_length, reference_ending) == 0) {
         type[length - ending_length] = '\0';
     }
+    if (strcmp(type, "service_integration") == 0) { /* Terraform's word for none */
+        return;
+    }
     if (!is_type(type)) {
         field_error(target->reader, "Type must be that of an integration, such as " TYPE_DEFAULT);
         return;
@@ -91,6 +93,24 @@ static void take_vendor(const struct field_target *target, uint64_t *slot)
         (present || field_null(target->reader, "vendor"))) {
         target_mark(target, "vendor_id");
     }
+}
+
+/* Without a type of its own it is the vendor's. */
+static void take_type_of_vendor(struct http_request *request, Tocsin__Integration *integration)
+{
+    const char *service_type = vendor_service_type(integration->vendor_id);
+
+    if (integration->type[0] != '\0') {
+        return;
+    }
+    if (service_type == NULL) {
+        integration->type = http_strdup(request, TYPE_DEFAULT);
+        return;
+    }
+    char type[TYPE_CHARACTERS_MAX + 1];
+    int length = snprintf(type, sizeof type, "%s_inbound_integration", service_type);
+    assert(length > 0 && (size_t)length < sizeof type);
+    integration->type = http_strdup(request, type);
 }
 
 static bool integration_command(struct http_request *request, uint64_t service_id, uint64_t id)
@@ -113,9 +133,7 @@ static bool integration_command(struct http_request *request, uint64_t service_i
     take_vendor(&target, &integration->vendor_id);
     if (id == 0) {
         integration->key = new_key(request);
-        if (integration->type[0] == '\0') {
-            integration->type = http_strdup(request, TYPE_DEFAULT);
-        }
+        take_type_of_vendor(request, integration);
         if (integration->name[0] == '\0') {
             integration->name = integration->type;
         }

@@ -91,3 +91,21 @@ resource "pagerduty_user_notification_rule" "manager_mail" {
     id   = pagerduty_user_contact_method.manager_mail.id
   }
 }
+
+resource "pagerduty_team" "payments" {
+  name        = "Payments"
+  description = "Takes the money"
+}
+
+resource "pagerduty_team_membership" "engineer" {
+  for_each = local.engineers
+  team_id  = pagerduty_team.payments.id
+  user_id  = pagerduty_user.engineer[each.key].id
+  role     = "responder"
+}
+
+resource "pagerduty_team_membership" "manager" {
+  team_id = pagerduty_team.payments.id
+  user_id = pagerduty_user.manager.id
+  role    = "manager"
+}

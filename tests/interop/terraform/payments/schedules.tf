@@ -4,6 +4,7 @@ resource "pagerduty_schedule" "primary" {
   name        = "Payments primary"
   description = "Weekly, handed over on Mondays at ten"
   time_zone   = "America/New_York"
+  teams       = [pagerduty_team.payments.id]
 
   layer {
     name                         = "Weekly"
@@ -51,6 +52,7 @@ resource "pagerduty_escalation_policy" "payments" {
   name        = "Payments"
   description = "Primary, then secondary, then the manager"
   num_loops   = 2
+  teams       = [pagerduty_team.payments.id]
 
   rule {
     escalation_delay_in_minutes = 10

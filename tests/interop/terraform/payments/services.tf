@@ -19,3 +19,13 @@ resource "pagerduty_service_integration" "api_events" {
   type    = "events_api_v2_inbound_integration"
   service = pagerduty_service.api.id
 }
+
+data "pagerduty_vendor" "prometheus" {
+  name = "prometheus"
+}
+
+resource "pagerduty_service_integration" "ledger_prometheus" {
+  name    = data.pagerduty_vendor.prometheus.name
+  vendor  = data.pagerduty_vendor.prometheus.id
+  service = pagerduty_service.ledger.id
+}
