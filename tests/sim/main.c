@@ -78,6 +78,8 @@ static void count_model(struct sim *sim) {
     sim_count(sim, "acknowledgements", counts.acknowledgements);
     sim_count(sim, "escalations", counts.escalations);
     sim_count(sim, "guardians paged", counts.guardian_pages);
+    sim_count(sim, "pings", counts.pings);
+    sim_count(sim, "heartbeats silent", counts.heartbeats_silent);
 }
 
 static bool is_set_up(const struct sim *sim) { return workload_is_set_up(sim->workload); }

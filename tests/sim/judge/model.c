@@ -267,7 +267,9 @@ static void hand_over(struct model *model, const Tocsin__Command *command, const
     case TOCSIN__COMMAND__BODY_VERSION_RAISE: /* to rules that are the same */
         break;
     default:
-        model_company_command(model, command, reply);
+        if (!model_heartbeats_command(model, command, reply)) {
+            model_company_command(model, command, reply);
+        }
     }
 }
 
@@ -373,7 +375,9 @@ void model_entry(struct model *model, const struct model_applied *applied)
     model->index = applied->index;
     model->term = applied->term;
     model->true_ms = applied->true_ms;
-    model->now_ms = entry->time_ms > model->now_ms ? entry->time_ms : model->now_ms;
+    uint64_t last_ms = model->now_ms;
+    model->now_ms = entry->time_ms > last_ms ? entry->time_ms : last_ms;
+    model_heartbeats_gap(model, last_ms);
     model->start_ms = model->start_ms == 0 ? model->now_ms : model->start_ms;
     model->node = entry->proposer;
     model->boot = entry->proposer_boot;
@@ -390,6 +394,7 @@ void model_entry(struct model *model, const struct model_applied *applied)
         model->actor = NULL;
         tocsin__command__free_unpacked(command, NULL);
     }
+    model_incidents_name(model, applied->names);
     model_pages_handed_over(model, applied->output);
     tocsin__entry__free_unpacked(entry, NULL);
     if (model->true_ms >= model->swept_true_ms + SWEEP_TRUE_MS) {

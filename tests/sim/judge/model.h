@@ -5,9 +5,9 @@
  *     requests that left for a provider ───────────────────────────────────────────> each explained by one of them
  *
  * The model reads the log as a history of what was asked and when (commands and their stamps); it calls no function of
- * the machine but the decoder of its schema, and shares no rule with it. Of what the machine answered it takes names
- * only (the ids that were given to new things), and holds the answers against its own judgement. Only model_compare
- * reads a state.
+ * the machine but the decoder of its schema, and shares no rule with it. Of what the machine answered, or has in its
+ * state, it takes names only (the ids that were given to new things), and holds the answers against its own judgement.
+ * Only model_compare reads more of a state.
  */
 #ifndef TESTS_SIM_JUDGE_MODEL_H
 #define TESTS_SIM_JUDGE_MODEL_H
@@ -37,6 +37,7 @@ struct model_applied {
     uint64_t index, term;
     struct span data;                    /* a packed Entry */
     const struct machine_output *output; /* of this entry alone */
+    const struct machine_store *names;   /* the state after it: read for what it calls what nobody asked for */
 };
 /* In index order, each entry once: by the first node that applies it. */
 void model_entry(struct model *model, const struct model_applied *applied);
@@ -74,6 +75,7 @@ bool model_compare(const struct model *model, const struct machine_store *view, 
 
 struct model_counts {
     uint64_t incidents, pages_owed, pages_sent, repeats, excused, acknowledgements, escalations, guardian_pages;
+    uint64_t pings, heartbeats_silent;
     uint64_t open_incidents;      /* now */
     uint64_t leaves_after_ms_max; /* the longest that a page took to leave since everything was whole */
 };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "consensus/machine/limits.h"
+#include "consensus/machine/records.h"
 #include "tests/sim/judge/model_internal.h"
 
 /* ---------------------------------------------------------------- events */
@@ -88,6 +89,59 @@ void model_incident_event(struct model *model, const Tocsin__Event *event, const
         model_incident_begin_policy(model, incident, 1);
     } else if (model_named(reply) != 0) {
         model_broken(model, "entry %" PRIu64 ": an event that concerns no incident was counted for one", model->index);
+    }
+}
+
+/* ---------------------------------------------------------------- the cluster itself */
+
+/* The name that it gives to a service of its own is not known before the entry's end. */
+#define NOT_NAMED_YET UINT64_MAX
+#define SOURCE_BLINDNESS (UINT64_MAX - 1)
+
+void model_incident_of_cluster(struct model *model, uint64_t source_id, uint64_t service_id, bool wrong)
+{
+    struct incident *incident = incident_of_alert(model, source_id, "");
+    const struct service *service = model_service(model, service_id);
+    if (incident != NULL && wrong) {
+        incident->last_trigger_ms = model->now_ms;
+    } else if (incident != NULL) {
+        model_incident_resolve(model, incident);
+    } else if (wrong && !service->disabled) {
+        incident = incident_open(model, service, is_low(service, TOCSIN__SEVERITY__SEVERITY_CRITICAL), NULL);
+        incident->source_id = source_id;
+        incident->dedup_key = model_copy("");
+        model_incident_begin_policy(model, incident, 1);
+    }
+}
+
+void model_incident_of_blindness(struct model *model)
+{
+    if (model->own_service_id == 0) {
+        model->own_service_id = NOT_NAMED_YET;
+        struct service *service = list_add(&model->services);
+        service->id = NOT_NAMED_YET;
+        service->name = model_copy("Tocsin");
+        service->urgency = TOCSIN__URGENCY__URGENCY_HIGH;
+    }
+    model_incident_of_cluster(model, SOURCE_BLINDNESS, model->own_service_id, true);
+}
+
+/* What was opened without a request is called what the state calls it. */
+void model_incidents_name(struct model *model, const struct machine_store *names)
+{
+    for (size_t i = model->incidents.count; i > 0 && model->incidents.items[i - 1]->id == 0; i--) {
+        struct incident *incident = model->incidents.items[i - 1];
+        Tocsin__Incident *named = incident_get_by_number(names, incident->number, NULL);
+        if (named == NULL) {
+            model_broken(model, "entry %" PRIu64 ": incident %" PRIu64 " should have been opened, and is not there",
+                         model->index, incident->number);
+            return;
+        }
+        incident->id = named->id;
+        if (incident->service_id == NOT_NAMED_YET) {
+            model_service(model, NOT_NAMED_YET)->id = model->own_service_id = incident->service_id = named->service_id;
+        }
+        tocsin__incident__free_unpacked(named, NULL);
     }
 }
 

@@ -7,8 +7,7 @@
 #include "consensus/machine/limits.h"
 #include "tests/sim/judge/model_internal.h"
 
-/* Everything is given when something is made, and what `fields` names when it is changed. */
-static bool given(bool creation, uint64_t fields, unsigned number)
+bool model_given(bool creation, uint64_t fields, unsigned number)
 {
     return creation || (fields >> number & 1) != 0;
 }
@@ -77,7 +76,7 @@ static void user_put(struct model *model, const Tocsin__UserPut *put, const Tocs
     bool creation = put->id == 0;
     struct person *person = model_person(model, put->id);
     bool lawful = put->user != NULL && (creation || person != NULL);
-    for (size_t i = 0; lawful && given(creation, put->fields, 3) && i < model->people.count; i++) {
+    for (size_t i = 0; lawful && model_given(creation, put->fields, 3) && i < model->people.count; i++) {
         lawful =
             model->people.items[i].id == put->id || strcasecmp(model->people.items[i].email, put->user->email) != 0;
     }
@@ -88,10 +87,10 @@ static void user_put(struct model *model, const Tocsin__UserPut *put, const Tocs
         person = list_add(&model->people);
         person->id = model_named(reply);
     }
-    if (given(creation, put->fields, 2)) {
+    if (model_given(creation, put->fields, 2)) {
         text_set(&person->name, put->user->name);
     }
-    if (given(creation, put->fields, 3)) {
+    if (model_given(creation, put->fields, 3)) {
         text_set(&person->email, put->user->email);
     }
 }
@@ -158,9 +157,9 @@ static void contact_method_put(struct model *model, const Tocsin__ContactMethodP
     struct way wanted = {0};
     if (lawful) {
         wanted = creation ? (struct way){.person_id = asked->user_id} : *old;
-        wanted.channel = given(creation, put->fields, 3) ? asked->channel : wanted.channel;
-        wanted.address = given(creation, put->fields, 5) ? asked->address : wanted.address;
-        wanted.country_code = given(creation, put->fields, 6) ? asked->country_code : wanted.country_code;
+        wanted.channel = model_given(creation, put->fields, 3) ? asked->channel : wanted.channel;
+        wanted.address = model_given(creation, put->fields, 5) ? asked->address : wanted.address;
+        wanted.country_code = model_given(creation, put->fields, 6) ? asked->country_code : wanted.country_code;
         wanted.country_code = country_of(wanted.channel, wanted.country_code);
         lawful = creation || wanted.channel == old->channel;
     }
@@ -209,9 +208,9 @@ static void notification_rule_put(struct model *model, const Tocsin__Notificatio
     struct rule wanted = {0};
     if (lawful) {
         wanted = creation ? (struct rule){.person_id = asked->user_id} : *old;
-        wanted.way_id = given(creation, put->fields, 3) ? asked->contact_method_id : wanted.way_id;
-        wanted.low = given(creation, put->fields, 4) ? asked->urgency == TOCSIN__URGENCY__URGENCY_LOW : wanted.low;
-        wanted.delay_minutes = given(creation, put->fields, 5) ? asked->start_delay_minutes : wanted.delay_minutes;
+        wanted.way_id = model_given(creation, put->fields, 3) ? asked->contact_method_id : wanted.way_id;
+        wanted.low = model_given(creation, put->fields, 4) ? asked->urgency == TOCSIN__URGENCY__URGENCY_LOW : wanted.low;
+        wanted.delay_minutes = model_given(creation, put->fields, 5) ? asked->start_delay_minutes : wanted.delay_minutes;
         lawful = model_way(model, asked->user_id, wanted.way_id) != NULL;
     }
     for (size_t i = 0; lawful && i < model->rules.count; i++) {
@@ -246,10 +245,10 @@ static void service_put(struct model *model, const Tocsin__ServicePut *put, cons
     bool creation = put->id == 0;
     struct service *service = model_service(model, put->id);
     bool lawful = asked != NULL && (creation || service != NULL);
-    for (size_t i = 0; lawful && given(creation, put->fields, 2) && i < model->services.count; i++) {
+    for (size_t i = 0; lawful && model_given(creation, put->fields, 2) && i < model->services.count; i++) {
         lawful = model->services.items[i].id == put->id || strcmp(model->services.items[i].name, asked->name) != 0;
     }
-    if (lawful && given(creation, put->fields, 4)) {
+    if (lawful && model_given(creation, put->fields, 4)) {
         lawful = model_policy(model, asked->escalation_policy_id) != NULL;
     }
     if (!model_accepted(model, reply, lawful, "a service") || !lawful) {
@@ -259,26 +258,26 @@ static void service_put(struct model *model, const Tocsin__ServicePut *put, cons
         service = list_add(&model->services);
         service->id = model_named(reply);
     }
-    if (given(creation, put->fields, 2)) {
+    if (model_given(creation, put->fields, 2)) {
         text_set(&service->name, asked->name);
     }
-    service->policy_id = given(creation, put->fields, 4) ? asked->escalation_policy_id : service->policy_id;
-    service->urgency = given(creation, put->fields, 5) ? asked->urgency : service->urgency;
-    if (given(creation, put->fields, 6)) {
+    service->policy_id = model_given(creation, put->fields, 4) ? asked->escalation_policy_id : service->policy_id;
+    service->urgency = model_given(creation, put->fields, 5) ? asked->urgency : service->urgency;
+    if (model_given(creation, put->fields, 6)) {
         bool said = asked->acknowledgement_timeout_s != 0 || (put->fields >> 6 & 1) != 0;
         service->acknowledgement_timeout_s =
             said ? asked->acknowledgement_timeout_s : DEFAULT_ACKNOWLEDGEMENT_TIMEOUT_S;
     }
-    if (given(creation, put->fields, 7)) {
+    if (model_given(creation, put->fields, 7)) {
         service->auto_resolve_timeout_s = asked->auto_resolve_timeout_s;
     }
-    service->disabled = given(creation, put->fields, 11) ? asked->disabled : service->disabled;
+    service->disabled = model_given(creation, put->fields, 11) ? asked->disabled : service->disabled;
 }
 
 static void service_delete(struct model *model, const Tocsin__ServiceDelete *delete, const Tocsin__Reply *reply)
 {
     struct service *service = model_service(model, delete->id);
-    bool lawful = service != NULL;
+    bool lawful = service != NULL && !model_service_has_heartbeats(model, delete->id);
     for (size_t i = 0; lawful && i < model->incidents.count; i++) {
         const struct incident *incident = model->incidents.items[i];
         lawful = incident->service_id != delete->id || incident->status == RESOLVED;
@@ -307,7 +306,7 @@ static void integration_put(struct model *model, const Tocsin__IntegrationPut *p
         bool same = source->id == put->id && source->service_id == asked->service_id;
         found = found || same;
         bool same_key = strcmp(source->key, asked->key) == 0;
-        lawful = same ? same_key || !given(creation, put->fields, 5) : !creation || !same_key;
+        lawful = same ? same_key || !model_given(creation, put->fields, 5) : !creation || !same_key;
     }
     if (!model_accepted(model, reply, lawful && found, "an integration") || !lawful || !creation) {
         return;
@@ -378,10 +377,10 @@ static void escalation_policy_put(struct model *model, const Tocsin__EscalationP
     bool creation = put->id == 0;
     struct policy *policy = model_policy(model, put->id);
     bool lawful = asked != NULL && (creation || policy != NULL);
-    for (size_t i = 0; lawful && given(creation, put->fields, 2) && i < model->policies.count; i++) {
+    for (size_t i = 0; lawful && model_given(creation, put->fields, 2) && i < model->policies.count; i++) {
         lawful = model->policies.items[i]->id == put->id || strcmp(model->policies.items[i]->name, asked->name) != 0;
     }
-    if (lawful && given(creation, put->fields, 5)) {
+    if (lawful && model_given(creation, put->fields, 5)) {
         lawful = levels_are_lawful(model, asked);
     }
     if (!model_accepted(model, reply, lawful, "an escalation policy") || !lawful) {
@@ -395,14 +394,14 @@ static void escalation_policy_put(struct model *model, const Tocsin__EscalationP
         policy->id = model_named(reply);
         *list_add(&model->policies) = policy;
     }
-    if (given(creation, put->fields, 2)) {
+    if (model_given(creation, put->fields, 2)) {
         text_set(&policy->name, asked->name);
     }
-    if (given(creation, put->fields, 4)) {
+    if (model_given(creation, put->fields, 4)) {
         bool said = asked->num_loops != 0 || (put->fields >> 4 & 1) != 0;
         policy->repeats = said ? asked->num_loops : DEFAULT_NUM_LOOPS;
     }
-    if (given(creation, put->fields, 5)) {
+    if (model_given(creation, put->fields, 5)) {
         levels_set(policy, asked);
     }
 }
@@ -468,10 +467,10 @@ static void settings_put(struct model *model, const Tocsin__SettingsPut *put, co
     if (!model_accepted(model, reply, put->settings != NULL, "settings") || put->settings == NULL) {
         return;
     }
-    if (given(false, put->fields, 2)) {
+    if (model_given(false, put->fields, 2)) {
         model->minute_ms = put->settings->minute_ms;
     }
-    if (given(false, put->fields, 5)) {
+    if (model_given(false, put->fields, 5)) {
         guardians_set(model, put->settings);
     }
 }
@@ -527,4 +526,6 @@ void model_company_forget(struct model *model)
     free(model->services.items);
     free(model->sources.items);
     free(model->guardians.items);
+    free(model->heartbeats.items);
+    free(model->gaps.items);
 }

@@ -5,6 +5,7 @@
  *     model_escalation.c  who has an incident, and what comes next   model_pulse.c    what is due, in order
  *     model_changes.c     what the outside asks for                  model_pages.c    pages: owed, claimed, ended
  *     model_requests.c    requests; the end                          model_compare.c  the picture held against a state
+ *     model_heartbeats.c  jobs, and times in which nobody heard them
  */
 #ifndef TESTS_SIM_JUDGE_MODEL_INTERNAL_H
 #define TESTS_SIM_JUDGE_MODEL_INTERNAL_H
@@ -71,6 +72,26 @@ struct service {
 struct source { /* an integration */
     uint64_t id, service_id;
     char *key;
+};
+
+enum life { LIFE_NEW, LIFE_UP, LIFE_DOWN, LIFE_PAUSED };
+
+/* A job that is to say now and then that it lives. */
+struct heartbeat {
+    uint64_t id, service_id;
+    enum life life;
+    uint32_t period_s, grace_s;
+    bool manual_resume, post_only;
+    uint64_t heard_ms;   /* last */
+    uint64_t started_ms; /* 0: it does not run */
+    char run[40];
+    uint64_t look_ms; /* 0: nothing is expected */
+};
+
+/* A time without entries, while there were heartbeats. */
+struct gap {
+    uint64_t from_ms, until_ms;
+    uint64_t short_ms, outage_ms; /* what of it was blind: both only in what several have become */
 };
 
 /* ---- what is owed */
@@ -186,6 +207,10 @@ struct model {
     LIST(struct service) services;
     LIST(struct source) sources;
     LIST(struct way) guardians;
+    LIST(struct heartbeat) heartbeats;
+    LIST(struct gap) gaps; /* in their order */
+    bool blindness_untold;
+    uint64_t own_service_id; /* the cluster's; 0: there is none yet */
     uint32_t minute_ms;
 
     LIST(struct incident *) incidents; /* open ones, and closed ones for as long as something may still come of them */
@@ -220,6 +245,8 @@ bool model_accepted(struct model *, const Tocsin__Reply *reply, bool lawful, con
 uint64_t model_named(const Tocsin__Reply *reply);
 
 /* ---- model_company.c */
+/* Everything is given when something is made, and what `fields` names when it is changed. */
+bool model_given(bool creation, uint64_t fields, unsigned number);
 struct person *model_person(const struct model *, uint64_t id);
 struct way *model_way(const struct model *, uint64_t person_id, uint64_t id);
 struct policy *model_policy(const struct model *, uint64_t id);
@@ -258,6 +285,11 @@ void model_incident_way_failed(struct model *, struct incident *, const struct p
 void model_incident_event(struct model *, const Tocsin__Event *, const Tocsin__Reply *);
 void model_incident_create(struct model *, const Tocsin__IncidentCreate *, const Tocsin__Reply *);
 void model_incident_update(struct model *, const Tocsin__IncidentUpdate *, const Tocsin__Reply *);
+/* The cluster itself says that something of this source is wrong, or right again. */
+void model_incident_of_cluster(struct model *, uint64_t source_id, uint64_t service_id, bool wrong);
+/* It was blind: it says so on a service of its own, which it makes when it is first needed. */
+void model_incident_of_blindness(struct model *);
+void model_incidents_name(struct model *, const struct machine_store *names);
 
 /* ---- model_pages.c */
 bool model_page_under_way(const struct page *);
@@ -275,6 +307,17 @@ void model_pages_receipt(struct model *, const Tocsin__Receipt *);
 /* Holds what the machine handed over against what the entry granted. */
 void model_pages_handed_over(struct model *, const struct machine_output *);
 void model_page_free(struct page *);
+
+/* ---- model_heartbeats.c */
+/* The entry at hand comes so long after the last one. */
+void model_heartbeats_gap(struct model *, uint64_t since_ms);
+/* False: the command is about something else. */
+bool model_heartbeats_command(struct model *, const Tocsin__Command *, const Tocsin__Reply *);
+bool model_service_has_heartbeats(const struct model *, uint64_t service_id);
+/* What is silent is down: of at most so many in one pulse. */
+void model_heartbeats_due(struct model *, uint32_t limit);
+bool model_heartbeats_overdue(const struct model *, uint64_t until_ms, char *sentence, size_t size);
+bool model_heartbeats_compare(const struct model *, const struct machine_store *view, char *sentence, size_t size);
 
 /* ---- model_pulse.c */
 void model_pulse(struct model *, const Tocsin__Pulse *);

@@ -192,12 +192,14 @@ static void handle(struct model *model, const struct due *due)
 void model_pulse(struct model *model, const Tocsin__Pulse *asked)
 {
     uint32_t limit = asked->limit < LIMIT_PULSE_DEADLINES ? asked->limit : LIMIT_PULSE_DEADLINES;
-    for (uint32_t done = 0; done < limit; done++) {
+    uint32_t done = 0;
+    for (; done < limit; done++) {
         struct due due = first_due(model);
         if (due.kind == DUE_NONE || due.due_ms > model->now_ms) {
-            return;
+            break;
         }
         judge_lateness(model, &due);
         handle(model, &due);
     }
+    model_heartbeats_due(model, limit - done); /* escalations come first */
 }

@@ -288,7 +288,8 @@ static bool is_forgotten(const struct incident *incident)
 void model_finish(struct model *model, uint64_t due_until_ms)
 {
     char sentence[768];
-    if (model_overdue(model, due_until_ms, sentence, sizeof sentence)) {
+    if (model_overdue(model, due_until_ms, sentence, sizeof sentence) ||
+        model_heartbeats_overdue(model, due_until_ms, sentence, sizeof sentence)) {
         model_broken(model, "%s", sentence);
     }
     for (size_t i = 0; i < model->incidents.count; i++) {

@@ -157,7 +157,8 @@ void stand_apply(struct stand *stand, ProtobufCBinaryData *commands, size_t coun
                                           .index = ++stand->index,
                                           .term = stand->term,
                                           .data = data,
-                                          .output = &stand->output};
+                                          .output = &stand->output,
+                                          .names = &stand->store};
     if (stand->doctor != NULL) {
         stand->doctor(stand);
     }

@@ -363,13 +363,13 @@ static void tell_model(struct node *node, uint64_t index, const struct entry *en
     sim_count(sim, "entries", 1);
     if (entry->type != ENTRY_COMMAND) return;
     story_of_entry(sim, index, entry->term, (struct span){entry->data, entry->size_bytes}, output);
+    uint64_t applied_index;
+    struct machine_store view = rows_view(disk_applied(node->disk, &applied_index));
     struct model_applied applied = {.true_ms = sim->now_ms, .index = index, .term = entry->term,
-                                    .data = {entry->data, entry->size_bytes}, .output = output};
+                                    .data = {entry->data, entry->size_bytes}, .output = output, .names = &view};
     model_entry(sim->model, &applied);
     if (index % COMPARE_EVERY != 0) return;
     nodes_check_queues(sim, false);
-    uint64_t applied_index;
-    struct machine_store view = rows_view(disk_applied(node->disk, &applied_index));
     char sentence[512];
     if (!invariants_hold(&view, sentence, sizeof sentence)) sim_violation(sim, "the state at entry %" PRIu64 ": %s", index, sentence);
     if (!model_compare(sim->model, &view, sentence, sizeof sentence))
