@@ -67,6 +67,8 @@ static const struct key keys[] = {
     {"cluster", "election_timeout_ms", TYPE_NUMBER32, AT(election_timeout_ms), "800", 50, 60000,
      "silence of the leader after which another is elected"},
     {"cluster", "heartbeat_ms", TYPE_NUMBER32, AT(heartbeat_ms), "100", 5, 10000, "how often the leader speaks"},
+    {"cluster", "last_gasp_after_ms", TYPE_NUMBER32, AT(last_gasp_after_ms), "90000", 0, 3600000,
+     "without a leader for so long, a node that was current pages on its own, marked DEGRADED (0: never)"},
     {"cluster", "minute_ms", TYPE_NUMBER32, AT(minute_ms), "60000", 10, ONE_MINUTE_MS,
      "length of a minute of policies and rules; less only in development, on loopback"},
     {"cluster", "retention_days", TYPE_NUMBER32, AT(retention_days), "0", 0, 36500,
@@ -271,6 +273,25 @@ static const char *section_name(const char *section, const char *kind)
     return strncmp(section, kind, length) == 0 && section[length] == '.' ? section + length + 1 : NULL;
 }
 
+/* That of this id, a new one if there is none; NULL: an error was noted. */
+static struct config_member *find_member(struct reading *reading, uint64_t id)
+{
+    struct config *config = reading->config;
+
+    for (unsigned i = 0; i < config->members_count; i++) {
+        if (config->members[i].id == id) {
+            return &config->members[i];
+        }
+    }
+    if (config->members_count == CONFIG_MEMBERS_MAX) {
+        fail(reading, "there are more than %d members", CONFIG_MEMBERS_MAX);
+        return NULL;
+    }
+    struct config_member *member = &config->members[config->members_count++];
+    member->id = id;
+    return member;
+}
+
 static int set_member(struct reading *reading, const char *name, const char *key, const char *value)
 {
     struct config *config = reading->config;
@@ -279,21 +300,27 @@ static int set_member(struct reading *reading, const char *name, const char *key
     if (!parse_number(name, 1, INT64_MAX, &id)) {
         return fail(reading, "[member.%s]: a member's name is its node's id, a number", name);
     }
-    if (strcmp(key, "address") != 0) {
-        return fail(reading, "[member.%s] has no key \"%s\": it has address", name, key);
+    bool is_address = strcmp(key, "address") == 0;
+    if (!is_address && strcmp(key, "public_url") != 0) {
+        return fail(reading, "[member.%s] has no key \"%s\": it has address and public_url", name, key);
     }
-    for (unsigned i = 0; i < config->members_count; i++) {
-        if (config->members[i].id == id) {
-            return fail(reading, "[member.%s] has an address already", name);
-        }
-        if (strcmp(config->members[i].address, value) == 0) {
+    struct config_member *member = find_member(reading, id);
+    if (member == NULL) {
+        return 0;
+    }
+    char **text = is_address ? &member->address : &member->public_url;
+    if (*text != NULL) {
+        return fail(reading, "[member.%s] has %s already", name, is_address ? "an address" : "a public_url");
+    }
+    for (unsigned i = 0; i < config->members_count && is_address; i++) {
+        if (config->members[i].address != NULL && strcmp(config->members[i].address, value) == 0) {
             return fail(reading, "two members have the address %s", value);
         }
     }
-    if (config->members_count == CONFIG_MEMBERS_MAX) {
-        return fail(reading, "there are more than %d members", CONFIG_MEMBERS_MAX);
+    if (!is_address && !http_url_is_valid(value)) {
+        return fail(reading, "public_url of [member.%s] must be http:// or https:// and a host", name);
     }
-    config->members[config->members_count++] = (struct config_member){.id = id, .address = copy(value)};
+    *text = copy(value);
     return 1;
 }
 
@@ -480,6 +507,10 @@ static void check_members(struct reading *reading)
     const char *own_address = NULL;
 
     for (unsigned i = 0; i < config->members_count; i++) {
+        if (config->members[i].address == NULL) {
+            fail(reading, "[member.%llu] needs an address", (unsigned long long)config->members[i].id);
+            return;
+        }
         if (config->members[i].id == config->id) {
             own_address = config->members[i].address;
         }
@@ -613,6 +644,7 @@ void config_free(struct config *config)
     }
     for (unsigned i = 0; i < config->members_count; i++) {
         free(config->members[i].address);
+        free(config->members[i].public_url);
     }
     for (unsigned i = 0; i < config->guardians_count; i++) {
         for (unsigned j = 0; j < config->guardians[i].contacts_count; j++) {
@@ -641,6 +673,7 @@ void config_print_help(void)
     printf("\n[member.ID]               1, 3 or 5 of them: the first members, the same on every node; of a node that\n"
            "                          joins later: any of the members, without itself\n");
     printf("  %-24s%s\n", "address", "host:port of its peer_listen");
+    printf("  %-24s%s\n", "public_url", "of its API: asked for a leader before a node pages on its own");
     printf("\n[guardian.NAME]           who hears of it when nobody else does; a key may stand several times\n");
     for (size_t i = 0; i < CONTACT_KEYS_COUNT; i++) {
         printf("  %-24s%s\n", contact_keys[i].name, contact_keys[i].help);

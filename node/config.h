@@ -22,7 +22,8 @@
 
 struct config_member {
     uint64_t id;
-    char *address; /* of its peer port */
+    char *address;    /* of its peer port */
+    char *public_url; /* where its API is found by others; NULL: not known */
 };
 
 struct config_contact {
@@ -51,6 +52,7 @@ struct config {
     struct notify_settings notify;
     uint32_t election_timeout_ms; /* 800 */
     uint32_t heartbeat_ms;        /* 100 */
+    uint32_t last_gasp_after_ms;  /* without a leader for so long, a node pages on its own; 0: never. 90000 */
     uint32_t minute_ms;           /* 60000; less only on loopback */
     uint32_t retention_days, payload_retention_days; /* 0: the cluster's setting stays */
     uint32_t request_wait_ms;     /* how long a request waits for a leader: 5000 */

@@ -25,6 +25,7 @@ struct outgoing {
     char *mail_from, *mail_to;
     bool require_tls; /* SMTP: refuse to go on in clear text */
     uint32_t deadline_ms;
+    bool get; /* HTTP GET, without a body */
 };
 void outgoing_close(struct outgoing *outgoing);
 

@@ -25,7 +25,9 @@
 struct parts {
     char head[96]; /* "[#12 TRIGGERED high] " */
     char service[SERVICE_SIZE];
-    char tail[512];
+    char why[192];  /* " Escalated to you: ..." */
+    char answer[192]; /* how to answer */
+    char tail[512]; /* of a short message, all of it */
 };
 
 /* Why this message was made, where that is news to the person. */
@@ -54,22 +56,51 @@ static const char *urgency_word(Tocsin__Urgency urgency)
     return urgency == TOCSIN__URGENCY__URGENCY_LOW ? " low" : urgency == TOCSIN__URGENCY__URGENCY_HIGH ? " high" : "";
 }
 
-static void parts_of(const Tocsin__Notification *notification, struct parts *parts)
+#define GUARDIAN_WHY " The escalation ended without anyone: you are told as a guardian of this cluster."
+
+/* From a node that pages on its own, because the cluster has no majority: it says so, and where an answer is heard. */
+static void degraded_parts(const Tocsin__Notification *notification, const char *id, struct parts *parts)
 {
-    char id[16];
-    id_format(notification->incident_id, id);
+    unsigned long long node = (unsigned long long)notification->claim_node;
+    bool stored = notification->incident_id != 0, of_service = notification->service_name[0] != '\0';
+    char number[32] = "";
+    if (stored)
+        (void)snprintf(number, sizeof number, " #%llu", (unsigned long long)notification->incident_number);
+    (void)snprintf(parts->head, sizeof parts->head, "[DEGRADED%s%s%s] ", number,
+                   stored && notification->guardian ? " NOBODY ANSWERED" : "", urgency_word(notification->urgency));
+    (void)snprintf(parts->why, sizeof parts->why, "%s Node %llu pages on its own: the cluster has no majority.",
+                   notification->guardian ? " You are told as a guardian." : "", node);
+    if (stored)
+        (void)snprintf(parts->answer, sizeof parts->answer, "Acknowledge through the API of node %llu: incident %s.", node, id);
+    else
+        (void)snprintf(parts->answer, sizeof parts->answer, "%s",
+                       of_service ? "The event was refused and is not stored: it cannot be acknowledged here." : "Look at the nodes.");
+}
+
+static void stored_parts(const Tocsin__Notification *notification, const char *id, struct parts *parts)
+{
     (void)snprintf(parts->head, sizeof parts->head, "[#%llu %s%s] ", (unsigned long long)notification->incident_number,
                    notification->guardian ? "NOBODY ANSWERED" : "TRIGGERED", urgency_word(notification->urgency));
+    (void)snprintf(parts->why, sizeof parts->why, "%s",
+                   notification->guardian ? GUARDIAN_WHY : why_sentence(notification->why));
+    (void)snprintf(parts->answer, sizeof parts->answer, "Acknowledge through the API: incident %s.", id);
+}
+
+static void parts_of(const Tocsin__Notification *notification, struct parts *parts)
+{
+    char id[16], level[24] = "", service[SERVICE_SIZE + 16] = "";
+    id_format(notification->incident_id, id);
     clean_copy(parts->service, sizeof parts->service, notification->service_name, strlen(notification->service_name));
-    char level[24] = "";
+    if (notification->degraded)
+        degraded_parts(notification, id, parts);
+    else
+        stored_parts(notification, id, parts);
     if (notification->level && !notification->guardian)
         (void)snprintf(level, sizeof level, ", level %u", notification->level);
-    (void)snprintf(parts->tail, sizeof parts->tail, " - service %s%s.%s Acknowledge through the API: incident %s.%s",
-                   parts->service, level,
-                   notification->guardian
-                       ? " The escalation ended without anyone: you are told as a guardian of this cluster."
-                       : why_sentence(notification->why),
-                   id, notification->possibly_repeated ? " (possibly repeated)" : "");
+    if (!notification->degraded || parts->service[0] != '\0')
+        (void)snprintf(service, sizeof service, " - service %s", parts->service);
+    (void)snprintf(parts->tail, sizeof parts->tail, "%s%s.%s %s%s", service, level, parts->why, parts->answer,
+                   notification->possibly_repeated ? " (possibly repeated)" : "");
 }
 
 void message_short(const Tocsin__Notification *notification, char *out, size_t size)
@@ -93,7 +124,7 @@ void message_subject(const Tocsin__Notification *notification, char *out, size_t
     char title[SHORT_TITLE_SIZE];
     clean_copy(title, sizeof title, notification->title, strlen(notification->title));
     char whole[sizeof parts + sizeof title];
-    (void)snprintf(whole, sizeof whole, "%s%s - %s%s", parts.head, title, parts.service,
+    (void)snprintf(whole, sizeof whole, "%s%s%s%s%s", parts.head, title, parts.service[0] != '\0' ? " - " : "", parts.service,
                    notification->possibly_repeated ? " (possibly repeated)" : "");
     clean_copy(out, size, whole, strlen(whole));
 }
@@ -106,9 +137,6 @@ void message_long(const Tocsin__Notification *notification, char *out, size_t si
     parts_of(notification, &parts);
     char id[16];
     id_format(notification->incident_id, id);
-    const char *facts = notification->guardian
-                            ? "The escalation ended without anyone: you are told as a guardian of this cluster.\n"
-                            : why_sentence(notification->why);
     struct composer text = {0};
     compose_text(&text, parts.head);
     char title[LIMIT_SUMMARY_SIZE_BYTES + 1];
@@ -116,15 +144,18 @@ void message_long(const Tocsin__Notification *notification, char *out, size_t si
     clean_copy(title, title_room < sizeof title ? title_room : sizeof title, notification->title,
                strlen(notification->title));
     compose_text(&text, title);
-    compose_format(&text, "\n\nService: %s\n", parts.service);
+    compose_text(&text, "\n\n");
+    if (!notification->degraded || parts.service[0] != '\0')
+        compose_format(&text, "Service: %s\n", parts.service);
     if (notification->level && !notification->guardian)
         compose_format(&text, "Escalation level: %u\n", notification->level);
-    compose_format(&text, "Incident: %s\n", id);
-    if (*facts)
-        compose_format(&text, "%s%s", facts + (*facts == ' '), notification->guardian ? "" : "\n");
+    if (notification->incident_id != 0)
+        compose_format(&text, "Incident: %s\n", id);
+    if (parts.why[0] != '\0')
+        compose_format(&text, "%s\n", parts.why + 1); /* without the space before it */
     if (notification->possibly_repeated)
         compose_text(&text, "This message is (possibly repeated): an earlier attempt may have reached you.\n");
-    compose_text(&text, "\nAcknowledge through the API, on any node of the cluster.\n");
+    compose_format(&text, "\n%s\n", notification->degraded ? parts.answer : "Acknowledge through the API, on any node of the cluster.");
     assert(text.size_bytes < size);
     memcpy(out, text.data, text.size_bytes + 1);
     compose_discard(&text);

@@ -158,8 +158,12 @@ static CURLcode set_http(struct request *request, const struct outgoing *outgoin
     SET(CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
     SET(CURLOPT_USERAGENT, "tocsin");
     SET(CURLOPT_HTTPHEADER, request->headers);
-    SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size_bytes);
-    SET(CURLOPT_POSTFIELDS, request->body);
+    if (outgoing->get) {
+        SET(CURLOPT_HTTPGET, 1L);
+    } else {
+        SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size_bytes);
+        SET(CURLOPT_POSTFIELDS, request->body);
+    }
     SET(CURLOPT_WRITEFUNCTION, on_answer);
     SET(CURLOPT_WRITEDATA, request);
     return CURLE_OK;

@@ -171,7 +171,8 @@ void reply_id(struct apply *apply, Tocsin__Reply *reply, uint64_t id)
     each(TEAM_PUT, team_put) each(TEAM_DELETE, team_delete) each(TEAM_MEMBER_PUT, team_member_put)                    \
     each(TEAM_MEMBER_DELETE, team_member_delete) each(TEAM_POLICY_PUT, team_policy_put)                               \
     each(TEAM_POLICY_DELETE, team_policy_delete) each(TOKEN_USE, token_use)                                           \
-    each(INCIDENT_SNOOZE, incident_snooze) each(INCIDENT_MERGE, incident_merge) each(PRIORITIES_PUT, priorities_put)
+    each(INCIDENT_SNOOZE, incident_snooze) each(INCIDENT_MERGE, incident_merge) each(PRIORITIES_PUT, priorities_put) \
+    each(LAST_GASP_REPORT, last_gasp_report)
 
 static void hand_over(struct apply *apply, const Tocsin__Command *command, Tocsin__Reply *reply)
 {

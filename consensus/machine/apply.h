@@ -91,6 +91,7 @@ void apply_heartbeat_delete(struct apply *, const Tocsin__HeartbeatDelete *, Toc
 void apply_heartbeat_pause(struct apply *, const Tocsin__HeartbeatPause *, Tocsin__Reply *);
 void apply_ping(struct apply *, const Tocsin__Ping *, Tocsin__Reply *);
 void apply_tick(struct apply *, const Tocsin__Tick *, Tocsin__Reply *);
+void apply_last_gasp_report(struct apply *, const Tocsin__LastGaspReport *, Tocsin__Reply *);
 void apply_pulse(struct apply *, const Tocsin__Pulse *, Tocsin__Reply *);
 void apply_claim(struct apply *, const Tocsin__Claim *, Tocsin__Reply *);
 void apply_receipt(struct apply *, const Tocsin__Receipt *, Tocsin__Reply *);

@@ -39,6 +39,7 @@ enum frame_type {
     FRAME_SNAPSHOT_CHUNK,
     FRAME_SNAPSHOT_ACK,
     FRAME_REMOVED,          /* to a node that was removed, and does not know it */
+    FRAME_LAST_GASP,        /* last_gasp.h: what was sent and heard without a majority */
     FRAME_TYPE_COUNT
 };
 

@@ -47,6 +47,7 @@ struct api_ports {
     uint64_t (*wall_ms)(void *context);
     /* The answers of /cluster, /healthz and /readyz as JSON; status by reference. */
     json_t *(*cluster)(void *context);
+    json_t *(*rehearse_last_gasp)(void *context); /* what this node would send if the majority were gone; nothing is sent */
     json_t *(*health)(void *context, unsigned *status);
     json_t *(*ready)(void *context, unsigned *status);
 };

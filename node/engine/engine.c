@@ -46,6 +46,7 @@ static void raft_frame(struct engine *engine, uint64_t peer, struct span body) {
         log_warning("peer %llu sent a raft message that does not decode", (unsigned long long)peer);
         return;
     }
+    engine_gasp_raft_frame(engine, peer);
     /* A voter that lost entries which it had acknowledged must not help to elect anyone who lacks them too. */
     bool election = decoded.message.type == RAFT_REQUEST_VOTE || decoded.message.type == RAFT_TIMEOUT_NOW;
     if (engine->recovering_index == 0 || !election) driver_receive(engine->driver, peer, &decoded.message, decoded.entries);
@@ -75,6 +76,9 @@ void engine_frame(struct engine *engine, uint64_t peer, enum frame_type type, st
     case FRAME_SNAPSHOT_ACK:
         snapshot_transfer_frame(engine->snapshots, peer, type, body);
         return;
+    case FRAME_LAST_GASP:
+        last_gasp_told(engine->gasp, body);
+        return;
     case FRAME_REMOVED:
         engine_members_removed(engine, peer, body);
         return;
@@ -90,7 +94,10 @@ void engine_peer_changed(struct engine *engine, uint64_t peer) {
 }
 
 void engine_answered(struct engine *engine, uint64_t transfer_id, const struct answer *answer) {
-    dispatcher_answered(engine->dispatcher, transfer_id, answer);
+    if ((transfer_id & LAST_GASP_TRANSFER) != 0)
+        engine_gasp_answered(engine, transfer_id, answer);
+    else
+        dispatcher_answered(engine->dispatcher, transfer_id, answer);
 }
 
 /* ---- the turn */
@@ -105,7 +112,7 @@ static uint64_t next_turn_ms(struct engine *engine) {
     if (engine->stage_refused) return now_ms;
     if (engine->recovering_index == 0) next_ms = earliest(next_ms, driver_next_tick_ms(engine->driver));
     next_ms = earliest(next_ms, engine_duties_next_ms(engine));
-    uint64_t dispatch_ms = dispatcher_next_tick_ms(engine->dispatcher);
+    uint64_t dispatch_ms = earliest(dispatcher_next_tick_ms(engine->dispatcher), engine->gasp_next_ms);
     if (dispatch_ms != UINT64_MAX)
         next_ms = earliest(next_ms, now_ms + (dispatch_ms > boottime_ms ? dispatch_ms - boottime_ms : 0));
     return next_ms;
@@ -130,6 +137,7 @@ uint64_t engine_turn(struct engine *engine) {
         tell_changes(engine);
         engine_duties_turn(engine);
         if (dispatcher_next_tick_ms(engine->dispatcher) <= engine_boottime_ms(engine)) dispatcher_tick(engine->dispatcher);
+        if (!engine->failed) engine_gasp_turn(engine);
     }
     read_barrier_state(engine->reads, engine->progress.committed_index, engine->progress.applied_index);
     proposer_turn(engine->proposer);
@@ -157,6 +165,7 @@ struct engine *engine_new(const struct engine_options *options, const struct eng
     engine->next_deadline_ms = UINT64_MAX;
     engine->changed = true;
     cluster_clock_init(&engine->clock, engine->config->id, engine->config->members_count);
+    engine_gasp_open(engine, options->last_gasp);
     struct dispatcher_ports dispatcher_ports = engine_dispatcher_ports(engine);
     engine->dispatcher = dispatcher_new(&dispatcher_ports, &engine->config->notify);
     struct snapshot_transfer_ports snapshot_ports = engine_snapshot_ports(engine);
@@ -183,6 +192,7 @@ void engine_free(struct engine *engine) {
     if (engine->driver != NULL) driver_free(engine->driver);
     snapshot_transfer_free(engine->snapshots);
     dispatcher_free(engine->dispatcher);
+    last_gasp_free(engine->gasp);
     engine_release_held(engine);
     engine_members_close(engine);
     state_position_close(&engine->compaction);

@@ -21,6 +21,9 @@
 #define HORIZON_INTERVAL_MS 60000
 #define HORIZON_SCHEDULES 100
 #define RECEIPT_PATIENCE_MS 60000
+/* In a FRAME_CLOCK: what the node says of itself to last_gasp.h of its peers. */
+#define CLOCK_HEARS_LEADER 1u
+#define CLOCK_MAY_SPEAK 2u
 #define TOKEN_CHARACTERS 20 /* PagerDuty's command line takes no other length */
 
 uint64_t engine_leading_term(void *context) {
@@ -327,14 +330,14 @@ static void take_up_duties(struct engine *engine, uint64_t term) {
 
 /* ---- each turn */
 
-static uint64_t cluster_now_ms(const struct engine *engine) {
+uint64_t engine_cluster_ms(const struct engine *engine) {
     return cluster_clock_now(&engine->clock, engine->ports.wall_ms(engine->ports.context), engine->ports.boottime_ms(engine->ports.context));
 }
 
 static void pulse(struct engine *engine, uint64_t now_ms) {
     if (engine->next_deadline_ms == UINT64_MAX) return;
     if (engine->pulse_sent_ms != 0 && now_ms - engine->pulse_sent_ms < PULSE_PATIENCE_MS) return;
-    if (cluster_now_ms(engine) < engine->next_deadline_ms) return;
+    if (engine_cluster_ms(engine) < engine->next_deadline_ms) return;
     Tocsin__Pulse message = TOCSIN__PULSE__INIT;
     message.limit = LIMIT_PULSE_DEADLINES;
     Tocsin__Command command = TOCSIN__COMMAND__INIT;
@@ -369,7 +372,7 @@ static void extend_schedules(struct engine *engine) {
     Tocsin__ScheduleExtend extend;
     uint64_t schedule_id = 0;
     for (unsigned i = 0; i < HORIZON_SCHEDULES &&
-                         schedule_horizon_next(&reader.view, cluster_now_ms(engine), &schedule_id, &extend); i++) {
+                         schedule_horizon_next(&reader.view, engine_cluster_ms(engine), &schedule_id, &extend); i++) {
         Tocsin__Command command = TOCSIN__COMMAND__INIT;
         command.body_case = TOCSIN__COMMAND__BODY_SCHEDULE_EXTEND;
         command.schedule_extend = &extend;
@@ -393,14 +396,15 @@ static void tick(struct engine *engine, uint64_t now_ms) {
 }
 
 static void tell_clock(struct engine *engine, uint64_t term) {
-    uint8_t body[40], members[ENGINE_MEMBERS_SIZE_BYTES_MAX];
+    uint8_t body[48], members[ENGINE_MEMBERS_SIZE_BYTES_MAX];
     wire_put_u64(body, engine_wall_ms(engine));
     wire_put_u64(body + 8, term); /* 0: not leading */
     /* Before the first stamp the clock is a guess by wall clocks: nothing to hold on to. Followers tell it, too: one that has just started may be
      * elected before it hears a leader. */
-    wire_put_u64(body + 16, engine->clock.seen_live ? cluster_now_ms(engine) : 0);
+    wire_put_u64(body + 16, engine->clock.seen_live ? engine_cluster_ms(engine) : 0);
     wire_put_u64(body + 24, engine->progress.applied_index);
     wire_put_u64(body + 32, engine->machine_version);
+    wire_put_u64(body + 40, (engine_hears_leader(engine) ? CLOCK_HEARS_LEADER : 0) | (last_gasp_may_speak(engine->gasp) ? CLOCK_MAY_SPEAK : 0));
     struct span tail = {members, engine_members_encode(engine, members, sizeof members)};
     for (unsigned i = 0; i < engine->members.peers.count; i++)
         if (engine->members.peers.ids[i] != engine->config->id)
@@ -424,8 +428,9 @@ static void keep_report(struct engine *engine, struct peer_report report) {
 void engine_clock_frame(struct engine *engine, uint64_t peer, struct span body) {
     struct wire_reader reader = wire_reader(body);
     uint64_t wall_ms = wire_read_u64(&reader), term = wire_read_u64(&reader), cluster_ms = wire_read_u64(&reader);
-    uint64_t applied_index = wire_read_u64(&reader), machine_version = wire_read_u64(&reader);
+    uint64_t applied_index = wire_read_u64(&reader), machine_version = wire_read_u64(&reader), standing = wire_read_u64(&reader);
     if (reader.failed) return;
+    last_gasp_heard(engine->gasp, peer, (standing & CLOCK_HEARS_LEADER) != 0, (standing & CLOCK_MAY_SPEAK) != 0, applied_index);
     uint64_t boottime_ms = engine_boottime_ms(engine);
     /* Only voters' clocks count; of a node that knows no members yet, whoever it hears. */
     const struct raft_configuration *configuration = driver_configuration(engine->driver);
@@ -481,7 +486,7 @@ uint64_t engine_duties_next_ms(const struct engine *engine) {
     if (engine->pulse_sent_ms != 0) {
         due_ms = engine->pulse_sent_ms + PULSE_PATIENCE_MS;
     } else {
-        uint64_t cluster_ms = cluster_now_ms(engine);
+        uint64_t cluster_ms = engine_cluster_ms(engine);
         /* One more than the difference: the slew may run a little behind the monotonic clock. */
         due_ms = now_ms + (engine->next_deadline_ms > cluster_ms ? engine->next_deadline_ms - cluster_ms + 1 : 0);
     }

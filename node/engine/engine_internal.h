@@ -3,7 +3,7 @@
  *
  *     engine.c          beginning, frames, the turn, the end           engine_storage.c   driver and snapshots over the stores
  *     engine_duties.c   what a leader owes                             engine_view.c      what handlers and operators see
- *     engine_members.c  who takes part, and whom to dial
+ *     engine_members.c  who takes part, and whom to dial             engine_gasp.c      paging without a majority
  */
 #ifndef NODE_ENGINE_ENGINE_INTERNAL_H
 #define NODE_ENGINE_ENGINE_INTERNAL_H
@@ -15,6 +15,7 @@
 #include "consensus/snapshot_transfer.h"
 #include "consensus/transport/wire.h"
 #include "node/engine/engine.h"
+#include "node/last_gasp/last_gasp.h"
 #include "notify/dispatcher.h"
 
 /* What a peer said of itself in its last FRAME_CLOCK. */
@@ -94,6 +95,12 @@ struct engine {
     struct peer_report reports[CONFIG_MEMBERS_MAX * 2];
     unsigned reports_count;
 
+    struct last_gasp *gasp;                 /* engine_gasp.c */
+    uint64_t gasp_next_ms;                  /* boottime */
+    uint64_t leader_heard_ms;               /* boottime: a raft message of the leader, or to the leader */
+    uint64_t asked_ms;                      /* members' public addresses, last */
+    uint32_t asked;                         /* which of them have not answered yet, by their place in the configuration */
+
     struct engine_members members; /* engine_members.c */
     bool joining;                  /* no configuration has named this node yet */
     bool removed;                  /* a peer said so */
@@ -144,6 +151,21 @@ void engine_members_hint(struct engine *engine, struct wire_reader *reader, uint
 void engine_members_turn(struct engine *engine, uint64_t term);
 uint64_t engine_members_next_ms(const struct engine *engine);
 void engine_members_close(struct engine *engine);
+
+/* ---- engine_gasp.c */
+void engine_gasp_open(struct engine *engine, struct span record);
+void engine_gasp_raft_frame(struct engine *engine, uint64_t peer);
+bool engine_hears_leader(struct engine *engine);
+void engine_gasp_turn(struct engine *engine);
+void engine_gasp_answered(struct engine *engine, uint64_t transfer_id, const struct answer *answer);
+/* There is no majority, and this command is one of those that are kept, or told of, when they cannot be committed. */
+bool engine_gasp_takes(const struct engine *engine, const Tocsin__Command *command);
+/* It could not be committed. True when this node keeps what it says until it can. */
+bool engine_gasp_keep(struct engine *engine, const Tocsin__Command *command);
+json_t *engine_gasp_json(const struct engine *engine);
+json_t *engine_gasp_rehearse(void *context);
+/* ---- engine_duties.c: cluster time as this node knows it */
+uint64_t engine_cluster_ms(const struct engine *engine);
 
 /* The term in which this node leads with its barrier applied and the state committed; 0 otherwise. */
 uint64_t engine_leading_term(void *context);

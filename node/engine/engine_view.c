@@ -16,13 +16,27 @@
 /* ---- commands */
 
 struct submission {
+    struct engine *engine;
+    Tocsin__Command *kept; /* of the last gasp: a copy of what it takes when it cannot be committed; NULL otherwise */
     void (*done)(void *argument, enum submit_outcome outcome, const Tocsin__Reply *reply);
     void *argument;
 };
 
+/* There is no majority: the answer says that it is kept by this node until there is one. */
+static bool answered_locally(const struct submission *submission) {
+    if (submission->kept == NULL || !engine_gasp_keep(submission->engine, submission->kept)) return false;
+    Tocsin__Reply reply = TOCSIN__REPLY__INIT;
+    reply.reason = TOCSIN__REASON__REASON_KEPT_LOCALLY;
+    submission->done(submission->argument, SUBMIT_APPLIED, &reply);
+    return true;
+}
+
 static void submission_done(void *argument, enum proposal_outcome outcome, struct span reply) {
     struct submission submission = *(struct submission *)argument;
     free(argument);
+    bool local = outcome == PROPOSAL_UNAVAILABLE && answered_locally(&submission);
+    if (submission.kept != NULL) tocsin__command__free_unpacked(submission.kept, NULL);
+    if (local) return;
     static const enum submit_outcome outcomes[] = {[PROPOSAL_APPLIED] = SUBMIT_APPLIED,
                                                    [PROPOSAL_UNAVAILABLE] = SUBMIT_UNAVAILABLE,
                                                    [PROPOSAL_OVERLOADED] = SUBMIT_OVERLOADED,
@@ -37,14 +51,27 @@ static void submission_done(void *argument, enum proposal_outcome outcome, struc
     tocsin__reply__free_unpacked(unpacked, NULL);
 }
 
+static Tocsin__Command *copy_of(const Tocsin__Command *command) {
+    size_t size_bytes = tocsin__command__get_packed_size(command);
+    uint8_t *packed = malloc(size_bytes + 1);
+    if (packed == NULL) abort();
+    tocsin__command__pack(command, packed);
+    Tocsin__Command *copy = tocsin__command__unpack(NULL, size_bytes, packed);
+    if (copy == NULL) abort();
+    free(packed);
+    return copy;
+}
+
 static void port_submit(void *context, Tocsin__Command *command,
                         void (*done)(void *argument, enum submit_outcome outcome, const Tocsin__Reply *reply), void *argument) {
     struct engine *engine = context;
     struct submission *submission = malloc(sizeof *submission);
     if (submission == NULL) abort();
-    *submission = (struct submission){done, argument};
+    *submission = (struct submission){.engine = engine, .done = done, .argument = argument};
+    if (engine_gasp_takes(engine, command)) submission->kept = copy_of(command);
     uint64_t now_ms = engine_now_ms(engine);
-    bool behind = engine->log_queued_bytes > LOG_QUEUE_SIZE_BYTES_MAX ||
+    /* Without a majority for so long, waiting for one helps nobody. */
+    bool behind = last_gasp_is_on(engine->gasp) || engine->log_queued_bytes > LOG_QUEUE_SIZE_BYTES_MAX ||
                   engine->progress.queued_entries > STATE_QUEUE_ENTRIES_MAX;
     /* Beyond the bounds a command is given no time at all: the answer, 503, still comes later and once. */
     proposer_submit(engine->proposer, command, now_ms + (behind ? 0 : engine->config->request_wait_ms), submission_done, submission);
@@ -183,6 +210,7 @@ static json_t *port_cluster(void *context) {
                                   (json_int_t)state_size_bytes, "log_first_index", (json_int_t)status.first_index, "log_last_index", (json_int_t)status.last_index));
     json_object_set_new(cluster, "machine_version", json_integer(engine->members.state_version));
     json_object_set_new(cluster, "joining", json_boolean(engine->joining));
+    json_object_set_new(cluster, "last_gasp", engine_gasp_json(engine));
     json_object_set_new(cluster, "recovering", json_boolean(engine->recovering_index != 0));
     return cluster;
 }
@@ -211,7 +239,7 @@ static json_t *port_ready(void *context, unsigned *status) {
 
 struct api_ports engine_api_ports(struct engine *engine) {
     return (struct api_ports){.context = engine, .submit = port_submit, .read = port_read, .caught_up = port_caught_up, .random = port_random,
-                              .wall_ms = engine_wall_ms, .cluster = port_cluster, .health = port_health, .ready = port_ready};
+                              .wall_ms = engine_wall_ms, .cluster = port_cluster, .rehearse_last_gasp = engine_gasp_rehearse, .health = port_health, .ready = port_ready};
 }
 
 const struct raft_configuration *engine_configuration(const struct engine *engine) { return driver_configuration(engine->driver); }

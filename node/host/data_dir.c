@@ -25,7 +25,16 @@ static bool sync_folder(const char *dir) {
     return ok;
 }
 
-enum data_dir_error data_dir_write(const char *dir, const char *name, const char *text, char *error, size_t error_size) {
+static bool write_whole(int fd, struct span bytes) {
+    for (size_t written = 0; written < bytes.size_bytes;) {
+        ssize_t now = write(fd, (const char *)bytes.data + written, bytes.size_bytes - written);
+        if (now < 0 && errno != EINTR) return false;
+        written += now > 0 ? (size_t)now : 0;
+    }
+    return true;
+}
+
+enum data_dir_error data_dir_write_bytes(const char *dir, const char *name, struct span bytes, char *error, size_t error_size) {
     char path[4096], temporary[4112];
     int length = snprintf(path, sizeof path, "%s/%s", dir, name);
     if (length < 0 || (size_t)length >= sizeof path) {
@@ -35,12 +44,38 @@ enum data_dir_error data_dir_write(const char *dir, const char *name, const char
     snprintf(temporary, sizeof temporary, "%s.new", path);
     int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0) return refuse(error, error_size, "cannot create", dir, name);
-    size_t size_bytes = strlen(text);
-    bool ok = write(fd, text, size_bytes) == (ssize_t)size_bytes && fsync(fd) == 0;
+    bool ok = write_whole(fd, bytes) && fsync(fd) == 0;
     ok = close(fd) == 0 && ok;
     if (!ok || rename(temporary, path) != 0 || !sync_folder(dir))
         return refuse(error, error_size, "cannot write", dir, name);
     return DATA_DIR_OK;
+}
+
+enum data_dir_error data_dir_write(const char *dir, const char *name, const char *text, char *error, size_t error_size) {
+    return data_dir_write_bytes(dir, name, (struct span){text, strlen(text)}, error, error_size);
+}
+
+enum data_dir_error data_dir_read_bytes(const char *dir, const char *name, size_t size_bytes_max, uint8_t **bytes, size_t *size_bytes, char *error,
+                                        size_t error_size) {
+    char path[4096];
+    *bytes = NULL;
+    *size_bytes = 0;
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT) return DATA_DIR_OK;
+    if (fd < 0) return refuse(error, error_size, "cannot open", dir, name);
+    *bytes = malloc(size_bytes_max);
+    if (*bytes == NULL) abort();
+    ssize_t length = 1;
+    while (length > 0 && *size_bytes < size_bytes_max) {
+        length = read(fd, *bytes + *size_bytes, size_bytes_max - *size_bytes);
+        *size_bytes += length > 0 ? (size_t)length : 0;
+    }
+    close(fd);
+    if (length >= 0) return DATA_DIR_OK;
+    free(*bytes);
+    *bytes = NULL;
+    return refuse(error, error_size, "cannot read", dir, name);
 }
 
 /* Reads a small file; `missing` when it is not there. */
@@ -136,6 +171,10 @@ static enum data_dir_error remove_small(const char *dir, const char *name, char 
     if (unlink(path) != 0 && errno != ENOENT) return refuse(error, error_size, "cannot remove", dir, name);
     if (!sync_folder(dir)) return refuse(error, error_size, "cannot sync", dir, "");
     return DATA_DIR_OK;
+}
+
+enum data_dir_error data_dir_remove(const char *dir, const char *name, char *error, size_t error_size) {
+    return remove_small(dir, name, error, error_size);
 }
 
 enum data_dir_error data_dir_flag(const char *dir, const char *flag, bool *set, char *error, size_t error_size) {

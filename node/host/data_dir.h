@@ -5,6 +5,7 @@
  *     <dir>/boot        number of the last start; rises by one with each
  *     <dir>/joining     there while a node that joins has not been told that it is a member
  *     <dir>/removed     there once a node was told that it was removed from its cluster
+ *     <dir>/last-gasp   what this node did on its own without a majority, as long as the cluster does not know it (last_gasp.h)
  *     <dir>/recovering  last log index that this voter may have acknowledged and no longer has: it does not vote below it
  */
 #ifndef NODE_HOST_DATA_DIR_H
@@ -13,6 +14,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "consensus/machine/base/span.h"
 
 enum data_dir_error { DATA_DIR_OK, DATA_DIR_REFUSED };
 
@@ -28,6 +31,7 @@ enum data_dir_error data_dir_count_boot(const char *dir, uint64_t *boot, char *e
 /* Files that say something by being there. Setting one writes or removes it, durably. */
 #define DATA_DIR_JOINING "joining"
 #define DATA_DIR_REMOVED "removed"
+#define DATA_DIR_LAST_GASP "last-gasp"
 enum data_dir_error data_dir_flag(const char *dir, const char *flag, bool *set, char *error, size_t error_size);
 enum data_dir_error data_dir_set_flag(const char *dir, const char *flag, bool set, char *error, size_t error_size);
 
@@ -37,5 +41,11 @@ enum data_dir_error data_dir_set_recovering(const char *dir, uint64_t index, cha
 
 /* Writes a small file durably (mode 0600): to a name beside it, synced, renamed, folder synced. */
 enum data_dir_error data_dir_write(const char *dir, const char *name, const char *text, char *error, size_t error_size);
+
+enum data_dir_error data_dir_write_bytes(const char *dir, const char *name, struct span bytes, char *error, size_t error_size);
+enum data_dir_error data_dir_remove(const char *dir, const char *name, char *error, size_t error_size);
+/* The first bytes of a file, at most `size_bytes_max`, to be freed; NULL and 0 when it is not there. */
+enum data_dir_error data_dir_read_bytes(const char *dir, const char *name, size_t size_bytes_max, uint8_t **bytes, size_t *size_bytes, char *error,
+                                        size_t error_size);
 
 #endif

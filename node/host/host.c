@@ -9,6 +9,7 @@
 
 #include "node/host/data_dir.h"
 #include "node/host/host_internal.h"
+#include "node/last_gasp/last_gasp.h"
 #include "node/log.h"
 
 #define FIRST_TOKEN_FILE "first-admin-token"
@@ -154,6 +155,12 @@ static bool port_keep_first_token(void *context, const char *token, char *error,
     return true;
 }
 
+static bool port_keep_last_gasp(void *context, struct span record, char *error, size_t error_size) {
+    const char *dir = ((struct host *)context)->config->data_dir;
+    if (record.size_bytes == 0) return data_dir_remove(dir, DATA_DIR_LAST_GASP, error, error_size) == DATA_DIR_OK;
+    return data_dir_write_bytes(dir, DATA_DIR_LAST_GASP, record, error, error_size) == DATA_DIR_OK;
+}
+
 /* ---- the turn */
 
 static void on_timer(uv_timer_t *timer) { (void)timer; /* the turn that follows does the work */ }
@@ -172,16 +179,22 @@ static void on_prepare(uv_prepare_t *prepare) {
 
 /* ---- opening */
 
-static bool open_engine(struct host *host, const struct engine_options *options, char *error, size_t error_size) {
+static bool open_engine(struct host *host, struct engine_options *options, char *error, size_t error_size) {
+    uint8_t *record;
+    size_t record_size_bytes;
+    if (data_dir_read_bytes(host->config->data_dir, DATA_DIR_LAST_GASP, LAST_GASP_RECORD_SIZE_BYTES_MAX, &record, &record_size_bytes, error, error_size) != DATA_DIR_OK)
+        return false;
+    options->last_gasp = (struct span){record, record_size_bytes};
     struct engine_ports ports = {.context = host, .now_ms = port_now_ms, .boottime_ms = port_boottime_ms,
                                  .wall_ms = port_wall_ms, .random = port_random, .send = port_send,
                                  .connected = port_connected, .set_peers = port_set_peers, .transfer = port_transfer,
                                  .abort_transfer = port_abort_transfer, .claim = port_claim, .joined = port_joined,
                                  .set_removed = port_set_removed,
                                  .set_recovering = port_set_recovering,
-                                 .keep_first_token = port_keep_first_token};
+                                 .keep_first_token = port_keep_first_token, .keep_last_gasp = port_keep_last_gasp};
     host_storage_ports(&ports);
     host->engine = engine_new(options, &ports, error, error_size);
+    free(record);
     return host->engine != NULL;
 }
 

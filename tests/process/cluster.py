@@ -30,11 +30,12 @@ def wait_for(condition, what, seconds=PATIENCE_SECONDS):
 
 
 class Cluster:
-    def __init__(self, nodes=3, minute_ms=60000, directory=None, retention_days=0, public_url=None):
+    def __init__(self, nodes=3, minute_ms=60000, directory=None, retention_days=0, public_url=None, last_gasp_after_ms=90000):
         self.temporary = tempfile.TemporaryDirectory(prefix="tocsin-test-") if directory is None else None
         self.directory = directory or self.temporary.name
         self.verb("up", "--base-port", "0", "--nodes", str(nodes), "--minute-ms", str(minute_ms), "--retention-days",
-                  str(retention_days), "--build", BUILD, *(["--public-url", public_url] if public_url else []))
+                  str(retention_days), "--last-gasp-after-ms", str(last_gasp_after_ms), "--build", BUILD,
+                  *(["--public-url", public_url] if public_url else []))
         self.minute_seconds = minute_ms / 1000
 
     def verb(self, verb, *arguments):

@@ -40,6 +40,7 @@ static const char *const WHY_TEXTS[] = {
     [TOCSIN__WHY__WHY_MERGED] = "it was merged into another incident",
     [TOCSIN__WHY__WHY_SUPPORT_HOURS_BEGIN] = "the support hours of the service begin",
     [TOCSIN__WHY__WHY_SUPPORT_HOURS_END] = "the support hours of the service end",
+    [TOCSIN__WHY__WHY_LAST_GASP] = "the cluster had no majority",
 };
 
 static const char *const CHANNEL_TEXTS[] = {

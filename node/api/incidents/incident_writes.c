@@ -218,11 +218,22 @@ static void add_error(struct http_request *request, struct update *update, size_
     update->errors[update->errors_count++] = http_strdup(request, text);
 }
 
+/* Without a majority: this node keeps the acknowledgement, and no page of the incident comes from here any more. */
+static void answer_kept(struct http_request *request)
+{
+    api_json(request, 202, json_pack("{s:s, s:s}", "status", "kept by this node", "message",
+                                     "The cluster has no majority. This node keeps it until there is one, and pages no more for it."));
+}
+
 static void on_updated(struct http_request *request, const Tocsin__Reply *reply)
 {
     struct update *update = api_call_of(request)->data;
     const Tocsin__Reply *refused = NULL;
 
+    if (reply->reason == TOCSIN__REASON__REASON_KEPT_LOCALLY) {
+        answer_kept(request);
+        return;
+    }
     if (reply->status != TOCSIN__STATUS__STATUS_OK) {
         api_refused(request, reply);
         return;

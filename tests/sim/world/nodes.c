@@ -222,6 +222,18 @@ static bool port_keep_first_token(void *context, const char *token, char *error,
     return true;
 }
 
+static bool port_keep_last_gasp(void *context, struct span record, char *error, size_t error_size) {
+    struct node *node = context;
+    (void)error;
+    (void)error_size;
+    free(node->last_gasp);
+    node->last_gasp = malloc(record.size_bytes + 1);
+    if (node->last_gasp == NULL) abort();
+    memcpy(node->last_gasp, record.data, record.size_bytes);
+    node->last_gasp_size_bytes = record.size_bytes;
+    return true;
+}
+
 /* ---- providers */
 
 struct transfer {
@@ -565,11 +577,12 @@ void node_start(struct node *node) {
                                  .wall_ms = port_wall_ms, .random = port_random, .send = port_send, .connected = port_connected,
                                  .set_peers = port_set_peers, .joined = port_joined, .set_removed = port_set_removed,
                                  .transfer = port_transfer, .abort_transfer = port_abort_transfer, .claim = port_claim,
-                                 .set_recovering = port_set_recovering, .keep_first_token = port_keep_first_token};
+                                 .set_recovering = port_set_recovering, .keep_first_token = port_keep_first_token,
+                                 .keep_last_gasp = port_keep_last_gasp};
     disk_ports(&ports, disk_of);
     struct engine_options options = {.config = &node->config, .boot = node->boot, .recovering_index = node->recovering_index,
                                      .bootstrap = !node->claimed, .join = node->joining,
-                                     .machine_version = node->machine_version};
+                                     .machine_version = node->machine_version, .last_gasp = {node->last_gasp, node->last_gasp_size_bytes}};
     char error[512];
     end_freeze(node);
     node->knows_time = false;
@@ -624,7 +637,7 @@ static void configure(struct node *node, unsigned members) {
     config->http_listen = config->public_url = (char *)(uintptr_t)"http://night.example";
     config->cluster_name = (char *)(uintptr_t)CLUSTER_NAME;
     for (unsigned i = 0; i <= SIM_NODES_MAX; i++) snprintf(addresses[i], sizeof addresses[0], "node-%u:7000", i);
-    for (unsigned i = 0; i < members; i++) config->members[i] = (struct config_member){i + 1, addresses[i + 1]};
+    for (unsigned i = 0; i < members; i++) config->members[i] = (struct config_member){i + 1, addresses[i + 1], NULL};
     config->members_count = members;
     config->peer_listen = addresses[node->id];
     guardian(config, 0, "Grace", "+15550900", "guardian-grace");
@@ -680,6 +693,7 @@ void nodes_close(struct sim *sim) {
     for (unsigned id = 1; id <= sim->nodes_count; id++) {
         node_stop(&sim->nodes[id], DISK_KILLED);
         disk_free(sim->nodes[id].disk);
+        free(sim->nodes[id].last_gasp);
     }
 }
 

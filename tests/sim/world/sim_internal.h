@@ -39,6 +39,8 @@ struct node {
     struct disk *disk;
     uint64_t boot, recovering_index; /* kept on disk */
     bool claimed;
+    uint8_t *last_gasp; /* kept on disk */
+    size_t last_gasp_size_bytes;
     bool joining;  /* kept on disk: not seen as a learner yet */
     uint32_t machine_version, next_version; /* of the program that runs or ran last, and of the one that is started next */
     uint64_t member_since_ms;

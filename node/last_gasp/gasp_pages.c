@@ -1,0 +1,145 @@
+/* Sending the pages of the last gasp, through the channels that the dispatcher has; what came of it is recorded. */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "consensus/machine/limits.h"
+#include "node/last_gasp/last_gasp_internal.h"
+#include "node/log.h"
+#include "notify/compose.h"
+
+#define TRANSFER_MARGIN_MS 1000u
+
+static Tocsin__Notification *copy_of(const Tocsin__Notification *notification) {
+    size_t size_bytes = tocsin__notification__get_packed_size(notification);
+    uint8_t *packed = malloc(size_bytes + 1);
+    if (packed == NULL) abort();
+    tocsin__notification__pack(notification, packed);
+    Tocsin__Notification *copy = tocsin__notification__unpack(NULL, size_bytes, packed);
+    if (copy == NULL) abort();
+    free(packed);
+    return copy;
+}
+
+void gasp_pages_add(struct gasp_pages *pages, const Tocsin__Notification *notification, uint64_t due_ms) {
+    if (pages->count == pages->capacity) {
+        pages->capacity = pages->capacity != 0 ? pages->capacity * 2 : 64;
+        pages->pages = realloc(pages->pages, pages->capacity * sizeof *pages->pages);
+        if (pages->pages == NULL) abort();
+    }
+    pages->pages[pages->count++] = (struct gasp_page){.notification = copy_of(notification), .due_ms = due_ms};
+}
+
+static void drop(struct gasp_pages *pages, size_t at) {
+    tocsin__notification__free_unpacked(pages->pages[at].notification, NULL);
+    pages->pages[at] = pages->pages[--pages->count];
+}
+
+void gasp_pages_close(struct gasp_pages *pages) {
+    while (pages->count > 0) drop(pages, pages->count - 1);
+    free(pages->pages);
+}
+
+void gasp_pages_stop(struct last_gasp *gasp) {
+    for (size_t i = gasp->pages.count; i-- > 0;)
+        if (gasp->pages.pages[i].transfer_id == 0) drop(&gasp->pages, i);
+}
+
+uint64_t gasp_pages_next_ms(const struct last_gasp *gasp) {
+    uint64_t next_ms = UINT64_MAX;
+    for (size_t i = 0; i < gasp->pages.count && gasp->under_way < LAST_GASP_TRANSFERS_MAX; i++) {
+        const struct gasp_page *page = &gasp->pages.pages[i];
+        if (page->transfer_id == 0 && page->due_ms < next_ms) next_ms = page->due_ms;
+    }
+    return next_ms;
+}
+
+/* ---- one page */
+
+static void record_page(struct last_gasp *gasp, const Tocsin__Notification *notification, const struct verdict *verdict, const char *provider) {
+    Tocsin__GaspPage page = TOCSIN__GASP_PAGE__INIT;
+    page.incident_id = notification->incident_id;
+    page.user_id = notification->user_id;
+    page.user_name = notification->user_name;
+    page.contact_method_id = notification->contact_method_id;
+    page.channel = notification->channel;
+    page.address = notification->address;
+    page.outcome = verdict->outcome;
+    page.detail = (char *)(uintptr_t)verdict->detail;
+    page.provider = (char *)(uintptr_t)provider;
+    page.provider_id = (char *)(uintptr_t)verdict->provider_id;
+    Tocsin__GaspItem item = TOCSIN__GASP_ITEM__INIT;
+    item.at_ms = gasp->ports.cluster_ms(gasp->ports.context);
+    item.body_case = TOCSIN__GASP_ITEM__BODY_PAGE;
+    item.page = &page;
+    (void)gasp_record_add(gasp, &item); /* said in the log when the record is full */
+}
+
+const char *gasp_page_unusable(const struct last_gasp *gasp, const Tocsin__Notification *notification) {
+    const struct channel *channel = channel_for(notification->channel);
+    return channel == NULL ? "This kind of contact method cannot be told." : channel->missing(gasp->settings);
+}
+
+/* True when it left; otherwise it is recorded as one that cannot. */
+static bool start(struct last_gasp *gasp, struct gasp_page *page) {
+    const struct channel *channel = channel_for(page->notification->channel);
+    struct verdict verdict = {.outcome = TOCSIN__OUTCOME__OUTCOME_MISCONFIGURED, .retry_after_s = -1};
+    char error[200] = "";
+    const char *missing = gasp_page_unusable(gasp, page->notification);
+    struct outgoing outgoing = {0};
+    bool ready = missing == NULL && channel->compose(gasp->settings, page->notification, &outgoing, error, sizeof error);
+    if (ready) {
+        outgoing.deadline_ms = ATTEMPT_DEADLINE_MS - TRANSFER_MARGIN_MS;
+        page->transfer_id = LAST_GASP_TRANSFER | ++gasp->last_transfer_id;
+        page->attempts++;
+        gasp->under_way++;
+        gasp->ports.transfer(gasp->ports.context, page->transfer_id, &outgoing);
+    } else {
+        const char *why = missing != NULL ? missing : error;
+        clean_copy(verdict.detail, sizeof verdict.detail, why, strlen(why));
+        record_page(gasp, page->notification, &verdict, channel != NULL ? channel->provider : "");
+    }
+    outgoing_close(&outgoing);
+    return ready;
+}
+
+void gasp_pages_send(struct last_gasp *gasp, uint64_t now_ms) {
+    for (size_t i = 0; i < gasp->pages.count && gasp->under_way < LAST_GASP_TRANSFERS_MAX;) {
+        struct gasp_page *page = &gasp->pages.pages[i];
+        bool waits = page->transfer_id == 0;
+        bool void_now = waits && (gasp_record_is_answered(gasp, page->notification->incident_id) ||
+                                  (page->attempts == 0 && gasp_record_was_told(gasp, page->notification)));
+        if (void_now || (waits && page->due_ms <= now_ms && !start(gasp, page)))
+            drop(&gasp->pages, i);
+        else
+            i++;
+    }
+}
+
+/* ---- what came of it */
+
+static struct gasp_page *page_of(struct last_gasp *gasp, uint64_t transfer_id) {
+    for (size_t i = 0; i < gasp->pages.count; i++)
+        if (gasp->pages.pages[i].transfer_id == transfer_id) return &gasp->pages.pages[i];
+    return NULL;
+}
+
+void last_gasp_answered(struct last_gasp *gasp, uint64_t transfer_id, const struct answer *answer) {
+    struct gasp_page *page = page_of(gasp, transfer_id);
+    assert(page != NULL && gasp->under_way > 0);
+    gasp->under_way--;
+    const struct channel *channel = channel_for(page->notification->channel);
+    struct verdict verdict = {.retry_after_s = -1};
+    channel->judge(answer, &verdict);
+    bool again = verdict.outcome == TOCSIN__OUTCOME__OUTCOME_RETRY && page->attempts < LAST_GASP_ATTEMPTS_MAX && gasp->standing == GASP_SPEAKS;
+    if (again) {
+        page->transfer_id = 0;
+        page->due_ms = gasp->ports.boottime_ms(gasp->ports.context) + LAST_GASP_RETRY_MS;
+        return;
+    }
+    log_info("last gasp: %s: %s", channel->provider, verdict.outcome == TOCSIN__OUTCOME__OUTCOME_SENT ? "a page was taken" : verdict.detail);
+    record_page(gasp, page->notification, &verdict, channel->provider);
+    drop(&gasp->pages, (size_t)(page - gasp->pages.pages));
+}

@@ -1,0 +1,279 @@
+/* Who speaks, and when: see last_gasp.h. */
+#include "node/last_gasp/last_gasp_internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "consensus/machine/keys.h"
+#include "consensus/machine/limits.h"
+#include "node/log.h"
+
+static uint64_t now_of(const struct last_gasp *gasp) { return gasp->ports.boottime_ms(gasp->ports.context); }
+
+struct last_gasp *last_gasp_new(const struct last_gasp_options *options, const struct last_gasp_ports *ports) {
+    struct last_gasp *gasp = calloc(1, sizeof *gasp);
+    if (gasp == NULL) abort();
+    gasp->ports = *ports;
+    gasp->id = options->id;
+    gasp->after_ms = options->after_ms;
+    gasp->settings = options->settings;
+    gasp->last_turn_ms = now_of(gasp);
+    gasp_record_open(gasp, options->record);
+    return gasp;
+}
+
+void last_gasp_free(struct last_gasp *gasp) {
+    if (gasp == NULL) return;
+    gasp_pages_close(&gasp->pages);
+    gasp_record_close(gasp);
+    free(gasp);
+}
+
+/* ---- peers */
+
+static bool is_fresh(uint64_t heard_ms, uint64_t now_ms) { return heard_ms != 0 && now_ms - heard_ms <= LAST_GASP_HEARD_MS; }
+
+void last_gasp_heard(struct last_gasp *gasp, uint64_t peer, bool leader, bool may_speak, uint64_t applied_index) {
+    unsigned at = 0, oldest = 0;
+    while (at < gasp->peers_count && gasp->peers[at].id != peer) {
+        if (gasp->peers[at].heard_ms < gasp->peers[oldest].heard_ms) oldest = at;
+        at++;
+    }
+    if (at == GASP_PEERS_MAX)
+        at = oldest;
+    else if (at == gasp->peers_count)
+        gasp->peers_count++;
+    gasp->peers[at] = (struct gasp_peer){peer, now_of(gasp), applied_index, leader, may_speak};
+}
+
+void last_gasp_leader_elsewhere(struct last_gasp *gasp) { gasp->elsewhere_ms = now_of(gasp); }
+
+static bool sees_leader(const struct last_gasp *gasp, uint64_t now_ms) {
+    if (gasp->sight.leader || is_fresh(gasp->elsewhere_ms, now_ms)) return true;
+    for (unsigned i = 0; i < gasp->peers_count; i++)
+        if (gasp->peers[i].leader && is_fresh(gasp->peers[i].heard_ms, now_ms)) return true;
+    return false;
+}
+
+/* ---- standing */
+
+/* NULL when it may, or the reason why not. */
+static const char *why_silent(const struct last_gasp *gasp) {
+    if (gasp->after_ms == 0) return "last_gasp_after_ms is 0 in this node's configuration";
+    if (gasp->sight.barred != NULL) return gasp->sight.barred;
+    if (gasp->current_ms == 0) return "its state has not been current since it started";
+    if (gasp->waiting_ms != 0 && gasp->waiting_ms > gasp->current_ms && gasp->waiting_ms - gasp->current_ms > LAST_GASP_CURRENT_MS)
+        return "its state was not current when the majority was lost";
+    return NULL;
+}
+
+bool last_gasp_may_speak(const struct last_gasp *gasp) { return why_silent(gasp) == NULL; }
+
+/* Of those that are heard and may speak, the one that is before this node; 0: none. */
+static uint64_t better_speaker(const struct last_gasp *gasp, uint64_t now_ms) {
+    uint64_t speaker = 0, furthest = gasp->sight.applied_index;
+    for (unsigned i = 0; i < gasp->peers_count; i++) {
+        const struct gasp_peer *peer = &gasp->peers[i];
+        if (!peer->may_speak || !is_fresh(peer->heard_ms, now_ms)) continue;
+        uint64_t best_id = speaker != 0 ? speaker : gasp->id;
+        if (peer->applied_index > furthest || (peer->applied_index == furthest && peer->id < best_id)) {
+            speaker = peer->id;
+            furthest = peer->applied_index;
+        }
+    }
+    return speaker;
+}
+
+static enum gasp_standing stand(struct last_gasp *gasp, uint64_t now_ms) {
+    gasp->why = NULL;
+    gasp->speaker = 0;
+    if (gasp->waiting_ms == 0) return GASP_LED;
+    if (now_ms - gasp->waiting_ms < gasp->after_ms) return GASP_WAITING;
+    gasp->why = why_silent(gasp);
+    if (gasp->why != NULL) return GASP_SILENT;
+    gasp->speaker = better_speaker(gasp, now_ms);
+    return gasp->speaker != 0 ? GASP_DEFERS : GASP_SPEAKS;
+}
+
+const char *last_gasp_standing_name(enum gasp_standing standing) {
+    static const char *const names[] = {[GASP_LED] = "led", [GASP_WAITING] = "waiting", [GASP_SILENT] = "silent", [GASP_DEFERS] = "defers",
+                                        [GASP_SPEAKS] = "speaks"};
+    return names[standing];
+}
+
+static void say_standing(const struct last_gasp *gasp) {
+    switch (gasp->standing) {
+    case GASP_LED:
+        log_info("last gasp: there is a leader");
+        return;
+    case GASP_WAITING:
+        log_info("last gasp: no leader is seen");
+        return;
+    case GASP_SILENT:
+        log_warning("last gasp: no leader for %" PRIu64 " ms; this node stays silent: %s", gasp->after_ms, gasp->why);
+        return;
+    case GASP_DEFERS:
+        log_warning("last gasp: no leader for %" PRIu64 " ms; node %" PRIu64 " speaks", gasp->after_ms, gasp->speaker);
+        return;
+    case GASP_SPEAKS:
+        log_warning("last gasp: no leader for %" PRIu64 " ms; this node pages on its own, from its state up to entry %" PRIu64, gasp->after_ms,
+                    gasp->sight.applied_index);
+    }
+}
+
+/* ---- the turn */
+
+static void plan_with(void *argument, const struct machine_store *view) {
+    struct last_gasp *gasp = argument;
+    gasp_plan(gasp, view, now_of(gasp), &gasp->pages);
+    gasp->planned = true;
+}
+
+/* The time without a majority is over. */
+static void end_gasp(struct last_gasp *gasp) {
+    gasp_pages_stop(gasp);
+    gasp_record_forget_others(gasp);
+    gasp->planned = false;
+    gasp->pages.planned = 0;
+    gasp->pages.full_told = false;
+    gasp->triggers_count = 0;
+}
+
+static void look_around(struct last_gasp *gasp, uint64_t now_ms) {
+    /* Whoever slept does not know for how long there has been no leader, nor, yet, whether there is one. */
+    if (now_ms - gasp->last_turn_ms > LAST_GASP_GAP_MS) gasp->waiting_ms = 0;
+    gasp->last_turn_ms = now_ms;
+    if (!sees_leader(gasp, now_ms)) {
+        if (gasp->waiting_ms == 0) gasp->waiting_ms = now_ms;
+        return;
+    }
+    gasp->waiting_ms = 0;
+    if (gasp->sight.leader && gasp->sight.current) gasp->current_ms = now_ms;
+}
+
+uint64_t last_gasp_turn(struct last_gasp *gasp, const struct gasp_sight *sight) {
+    uint64_t now_ms = now_of(gasp);
+    gasp->sight = *sight;
+    look_around(gasp, now_ms);
+    enum gasp_standing before = gasp->standing;
+    gasp->standing = stand(gasp, now_ms);
+    if (gasp->standing != before && gasp->after_ms != 0) say_standing(gasp);
+    if (gasp->standing == GASP_LED && before != GASP_LED) end_gasp(gasp);
+    if (gasp->standing == GASP_SPEAKS) {
+        if (!gasp->planned) gasp->ports.look(gasp->ports.context, plan_with, gasp);
+        gasp_pages_send(gasp, now_ms);
+    }
+    gasp_record_flush(gasp);
+    if (gasp->standing == GASP_LED && sight->leader && sight->current) gasp_record_report(gasp, now_ms);
+    if (gasp->standing == GASP_WAITING) return gasp->waiting_ms + gasp->after_ms;
+    return gasp->standing == GASP_SPEAKS ? gasp_pages_next_ms(gasp) : UINT64_MAX;
+}
+
+/* ---- what is heard */
+
+bool last_gasp_is_on(const struct last_gasp *gasp) { return gasp->standing >= GASP_SILENT && gasp->after_ms != 0; }
+
+struct trigger_plan {
+    struct last_gasp *gasp;
+    const Tocsin__GaspTrigger *trigger;
+};
+
+static void plan_trigger_with(void *argument, const struct machine_store *view) {
+    struct trigger_plan *plan = argument;
+    gasp_plan_trigger(plan->gasp, view, plan->trigger, now_of(plan->gasp), &plan->gasp->pages);
+}
+
+static uint64_t text_hash(const char *text) {
+    struct key hash = key_hash(text);
+    return span_number(key_span(&hash), 0);
+}
+
+/* False when it is known, or one too many. */
+static bool trigger_is_new(struct last_gasp *gasp, const Tocsin__GaspTrigger *trigger) {
+    uint64_t hash = text_hash(trigger->routing_key) * 31 + text_hash(trigger->dedup_key);
+    for (size_t i = 0; i < gasp->triggers_count; i++)
+        if (gasp->triggers[i] == hash) return false;
+    if (gasp->triggers_count == LAST_GASP_TRIGGERS_MAX) return false;
+    gasp->triggers[gasp->triggers_count++] = hash;
+    return true;
+}
+
+static void take_trigger(struct last_gasp *gasp, const Tocsin__GaspTrigger *trigger) {
+    if (gasp->standing != GASP_SPEAKS) return; /* whoever speaks was told, too */
+    struct trigger_plan plan = {gasp, trigger};
+    gasp->ports.look(gasp->ports.context, plan_trigger_with, &plan);
+}
+
+void last_gasp_refused(struct last_gasp *gasp, const Tocsin__Event *event) {
+    if (!last_gasp_is_on(gasp)) return;
+    Tocsin__GaspTrigger trigger = TOCSIN__GASP_TRIGGER__INIT;
+    trigger.routing_key = event->routing_key;
+    trigger.dedup_key = event->dedup_key;
+    trigger.summary = event->summary;
+    trigger.severity = event->severity;
+    if (!trigger_is_new(gasp, &trigger)) return;
+    Tocsin__GaspItem item = TOCSIN__GASP_ITEM__INIT;
+    item.at_ms = gasp->ports.cluster_ms(gasp->ports.context);
+    item.body_case = TOCSIN__GASP_ITEM__BODY_TRIGGER;
+    item.trigger = &trigger;
+    if (gasp_record_add(gasp, &item)) take_trigger(gasp, &trigger);
+}
+
+bool last_gasp_answer(struct last_gasp *gasp, uint64_t incident_id, bool resolves, const Tocsin__Actor *actor) {
+    Tocsin__GaspAnswer answer = TOCSIN__GASP_ANSWER__INIT;
+    answer.incident_id = incident_id;
+    answer.resolves = resolves;
+    answer.actor_kind = actor->kind;
+    answer.actor_id = actor->id;
+    answer.actor_name = actor->name;
+    Tocsin__GaspItem item = TOCSIN__GASP_ITEM__INIT;
+    item.at_ms = gasp->ports.cluster_ms(gasp->ports.context);
+    item.body_case = TOCSIN__GASP_ITEM__BODY_ANSWER;
+    item.answer = &answer;
+    return gasp_record_add(gasp, &item) && gasp_record_flush(gasp);
+}
+
+void last_gasp_told(struct last_gasp *gasp, struct span packed) {
+    Tocsin__GaspItem *item = tocsin__gasp_item__unpack(NULL, packed.size_bytes, packed.data);
+    if (item == NULL) {
+        log_warning("last gasp: a peer told something that does not decode");
+        return;
+    }
+    bool of_now = gasp->waiting_ms != 0;
+    if (of_now && item->body_case == TOCSIN__GASP_ITEM__BODY_TRIGGER && trigger_is_new(gasp, item->trigger)) take_trigger(gasp, item->trigger);
+    if (of_now && item->body_case != TOCSIN__GASP_ITEM__BODY_TRIGGER)
+        gasp_record_heard(gasp, item);
+    else
+        tocsin__gasp_item__free_unpacked(item, NULL);
+}
+
+/* ---- what is seen of it */
+
+struct last_gasp_status last_gasp_status(const struct last_gasp *gasp) {
+    return (struct last_gasp_status){.standing = gasp->standing, .why = gasp->why, .speaker = gasp->speaker,
+                                     .waited_ms = gasp->waiting_ms != 0 ? now_of(gasp) - gasp->waiting_ms : 0, .after_ms = gasp->after_ms,
+                                     .pages_waiting = gasp->pages.count - gasp->under_way, .pages_under_way = gasp->under_way,
+                                     .items = gasp->items_count};
+}
+
+struct rehearsal {
+    struct last_gasp *gasp;
+    struct gasp_pages pages;
+};
+
+static void rehearse_with(void *argument, const struct machine_store *view) {
+    struct rehearsal *rehearsal = argument;
+    gasp_plan(rehearsal->gasp, view, 0, &rehearsal->pages);
+}
+
+void last_gasp_rehearse(struct last_gasp *gasp,
+                        void (*each)(void *context, const Tocsin__Notification *notification, uint64_t after_ms, const char *unusable), void *context) {
+    struct rehearsal rehearsal = {.gasp = gasp};
+    gasp->ports.look(gasp->ports.context, rehearse_with, &rehearsal);
+    for (size_t i = 0; i < rehearsal.pages.count; i++) {
+        const struct gasp_page *page = &rehearsal.pages.pages[i];
+        each(context, page->notification, page->due_ms, gasp_page_unusable(gasp, page->notification));
+    }
+    gasp_pages_close(&rehearsal.pages);
+}

@@ -1,0 +1,122 @@
+/*
+ * When the majority is gone: a node that was current pages on its own, from the state that it has.
+ *
+ *     led ── no leader by any path ──> waiting ── the bound is over ──> speaks      pages people and guardians, marked DEGRADED
+ *      ^                                  │                             defers      a peer that it hears speaks
+ *      └──────── a leader ────────────────┴─────────────────────────────silent      it may not speak, and says why
+ *           and then what was sent and heard becomes one command
+ *
+ * Who may speak: a voter that takes part and was current within LAST_GASP_CURRENT_MS of the loss. Of those that hear each other the one whose
+ * state reaches furthest speaks, of equals the one with the lowest id; the others tell it what is said to them. Nobody is told twice of an
+ * incident by nodes that hear each other, and no more than the bounds below allow. What was sent and heard is kept beside the state.
+ *
+ * Promises P2 and P3 do not hold for what is sent here, and its text says so. Pure shell: ports bring clock, state, providers, peers and the record.
+ */
+#ifndef NODE_LAST_GASP_LAST_GASP_H
+#define NODE_LAST_GASP_LAST_GASP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "consensus/machine/base/span.h"
+#include "consensus/machine/schema.pb-c.h"
+#include "consensus/machine/store.h"
+#include "notify/channel.h"
+
+/* A state older than this at the loss speaks of a world that is gone. */
+#define LAST_GASP_CURRENT_MS 60000u
+/* What a peer said of itself counts so long; it is said every second. */
+#define LAST_GASP_HEARD_MS 5000u
+/* A node that did nothing for so long (asleep, or stopped) begins to wait anew. */
+#define LAST_GASP_GAP_MS 3000u
+/* Caps, of one time without a majority: a flood helps nobody, and other nodes may be sending the same. */
+#define LAST_GASP_PAGES_MAX 400u
+#define LAST_GASP_INCIDENTS_PER_PERSON 20u
+#define LAST_GASP_TRIGGERS_MAX 20u
+#define LAST_GASP_ITEMS_MAX 2000u
+/* Of the record on disk: items are bounded, a few hundred bytes each. */
+#define LAST_GASP_RECORD_SIZE_BYTES_MAX (16u << 20)
+#define LAST_GASP_TRANSFERS_MAX 16u
+#define LAST_GASP_ATTEMPTS_MAX 3u
+#define LAST_GASP_RETRY_MS 10000u
+
+struct last_gasp_ports {
+    void *context;
+    uint64_t (*boottime_ms)(void *context);
+    uint64_t (*cluster_ms)(void *context); /* cluster time, as this node knows it */
+    /* Calls `with` once, inside a short read of the local state; not when it cannot be read. */
+    void (*look)(void *context, void (*with)(void *argument, const struct machine_store *view), void *argument);
+    /* Answered by last_gasp_answered with the same id, which has LAST_GASP_TRANSFER in it. */
+    void (*transfer)(void *context, uint64_t transfer_id, const struct outgoing *outgoing);
+    /* To every peer that is connected: last_gasp_told there. */
+    void (*tell)(void *context, struct span item);
+    /* Durable on return, in place of what was kept before; empty: nothing any more. False when it cannot be: said in the log by the port. */
+    bool (*keep)(void *context, struct span record);
+    /* Has the command committed, then calls last_gasp_reported. */
+    void (*report)(void *context, const Tocsin__LastGaspReport *report, const char *idempotency_key);
+};
+#define LAST_GASP_TRANSFER (1ull << 63)
+
+struct last_gasp;
+
+struct last_gasp_options {
+    uint64_t id;       /* of this node */
+    uint64_t after_ms; /* the bound; 0: never */
+    const struct notify_settings *settings; /* outlives it */
+    struct span record; /* as it was kept last; copied */
+};
+
+struct last_gasp *last_gasp_new(const struct last_gasp_options *options, const struct last_gasp_ports *ports);
+void last_gasp_free(struct last_gasp *gasp);
+
+/* What the node sees of itself and the cluster. */
+struct gasp_sight {
+    bool leader;         /* it hears one, or is one that hears others */
+    bool current;        /* its state has all that the leader it hears has committed */
+    const char *barred;  /* why it may never speak: no voter, removed, recovering, failed; NULL: it may */
+    uint64_t applied_index;
+};
+
+/* After anything happened; to be called at the answered time (boottime) at the latest. */
+uint64_t last_gasp_turn(struct last_gasp *gasp, const struct gasp_sight *sight);
+
+/* A peer said, just now, whether it knows a leader and may speak, and how far its state reaches. */
+void last_gasp_heard(struct last_gasp *gasp, uint64_t peer, bool leader, bool may_speak, uint64_t applied_index);
+/* What this node says of itself: whether it might speak if its time came. */
+bool last_gasp_may_speak(const struct last_gasp *gasp);
+/* Somebody knows a leader: seen by another path than peers. Counts LAST_GASP_HEARD_MS. */
+void last_gasp_leader_elsewhere(struct last_gasp *gasp);
+/* A peer told an item (ports.tell). */
+void last_gasp_told(struct last_gasp *gasp, struct span item);
+void last_gasp_answered(struct last_gasp *gasp, uint64_t transfer_id, const struct answer *answer);
+void last_gasp_reported(struct last_gasp *gasp, bool applied);
+
+/* The bound is over: what people answer is kept here. */
+bool last_gasp_is_on(const struct last_gasp *gasp);
+/* No more pages of the incident from here or from the peers that hear it. False when it could not be kept. */
+bool last_gasp_answer(struct last_gasp *gasp, uint64_t incident_id, bool resolves, const Tocsin__Actor *actor);
+/* A trigger was answered with 503: whom it is for is told once. */
+void last_gasp_refused(struct last_gasp *gasp, const Tocsin__Event *event);
+
+/* ---- what is seen of it */
+
+enum gasp_standing { GASP_LED, GASP_WAITING, GASP_SILENT, GASP_DEFERS, GASP_SPEAKS };
+
+struct last_gasp_status {
+    enum gasp_standing standing;
+    const char *why;     /* of GASP_SILENT: one sentence */
+    uint64_t speaker;    /* of GASP_DEFERS */
+    uint64_t waited_ms;  /* without a leader */
+    uint64_t after_ms;
+    size_t pages_waiting, pages_under_way, items; /* items: not in the cluster's state yet */
+};
+struct last_gasp_status last_gasp_status(const struct last_gasp *gasp);
+/* "led", "waiting", ... */
+const char *last_gasp_standing_name(enum gasp_standing standing);
+
+/* What this node would send at this moment if its time came, and when; nothing is sent. Calls `each` for each page. */
+void last_gasp_rehearse(struct last_gasp *gasp,
+                        void (*each)(void *context, const Tocsin__Notification *notification, uint64_t after_ms, const char *unusable), void *context);
+
+#endif

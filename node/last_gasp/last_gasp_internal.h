@@ -1,0 +1,97 @@
+/*
+ * Inside the last gasp: what its parts share.
+ *
+ *     last_gasp.c     who speaks, and when        gasp_plan.c    from the state to pages
+ *     gasp_pages.c    sending them                gasp_record.c  what was sent and heard, kept, told and reported
+ */
+#ifndef NODE_LAST_GASP_LAST_GASP_INTERNAL_H
+#define NODE_LAST_GASP_LAST_GASP_INTERNAL_H
+
+#include "node/last_gasp/last_gasp.h"
+
+#define GASP_PEERS_MAX 16u
+
+struct gasp_peer {
+    uint64_t id, heard_ms, applied_index;
+    bool leader, may_speak;
+};
+
+struct gasp_page {
+    Tocsin__Notification *notification;
+    uint64_t due_ms; /* boottime */
+    uint64_t transfer_id; /* 0: waits */
+    unsigned attempts;
+};
+
+struct gasp_pages {
+    struct gasp_page *pages; /* waiting and under way */
+    size_t count, capacity;
+    size_t planned; /* in this time without a majority, against LAST_GASP_PAGES_MAX */
+    bool full_told;
+};
+
+struct last_gasp {
+    struct last_gasp_ports ports;
+    uint64_t id, after_ms;
+    const struct notify_settings *settings;
+
+    struct gasp_sight sight; /* of the last turn */
+    uint64_t last_turn_ms;
+    uint64_t current_ms;    /* when the state was last known to be current; 0: not since the start */
+    uint64_t waiting_ms;    /* since when no leader is seen; 0: one is */
+    uint64_t elsewhere_ms;  /* when a leader was seen by another path; 0: never */
+    enum gasp_standing standing;
+    const char *why;
+    uint64_t speaker;
+    struct gasp_peer peers[GASP_PEERS_MAX];
+    unsigned peers_count;
+
+    bool planned; /* the pages of the incidents and of the guardians are in `pages` */
+    struct gasp_pages pages;
+    uint64_t last_transfer_id;
+    size_t under_way;
+    uint64_t triggers[LAST_GASP_TRIGGERS_MAX]; /* hashes of those that were taken */
+    size_t triggers_count;
+
+    /* gasp_record.c */
+    Tocsin__GaspItem **items; /* of this node, in order */
+    size_t items_count, items_capacity;
+    Tocsin__GaspItem **others; /* told by peers, in this time without a majority */
+    size_t others_count, others_capacity;
+    bool unkept;      /* an item is not on disk yet */
+    size_t reporting; /* items that are on their way into the log; 0: none */
+    uint64_t report_ms; /* of the last attempt */
+};
+
+/* ---- gasp_plan.c: whom to tell, into `pages`; due times count from `now_ms` */
+void gasp_plan(const struct last_gasp *gasp, const struct machine_store *view, uint64_t now_ms, struct gasp_pages *pages);
+void gasp_plan_trigger(const struct last_gasp *gasp, const struct machine_store *view, const Tocsin__GaspTrigger *trigger, uint64_t now_ms,
+                       struct gasp_pages *pages);
+
+/* ---- gasp_pages.c */
+/* Copies the notification. */
+void gasp_pages_add(struct gasp_pages *pages, const Tocsin__Notification *notification, uint64_t due_ms);
+/* NULL, or why this node cannot send it. */
+const char *gasp_page_unusable(const struct last_gasp *gasp, const Tocsin__Notification *notification);
+void gasp_pages_send(struct last_gasp *gasp, uint64_t now_ms);
+/* What waits is forgotten; what is under way ends by itself. */
+void gasp_pages_stop(struct last_gasp *gasp);
+void gasp_pages_close(struct gasp_pages *pages);
+/* When the next page is due, UINT64_MAX for none. */
+uint64_t gasp_pages_next_ms(const struct last_gasp *gasp);
+
+/* ---- gasp_record.c */
+void gasp_record_open(struct last_gasp *gasp, struct span record);
+void gasp_record_close(struct last_gasp *gasp);
+/* Takes a copy, and tells the peers. False when the record is full. */
+bool gasp_record_add(struct last_gasp *gasp, const Tocsin__GaspItem *item);
+/* On disk, if anything new is not. */
+bool gasp_record_flush(struct last_gasp *gasp);
+void gasp_record_heard(struct last_gasp *gasp, Tocsin__GaspItem *item);
+void gasp_record_forget_others(struct last_gasp *gasp);
+bool gasp_record_is_answered(const struct last_gasp *gasp, uint64_t incident_id);
+/* The person was told of the incident by this method, by any of the nodes that hear each other. */
+bool gasp_record_was_told(const struct last_gasp *gasp, const Tocsin__Notification *notification);
+void gasp_record_report(struct last_gasp *gasp, uint64_t now_ms);
+
+#endif

@@ -1,0 +1,129 @@
+"""The majority is gone: who is left pages on its own, once, says so, and tells the cluster of it when it heals."""
+
+import collections
+import os
+import unittest
+
+from cluster import wait_for
+from company import Company
+
+AFTER_MS = 2500
+
+
+def degraded(company):
+    return [delivery for delivery in company.deliveries() if "DEGRADED" in delivery["text"]]
+
+
+class LastGasp(unittest.TestCase):
+    def cluster(self, **options):
+        company = Company(minute_ms=1000, last_gasp_after_ms=AFTER_MS, **options)
+        self.addCleanup(company.close)
+        self.company = company
+        self.bob = company.person("Bob", "5550102", kinds=("sms",))
+        night = company.policy("Night", [(4, [company.alice]), (4, [self.bob])])
+        self.database, self.key = company.service("Database", night)
+        return company
+
+    def send(self, number, action, dedup_key, summary):
+        return self.company.send(number, "POST", "/v2/enqueue", {
+            "routing_key": self.key, "event_action": action, "dedup_key": dedup_key,
+            "payload": {"summary": summary, "source": "db1", "severity": "critical"}}, token=False)
+
+    def incident_number(self, dedup_key):
+        return self.company.incident(self.company.numbers(), dedup_key)
+
+    def texts_to(self, number):
+        return [delivery["text"] for delivery in degraded(self.company) if number in delivery["to"]]
+
+    def assert_nobody_twice(self):
+        for (to, text), times in collections.Counter((delivery["to"], delivery["text"]) for delivery in degraded(self.company)).items():
+            self.assertEqual(1, times, f"{to}: {text}")
+
+    def test_the_last_of_three(self):
+        company = self.cluster()
+        left = company.others(company.wait_leader())[0]
+        for key in ("disk", "power", "known"):
+            self.assertEqual(202, self.send(left, "trigger", key, f"Trouble with the {key}").status)
+        self.assertEqual(202, self.send(left, "acknowledge", "known", "").status)
+        disk = wait_for(lambda: company.incident([left], "disk"), "the incident")
+        power = company.incident([left], "power")
+        for number in company.others(left):
+            company.kill_and_wait(number)
+        # It speaks after a while: to the guardians, and to Alice of both that nobody has acknowledged.
+        wait_for(lambda: len(self.texts_to("5550101")) == 2, "Alice is told of both")
+        wait_for(lambda: len([text for text in self.texts_to("555019") if "no majority" in text]) == 2, "the guardians are told")
+        self.assertFalse([text for text in self.texts_to("5550101") if "Trouble with the known" in text])
+        self.assertTrue(all(f"node {left}" in text and "(possibly repeated)" in text for text in self.texts_to("5550101")))
+        standing = company.send(left, "GET", "/cluster", token=False).body["last_gasp"]
+        self.assertEqual("speaks", standing["standing"])
+        # An acknowledgement is kept here, and other requests are refused.
+        kept = company.send(left, "PUT", f"/incidents/{disk['id']}", {"incident": {"type": "incident_reference", "status": "acknowledged"}},
+                            headers={"From": "alice@example.com"})
+        self.assertEqual(202, kept.status, kept.body)
+        self.assertEqual(503, company.send(left, "POST", "/users", {"user": {"name": "Carol", "email": "carol@example.com"}}).status)
+        # A trigger is refused, and told of once.
+        for _ in range(3):
+            self.assertEqual(503, self.send(left, "trigger", "flood", "Water in the cellar").status)
+        wait_for(lambda: [text for text in self.texts_to("5550101") if "Water in the cellar" in text], "the refused trigger is told of")
+        # The next level hears only of what nobody acknowledged.
+        wait_for(lambda: self.texts_to("5550102"), "Bob is told")
+        self.assertEqual(["Trouble with the power" in text for text in self.texts_to("5550102")], [True])
+        self.assert_nobody_twice()
+        record = os.path.join(company.node(left)["data_dir"], "last-gasp")
+        self.assertTrue(os.path.exists(record))
+        # It heals: what was said and heard is in the cluster's state, what was sent in the timelines.
+        company.start(company.others(left)[0])
+        numbers = [left, company.others(left)[0]]
+        company.wait_leader(numbers)
+        wait_for(lambda: company.insist(numbers, "GET", f"/incidents/{disk['id']}")["incident"]["status"] == "acknowledged", "the acknowledgement")
+        entries = company.insist(numbers, "GET", f"/incidents/{power['id']}/log_entries?limit=100")["log_entries"]
+        told = [entry for entry in entries if f"Node {left} told" in str(entry)]
+        self.assertEqual(2, len([entry for entry in told if "Alice" in str(entry) or "Bob" in str(entry)]), entries)
+        wait_for(lambda: not os.path.exists(record), "the record is gone")
+        self.assertEqual("led", company.send(left, "GET", "/cluster", token=False).body["last_gasp"]["standing"])
+
+    def test_of_two_that_hear_each_other_one_speaks(self):
+        company = self.cluster(nodes=5)
+        self.assertEqual(202, self.send(1, "trigger", "disk", "Trouble with the disk").status)
+        wait_for(lambda: company.incident(company.numbers(), "disk"), "the incident")
+        left = company.numbers()[3:]
+        for number in company.numbers()[:3]:
+            company.kill_and_wait(number)
+
+        def standings():
+            return [company.send(number, "GET", "/cluster", token=False).body["last_gasp"] for number in left]
+
+        wait_for(lambda: {standing["standing"] for standing in standings()} == {"speaks", "defers"}, "one speaks, one defers")
+        wait_for(lambda: self.texts_to("5550101") and len(self.texts_to("555019")) >= 2, "pages")
+        # Acknowledged on the one that does not speak, it is silent on the other.
+        listener = next(number for number, standing in zip(left, standings()) if standing["standing"] == "defers")
+        disk = company.send(listener, "GET", "/incidents?date_range=all").body["incidents"][0]
+        kept = company.send(listener, "PUT", f"/incidents/{disk['id']}", {"incident": {"type": "incident_reference", "status": "acknowledged"}},
+                            headers={"From": "alice@example.com"})
+        self.assertEqual(202, kept.status, kept.body)
+        # What the silent one is told of, the other pages.
+        self.assertEqual(503, self.send(listener, "trigger", "flood", "Water in the cellar").status)
+        wait_for(lambda: [text for text in self.texts_to("5550101") if "Water in the cellar" in text], "the refused trigger is told of")
+        self.assert_nobody_twice()
+        company.start(1)
+        wait_for(lambda: company.insist([1] + left, "GET", f"/incidents/{disk['id']}")["incident"]["status"] == "acknowledged", "the acknowledgement")
+        self.assertFalse(self.texts_to("5550102"), "Bob's level never came")
+
+    def test_a_rehearsal_tells_nobody(self):
+        company = self.cluster()
+        self.assertEqual(202, self.send(1, "trigger", "disk", "Trouble with the disk").status)
+        wait_for(lambda: company.incident(company.numbers(), "disk"), "the incident")
+        for number in company.numbers():
+            answer = company.send(number, "GET", "/cluster/last_gasp/rehearsal")
+            self.assertEqual(200, answer.status)
+            self.assertTrue(answer.body["may_speak"], answer.body)
+            pages = {(page["name"], page["channel"]): page for page in answer.body["pages"] if page["incident"] or page["guardian"]}
+            self.assertLessEqual({("Alice", "sms"), ("Bob", "sms"), ("grace", "sms"), ("gus", "email")}, set(pages))
+            self.assertEqual(4000, pages[("Bob", "sms")]["after_ms"])
+            self.assertIsNone(pages[("Alice", "sms")]["unusable"])
+        self.assertEqual(401, company.send(1, "GET", "/cluster/last_gasp/rehearsal", token=False).status)
+        self.assertEqual([], degraded(company))
+
+
+if __name__ == "__main__":
+    unittest.main()
