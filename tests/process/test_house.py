@@ -124,7 +124,7 @@ def configuration_keys(files):
     keys = {(section, name): standard for section, name, standard in
             re.findall(r'\{"(\w+)", "(\w+)", TYPE_\w+, AT\([^)]*\), (?:NULL|"([^"]*)"),', text)}
     keys.update({("guardian", name): "" for name in re.findall(r'\{"(\w+)", TOCSIN__CHANNEL__', text)})
-    return {**keys, ("member", "address"): ""}
+    return {**keys, ("member", "address"): "", ("member", "public_url"): ""}
 
 
 def example_faults(files):
