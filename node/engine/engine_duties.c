@@ -352,7 +352,7 @@ static void pulse(struct engine *engine, uint64_t now_ms) {
 static void extend_support_hours(struct engine *engine, const struct machine_store *view) {
     Tocsin__SupportHoursExtend extend;
     uint64_t service_id = 0;
-    for (unsigned i = 0; i < HORIZON_SCHEDULES && support_horizon_next(view, cluster_now_ms(engine), &service_id, &extend); i++) {
+    for (unsigned i = 0; i < HORIZON_SCHEDULES && support_horizon_next(view, engine_cluster_ms(engine), &service_id, &extend); i++) {
         Tocsin__Command command = TOCSIN__COMMAND__INIT;
         command.body_case = TOCSIN__COMMAND__BODY_SUPPORT_HOURS_EXTEND;
         command.support_hours_extend = &extend;
