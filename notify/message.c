@@ -15,6 +15,7 @@
 #include "consensus/machine/limits.h"
 #include "notify/channel.h"
 #include "notify/compose.h"
+#include "notify/news.h"
 
 /* A text message costs by its length, and nobody reads more at night. */
 #define SHORT_TITLE_SIZE 401
@@ -105,6 +106,10 @@ static void parts_of(const Tocsin__Notification *notification, struct parts *par
 
 void message_short(const Tocsin__Notification *notification, char *out, size_t size)
 {
+    if (notification->notice) {
+        news_short(notification, out, size);
+        return;
+    }
     struct parts parts;
     parts_of(notification, &parts);
     /* What is cut is the title: how to answer must survive. */
@@ -119,6 +124,10 @@ void message_short(const Tocsin__Notification *notification, char *out, size_t s
 
 void message_subject(const Tocsin__Notification *notification, char *out, size_t size)
 {
+    if (notification->notice) {
+        news_subject(notification, out, size);
+        return;
+    }
     struct parts parts;
     parts_of(notification, &parts);
     char title[SHORT_TITLE_SIZE];
@@ -133,6 +142,10 @@ void message_subject(const Tocsin__Notification *notification, char *out, size_t
 void message_long(const Tocsin__Notification *notification, char *out, size_t size)
 {
     assert(size > LONG_FACTS_SIZE);
+    if (notification->notice) {
+        news_short(notification, out, size);
+        return;
+    }
     struct parts parts;
     parts_of(notification, &parts);
     char id[16];

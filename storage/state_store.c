@@ -79,6 +79,13 @@ static const char *const table_names[TABLE_COUNT] = {
     [TABLE_TEAM_MEMBER] = "team_member",
     [TABLE_TEAM_OF_USER] = "team_of_user",
     [TABLE_SUPPORT_HOURS] = "support_hours",
+    [TABLE_NOTICE] = "notice",
+    [TABLE_HANDOFF_RULE] = "handoff_rule",
+    [TABLE_HANDOFFS] = "handoffs",
+    [TABLE_HANDOFF_DUE] = "handoff_due",
+    [TABLE_SWAP] = "swap",
+    [TABLE_CALENDAR_FEED] = "calendar_feed",
+    [TABLE_CALENDAR_FEED_BY_HASH] = "calendar_feed_by_hash",
 };
 
 struct state_store {

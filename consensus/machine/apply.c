@@ -172,7 +172,10 @@ void reply_id(struct apply *apply, Tocsin__Reply *reply, uint64_t id)
     each(TEAM_MEMBER_DELETE, team_member_delete) each(TEAM_POLICY_PUT, team_policy_put)                               \
     each(TEAM_POLICY_DELETE, team_policy_delete) each(TOKEN_USE, token_use)                                           \
     each(INCIDENT_SNOOZE, incident_snooze) each(INCIDENT_MERGE, incident_merge) each(PRIORITIES_PUT, priorities_put) \
-    each(LAST_GASP_REPORT, last_gasp_report)
+    each(LAST_GASP_REPORT, last_gasp_report)                                                                         \
+    each(SWAP_OFFER, swap_offer) each(SWAP_TAKE, swap_take) each(SWAP_UNDO, swap_undo)                                \
+    each(HANDOFF_RULE_PUT, handoff_rule_put) each(HANDOFF_RULE_DELETE, handoff_rule_delete)                           \
+    each(CALENDAR_FEED_PUT, calendar_feed_put) each(CALENDAR_FEED_DELETE, calendar_feed_delete)
 
 static void hand_over(struct apply *apply, const Tocsin__Command *command, Tocsin__Reply *reply)
 {
@@ -408,10 +411,14 @@ uint64_t machine_last_time_ms(const struct machine_store *store)
 
 uint64_t machine_next_deadline_ms(const struct machine_store *store)
 {
-    struct walk deadlines = walk_all(store, TABLE_DEADLINE), heartbeats = walk_all(store, TABLE_HEARTBEAT_DUE);
-    uint64_t deadline_ms = walk_next(&deadlines) ? span_number(deadlines.key, 0) : UINT64_MAX;
-    uint64_t heartbeat_ms = walk_next(&heartbeats) ? span_number(heartbeats.key, 0) : UINT64_MAX;
-    return deadline_ms < heartbeat_ms ? deadline_ms : heartbeat_ms;
+    static const enum machine_table BY_TIME[] = {TABLE_DEADLINE, TABLE_HEARTBEAT_DUE, TABLE_HANDOFF_DUE};
+    uint64_t first_ms = UINT64_MAX;
+    for (size_t i = 0; i < sizeof BY_TIME / sizeof BY_TIME[0]; i++) {
+        struct walk walk = walk_all(store, BY_TIME[i]);
+        uint64_t due_ms = walk_next(&walk) ? span_number(walk.key, 0) : UINT64_MAX;
+        first_ms = due_ms < first_ms ? due_ms : first_ms;
+    }
+    return first_ms;
 }
 
 uint64_t machine_tick_ms(const struct machine_store *store)

@@ -78,6 +78,13 @@ void apply_schedule_put(struct apply *, const Tocsin__SchedulePut *, Tocsin__Rep
 void apply_schedule_delete(struct apply *, const Tocsin__ScheduleDelete *, Tocsin__Reply *);
 void apply_schedule_extend(struct apply *, const Tocsin__ScheduleExtend *, Tocsin__Reply *);
 void apply_overrides_create(struct apply *, const Tocsin__OverridesCreate *, Tocsin__Reply *);
+void apply_swap_offer(struct apply *, const Tocsin__SwapOffer *, Tocsin__Reply *);
+void apply_swap_take(struct apply *, const Tocsin__SwapTake *, Tocsin__Reply *);
+void apply_swap_undo(struct apply *, const Tocsin__SwapUndo *, Tocsin__Reply *);
+void apply_handoff_rule_put(struct apply *, const Tocsin__HandoffRulePut *, Tocsin__Reply *);
+void apply_handoff_rule_delete(struct apply *, const Tocsin__HandoffRuleDelete *, Tocsin__Reply *);
+void apply_calendar_feed_put(struct apply *, const Tocsin__CalendarFeedPut *, Tocsin__Reply *);
+void apply_calendar_feed_delete(struct apply *, const Tocsin__CalendarFeedDelete *, Tocsin__Reply *);
 void apply_override_delete(struct apply *, const Tocsin__OverrideDelete *, Tocsin__Reply *);
 void apply_event(struct apply *, const Tocsin__Event *, Tocsin__Reply *);
 void apply_incident_create(struct apply *, const Tocsin__IncidentCreate *, Tocsin__Reply *);

@@ -71,6 +71,24 @@
 #define LIMIT_LOG_ENTRIES_PER_SCHEDULE 500u
 /* The newest open incidents whose timelines hear that somebody else is on call: bounds how long a change takes. */
 #define LIMIT_INCIDENTS_TOLD_OF_ON_CALL 200u
+/* News that ended, remembered of each person. */
+#define LIMIT_NOTICES_KEPT_PER_USER 50u
+#define LIMIT_HANDOFF_RULES_PER_USER 20u
+/* A hand-off is announced a month ahead at most. */
+#define LIMIT_HANDOFF_ADVANCE_MINUTES (31u * 24 * 60)
+/* Schedules whose hand-offs one pulse announces, and announcements remembered of each: a Monday morning is spread. */
+#define LIMIT_PULSE_HANDOFFS 64u
+#define LIMIT_ANNOUNCED_PER_SCHEDULE 1000u
+#define LIMIT_HANDOFF_NEWS_PER_LOOK 16u
+/* Policies without a word of their own that one pulse asks for services. */
+#define LIMIT_PULSE_HANDOFF_POLICIES 1024u
+/* News of a hand-off that took place longer ago are none. */
+#define HANDOFF_LATE_MINUTES 60u
+/* Offers of one schedule, those that are over included; these make room for new ones. */
+#define LIMIT_SWAPS_PER_SCHEDULE 200u
+#define LIMIT_SWAP_NOTE_CHARACTERS 500u
+/* People who hear of an offer to everybody. */
+#define LIMIT_SWAP_ASKED 50u
 /* Of one schedule, those that are over included; these make room for new ones. */
 #define LIMIT_OVERRIDES_PER_SCHEDULE 1000u
 #define LIMIT_OVERRIDES_PER_REQUEST 100u

@@ -12,6 +12,8 @@
 #include "consensus/machine/checks.h"
 #include "consensus/machine/heartbeats/heartbeats.h"
 #include "consensus/machine/planted.h"
+#include "consensus/machine/schedules/handoffs.h"
+#include "consensus/machine/schedules/swaps.h"
 
 struct due {
     uint64_t due_ms, object, sub_object;
@@ -95,11 +97,14 @@ void apply_pulse(struct apply *apply, const Tocsin__Pulse *pulse, Tocsin__Reply 
             urgency_change_due(apply, due.object, due.sub_object, due.due_ms, due.row);
         } else if (due.kind == DEADLINE_SUPPORT_HOURS) {
             support_hours_changed_due(apply, due.object, due.sub_object, due.row);
+        } else if (due.kind == DEADLINE_SWAP) {
+            swap_due(apply, due.object, due.sub_object);
         } else {
             incident_due(apply, &due);
         }
     }
     left = heartbeats_due(apply, left);
+    left = handoffs_due(apply, left);
     if (left > 0 && retention.size_bytes > 0) {
         row_delete(apply, TABLE_DEADLINE, retention);
         retention_due(apply);

@@ -64,6 +64,13 @@ enum machine_table {
     TABLE_TEAM_MEMBER,           /* team, user: TeamMember */
     TABLE_TEAM_OF_USER,          /* user, team: empty */
     TABLE_SUPPORT_HOURS,         /* service: rows of shift_rows.h, 1 within support hours */
+    TABLE_NOTICE,                /* user, notification id: Notification; ended ones without incident */
+    TABLE_HANDOFF_RULE,          /* user, id: HandoffRule */
+    TABLE_HANDOFFS,              /* schedule: Handoffs */
+    TABLE_HANDOFF_DUE,           /* due, schedule: empty; apart from TABLE_DEADLINE, so that Monday morning does not stand before a page */
+    TABLE_SWAP,                  /* schedule, id: Swap */
+    TABLE_CALENDAR_FEED,         /* schedule or user, id 0: CalendarFeed */
+    TABLE_CALENDAR_FEED_BY_HASH, /* SHA-256: schedule or user */
     TABLE_COUNT
 };
 
@@ -81,7 +88,8 @@ enum deadline_kind {
     /* Object service, sub-object 0, or the incident from which on its open ones are still to be looked through. */
     DEADLINE_URGENCY_CHANGE = 40,   /* its support hours begin or end, and low urgency becomes high */
     DEADLINE_SUPPORT_HOURS,         /* its support hours have been changed: clocks that count them run on by the new ones */
-    DEADLINE_SNOOZE = 50            /* object incident: it is triggered again */
+    DEADLINE_SNOOZE = 50,           /* object incident: it is triggered again */
+    DEADLINE_SWAP = 20              /* object schedule, sub-object swap: nobody took the offer */
 };
 
 struct machine_store {

@@ -134,6 +134,10 @@ const struct word words_why[] = {
     {TOCSIN__WHY__WHY_MERGED, "merged"},
     {TOCSIN__WHY__WHY_SUPPORT_HOURS_BEGIN, "support_hours_begin"},
     {TOCSIN__WHY__WHY_SUPPORT_HOURS_END, "support_hours_end"},
+    {TOCSIN__WHY__WHY_HANDOFF_RULE, "handoff_rule"},
+    {TOCSIN__WHY__WHY_HANDOFF_DEFAULT, "handoff_default"},
+    {TOCSIN__WHY__WHY_SWAP, "swap"},
+    {TOCSIN__WHY__WHY_NO_NEWS, "no_news"},
     {0, NULL},
 };
 

@@ -164,8 +164,9 @@ static bool compose(const struct notify_settings *settings, const Tocsin__Notifi
     compose_date(&mail, notification->created_at_ms);
     compose_format(&mail, "Message-ID: <tocsin.notification.%llu@%s>\r\n", (unsigned long long)notification->id,
                    domain);
-    compose_format(&mail, "References: <tocsin.incident.%llu@%s>\r\n", (unsigned long long)notification->incident_id,
-                   domain);
+    if (!notification->notice)
+        compose_format(&mail, "References: <tocsin.incident.%llu@%s>\r\n",
+                       (unsigned long long)notification->incident_id, domain);
     compose_text(&mail, "Auto-Submitted: auto-generated\r\n"
                         "MIME-Version: 1.0\r\n"
                         "Content-Type: text/plain; charset=utf-8\r\n"

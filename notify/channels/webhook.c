@@ -13,6 +13,7 @@
 #include "consensus/machine/base/ids.h"
 #include "notify/channels/channels.h"
 #include "notify/compose.h"
+#include "notify/news.h"
 
 #define TEXT_SIZE 2000
 
@@ -30,7 +31,27 @@ static void time_text(uint64_t time_ms, char out[32])
         out[0] = '\0';
 }
 
-static json_t *event_json(const struct notify_settings *settings, const Tocsin__Notification *notification)
+/* {"event": ...} of news about a shift or a swap. */
+static json_t *news_json(const Tocsin__Notification *notification)
+{
+    const Tocsin__Notice *notice = notification->notice;
+    char id[24], schedule_id[16], swap_id[16], at[32], start[32], end[32], text[TEXT_SIZE];
+    (void)snprintf(id, sizeof id, "%llu", (unsigned long long)notification->id);
+    id_format(notice->schedule_id, schedule_id);
+    id_format(notice->swap_id, swap_id);
+    time_text(notification->created_at_ms, at);
+    time_text(notice->start_ms, start);
+    time_text(notice->end_ms, end);
+    message_short(notification, text, sizeof text);
+    return json_pack("{s:{s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:{s:s, s:s, s:s, s:s?, s:s?, s:s?}}}", "event", "id", id,
+                     "event_type", news_event_type(notice->kind), "resource_type", "schedule", "occurred_at", at,
+                     "text", text, "possibly_repeated", (int)notification->possibly_repeated, "user",
+                     notification->user_name, "data", "id", schedule_id, "type", "schedule", "name",
+                     notice->schedule_name, "start", notice->start_ms ? start : NULL, "end",
+                     notice->end_ms ? end : NULL, "swap_id", notice->swap_id ? swap_id : NULL);
+}
+
+static json_t *event_json(const Tocsin__Notification *notification)
 {
     char id[24], incident_id[16], at[32], text[TEXT_SIZE];
     (void)snprintf(id, sizeof id, "%llu", (unsigned long long)notification->id);
@@ -46,8 +67,6 @@ static json_t *event_json(const struct notify_settings *settings, const Tocsin__
                               "resource_type", "incident", "occurred_at", at, "text", text, "possibly_repeated",
                               (int)notification->possibly_repeated, "guardian", (int)notification->guardian, "level",
                               (int)notification->level, "user", notification->user_name, "data", incident);
-    if (event && setting_present(settings->cluster_name))
-        (void)json_object_set_new(json_object_get(event, "event"), "cluster", json_string(settings->cluster_name));
     return event;
 }
 
@@ -73,7 +92,9 @@ static bool compose(const struct notify_settings *settings, const Tocsin__Notifi
         (void)snprintf(error, error_size, "The address is no http or https URL.");
         return false;
     }
-    json_t *event = event_json(settings, notification);
+    json_t *event = notification->notice ? news_json(notification) : event_json(notification);
+    if (event && setting_present(settings->cluster_name))
+        (void)json_object_set_new(json_object_get(event, "event"), "cluster", json_string(settings->cluster_name));
     char *body = event ? json_dumps(event, JSON_COMPACT) : NULL;
     json_decref(event);
     if (!body) {

@@ -4,7 +4,10 @@
 #include "consensus/machine/base/text.h"
 #include "consensus/machine/checks.h"
 #include "consensus/machine/directory/teams.h"
+#include "consensus/machine/incidents/notices.h"
+#include "consensus/machine/schedules/handoffs.h"
 #include "consensus/machine/schedules/schedules.h"
+#include "consensus/machine/schedules/swaps.h"
 
 #define INVALID TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_BAD_VALUE
 #define CONFLICT TOCSIN__STATUS__STATUS_CONFLICT
@@ -135,6 +138,9 @@ void apply_user_delete(struct apply *apply, const Tocsin__UserDelete *delete, To
     }
     /* While the records are still there, so that the timeline can name the person. */
     incidents_user_deleted(apply, user->id);
+    notices_user_deleted(apply, user->id);
+    handoff_rules_forget(apply, user->id, 0);
+    calendar_feed_forget(apply, user->id);
     delete_tokens_of(apply, user->id);
     teams_user_deleted(apply, user->id);
     delete_under(apply, TABLE_NOTIFICATION_RULE, user->id);
@@ -232,6 +238,7 @@ void apply_contact_method_delete(struct apply *apply, const Tocsin__ContactMetho
             row_delete(apply, TABLE_NOTIFICATION_RULE, walk.position);
         }
     }
+    handoff_rules_forget(apply, delete->user_id, delete->id);
     row_delete(apply, TABLE_CONTACT_METHOD, key_2(delete->user_id, delete->id));
     reply_id(apply, reply, delete->id);
 }

@@ -48,6 +48,7 @@ static uint64_t *deadline_field(Tocsin__Incident *incident, enum deadline_kind k
     case DEADLINE_RETENTION:
     case DEADLINE_URGENCY_CHANGE:
     case DEADLINE_SUPPORT_HOURS:
+    case DEADLINE_SWAP:
         break;
     }
     assert(!"not a deadline of an incident");

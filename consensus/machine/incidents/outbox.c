@@ -11,6 +11,8 @@
  * assignment that is still the present one: so nothing can be claimed after an acknowledgement (promise P3). A claim
  * without receipt is claimed again when it lapses, or at once by the leader of a later term, and then says "possibly
  * repeated" (promise P2).
+ *
+ * News (notices.h) belong to no incident: where one is handled below, it is NULL for them.
  */
 #include "consensus/machine/incidents/incidents.h"
 
@@ -18,6 +20,7 @@
 #include <string.h>
 
 #include "consensus/machine/checks.h"
+#include "consensus/machine/incidents/notices.h"
 #include "consensus/machine/output.h"
 #include "consensus/machine/planted.h"
 
@@ -87,6 +90,29 @@ static void row_forget(struct apply *apply, Tocsin__Notification *notification)
     row_delete(apply, TABLE_OUTBOX, key_1(notification->id));
 }
 
+/* The incident that the notification is about, NULL for news. False when retention took it: the row is gone, too. */
+static bool subject_load(struct apply *apply, Tocsin__Notification *notification, Tocsin__Incident **incident)
+{
+    *incident = NULL;
+    if (notification->notice != NULL) {
+        return true;
+    }
+    *incident = incident_get(apply->store, notification->incident_id, apply->arena);
+    if (*incident == NULL) {
+        row_forget(apply, notification);
+    }
+    return *incident != NULL;
+}
+
+/* After an attempt has ended. */
+static void subject_settle(struct apply *apply, Tocsin__Incident *incident)
+{
+    if (incident != NULL) {
+        telling_settle(apply, incident);
+        incident_put(apply->store, incident);
+    }
+}
+
 /* Leaves the outbox and stays with the incident, so that "why was (not) this person paged" has its answer. */
 static void row_end(struct apply *apply, Tocsin__Incident *incident, Tocsin__Notification *notification,
                     Tocsin__NotificationState state, Tocsin__Why why_ended)
@@ -94,6 +120,10 @@ static void row_end(struct apply *apply, Tocsin__Incident *incident, Tocsin__Not
     row_forget(apply, notification);
     notification->state = state;
     notification->why_ended = why_ended;
+    if (incident == NULL) {
+        notice_keep(apply, notification);
+        return;
+    }
     record_put(apply->store, TABLE_NOTIFICATION, key_2(incident->id, notification->id), &notification->base);
     pending_remove(incident, notification->id);
 }
@@ -141,15 +171,21 @@ static void grant(struct apply *apply, Tocsin__Notification *notification)
 
 void outbox_add(struct apply *apply, Tocsin__Incident *incident, Tocsin__Notification *notification)
 {
-    assert(notification->incident_id == incident->id && notification->generation == incident->generation);
     notification->id = apply_new_id(apply);
-    pending_add(apply, incident, notification->id);
+    if (incident != NULL) {
+        assert(notification->incident_id == incident->id && notification->generation == incident->generation);
+        pending_add(apply, incident, notification->id);
+    }
     grant(apply, notification);
 }
 
 /* Why nobody needs this notification any more; WHY_NONE when it is to be sent. */
-static Tocsin__Why why_not(const Tocsin__Incident *incident, const Tocsin__Notification *notification)
+static Tocsin__Why why_not(struct apply *apply, const Tocsin__Incident *incident,
+                           const Tocsin__Notification *notification)
 {
+    if (incident == NULL) {
+        return notice_why_not(apply, notification);
+    }
     if (incident_is(incident, TOCSIN__INCIDENT_STATUS__INCIDENT_RESOLVED)) {
         return TOCSIN__WHY__WHY_INCIDENT_RESOLVED;
     }
@@ -201,6 +237,9 @@ static void log_attempt(struct apply *apply, Tocsin__Incident *incident, const T
                         const Tocsin__Receipt *receipt, Tocsin__Why why)
 {
     assert((size_t)receipt->outcome < OUTCOMES_COUNT);
+    if (incident == NULL) {
+        return; /* news have no timeline: the notification itself says how it ended */
+    }
     Tocsin__LogEntry *entry = timeline_new(apply, incident, TOCSIN__LOG_TYPE__LOG_NOTIFY, why, NULL);
     entry->user_id = notification->user_id;
     entry->guardian = notification->guardian;
@@ -241,9 +280,11 @@ static void log_lost(struct apply *apply, Tocsin__Incident *incident, const Tocs
 static void give_up(struct apply *apply, Tocsin__Incident *incident, Tocsin__Notification *notification,
                     Tocsin__Why why_ended)
 {
-    bool wanted = why_not(incident, notification) == TOCSIN__WHY__WHY_NONE;
+    bool wanted = why_not(apply, incident, notification) == TOCSIN__WHY__WHY_NONE;
     row_end(apply, incident, notification, TOCSIN__NOTIFICATION_STATE__NOTIFICATION_FAILED, why_ended);
-    if (wanted && !planted(NEXT_CHANNEL_NOT_TAKEN)) {
+    if (wanted && incident == NULL) {
+        notice_next_method(apply, notification);
+    } else if (wanted && !planted(NEXT_CHANNEL_NOT_TAKEN)) {
         telling_next_method(apply, incident, notification);
     }
 }
@@ -260,7 +301,7 @@ static void attempt_failed(struct apply *apply, Tocsin__Incident *incident, Tocs
 {
     bool may_recover = receipt->outcome == TOCSIN__OUTCOME__OUTCOME_RETRY ||
                        receipt->outcome == TOCSIN__OUTCOME__OUTCOME_UNKNOWN;
-    Tocsin__Why unwanted = why_not(incident, notification);
+    Tocsin__Why unwanted = why_not(apply, incident, notification);
     notification->ended_detail = receipt->detail;
     notification->failures++;
     if (receipt->outcome == TOCSIN__OUTCOME__OUTCOME_UNKNOWN) {
@@ -290,9 +331,8 @@ void apply_receipt(struct apply *apply, const Tocsin__Receipt *receipt, Tocsin__
         !is_state(notification, TOCSIN__NOTIFICATION_STATE__NOTIFICATION_CLAIMED)) {
         return; /* of an attempt that a later one has taken the place of */
     }
-    Tocsin__Incident *incident = incident_get(apply->store, notification->incident_id, apply->arena);
-    if (incident == NULL) {
-        row_forget(apply, notification);
+    Tocsin__Incident *incident;
+    if (!subject_load(apply, notification, &incident)) {
         return;
     }
     log_attempt(apply, incident, notification, receipt, notification->why);
@@ -301,8 +341,7 @@ void apply_receipt(struct apply *apply, const Tocsin__Receipt *receipt, Tocsin__
     } else {
         attempt_failed(apply, incident, notification, receipt);
     }
-    telling_settle(apply, incident);
-    incident_put(apply->store, incident);
+    subject_settle(apply, incident);
     reply_id(apply, reply, notification->id);
 }
 
@@ -344,23 +383,23 @@ static bool claim_one(struct apply *apply, uint64_t notification_id, Tocsin__Rep
     if (!is_claimable(apply, notification)) {
         return claim_refuse(apply, part, TOCSIN__REASON__REASON_NONE, "The notification is claimed or not yet due.");
     }
-    Tocsin__Incident *incident = incident_get(apply->store, notification->incident_id, apply->arena);
-    if (incident == NULL) {
-        row_forget(apply, notification);
+    Tocsin__Incident *incident;
+    if (!subject_load(apply, notification, &incident)) {
         return claim_refuse(apply, part, TOCSIN__REASON__REASON_UNKNOWN_OBJECT, "The incident is gone.");
     }
-    Tocsin__Why unwanted = why_not(incident, notification);
+    Tocsin__Why unwanted = why_not(apply, incident, notification);
     if (unwanted != TOCSIN__WHY__WHY_NONE) {
         row_end(apply, incident, notification, TOCSIN__NOTIFICATION_STATE__NOTIFICATION_CANCELLED, unwanted);
-        telling_settle(apply, incident);
-        incident_put(apply->store, incident);
+        subject_settle(apply, incident);
         return claim_refuse(apply, part, TOCSIN__REASON__REASON_NONE, "Nobody needs the notification any more.");
     }
     bool of_lost_leader = is_state(notification, TOCSIN__NOTIFICATION_STATE__NOTIFICATION_CLAIMED) &&
                           notification->claim_term < apply->term;
     if (of_lost_leader) {
         log_lost(apply, incident, notification, "the leader that was sending changed; it is sent again");
-        incident_put(apply->store, incident);
+        if (incident != NULL) {
+            incident_put(apply->store, incident);
+        }
         notification->possibly_repeated = true;
     }
     grant(apply, notification);
@@ -413,12 +452,11 @@ void outbox_retry_due(struct apply *apply, uint64_t notification_id, uint64_t du
         return;
     }
     notification->due_at_ms = 0; /* its row has just been taken */
-    Tocsin__Incident *incident = incident_get(apply->store, notification->incident_id, apply->arena);
-    if (incident == NULL) {
-        row_forget(apply, notification);
+    Tocsin__Incident *incident;
+    if (!subject_load(apply, notification, &incident)) {
         return;
     }
-    Tocsin__Why unwanted = why_not(incident, notification);
+    Tocsin__Why unwanted = why_not(apply, incident, notification);
     if (unwanted != TOCSIN__WHY__WHY_NONE) {
         row_end(apply, incident, notification, TOCSIN__NOTIFICATION_STATE__NOTIFICATION_CANCELLED, unwanted);
     } else if (is_state(notification, TOCSIN__NOTIFICATION_STATE__NOTIFICATION_CLAIMED)) {
@@ -427,6 +465,5 @@ void outbox_retry_due(struct apply *apply, uint64_t notification_id, uint64_t du
         grant(apply, notification);
         return;
     }
-    telling_settle(apply, incident);
-    incident_put(apply->store, incident);
+    subject_settle(apply, incident);
 }

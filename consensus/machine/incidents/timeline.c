@@ -41,6 +41,10 @@ static const char *const WHY_TEXTS[] = {
     [TOCSIN__WHY__WHY_SUPPORT_HOURS_BEGIN] = "the support hours of the service begin",
     [TOCSIN__WHY__WHY_SUPPORT_HOURS_END] = "the support hours of the service end",
     [TOCSIN__WHY__WHY_LAST_GASP] = "the cluster had no majority",
+    [TOCSIN__WHY__WHY_HANDOFF_RULE] = "the person's rule for hand-offs says so",
+    [TOCSIN__WHY__WHY_HANDOFF_DEFAULT] = "the person has no rule for hand-offs and the default applies",
+    [TOCSIN__WHY__WHY_SWAP] = "shifts are to be swapped",
+    [TOCSIN__WHY__WHY_NO_NEWS] = "it came too late to be of use",
 };
 
 static const char *const CHANNEL_TEXTS[] = {

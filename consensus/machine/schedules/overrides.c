@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "consensus/machine/checks.h"
+#include "consensus/machine/schedules/handoffs.h"
 #include "consensus/machine/schedules/schedules.h"
 
 #define INVALID TOCSIN__STATUS__STATUS_INVALID
@@ -36,36 +37,40 @@ static bool check_override(struct apply *apply, Tocsin__Reply *reply, const Tocs
     return true;
 }
 
-/* One that is over makes room for a new one, the oldest first. */
-static bool make_room(struct apply *apply, Tocsin__Reply *reply, uint64_t schedule_id, uint64_t *count)
+bool overrides_make_room(struct apply *apply, Tocsin__Reply *reply, uint64_t schedule_id, size_t wanted,
+                         uint64_t *count)
 {
-    if (*count >= LIMIT_OVERRIDES_PER_SCHEDULE) {
-        struct walk walk = walk_under(apply->store, TABLE_OVERRIDE, schedule_id);
-        if (walk_next(&walk) && span_number(walk.key, 1) <= apply->time_ms) {
-            row_delete(apply, TABLE_OVERRIDE, walk.position);
-            (*count)--;
-        }
+    struct walk walk = walk_under(apply->store, TABLE_OVERRIDE, schedule_id);
+    while (*count + wanted > LIMIT_OVERRIDES_PER_SCHEDULE && walk_next(&walk) &&
+           span_number(walk.key, 1) <= apply->time_ms) {
+        row_delete(apply, TABLE_OVERRIDE, walk.position);
+        (*count)--;
     }
-    return check_room(apply, reply, "overrides of one schedule", *count, LIMIT_OVERRIDES_PER_SCHEDULE);
+    return check_room(apply, reply, "overrides of one schedule", *count + wanted - 1, LIMIT_OVERRIDES_PER_SCHEDULE);
+}
+
+uint64_t override_add(struct apply *apply, uint64_t schedule_id, uint64_t user_id, uint64_t start_ms, uint64_t end_ms)
+{
+    Tocsin__Override override = TOCSIN__OVERRIDE__INIT;
+    override.id = apply_new_id(apply);
+    override.schedule_id = schedule_id;
+    override.start_ms = start_ms > apply->time_ms ? start_ms : apply->time_ms;
+    override.end_ms = end_ms;
+    override.user_id = user_id;
+    override.created_at_ms = apply->time_ms;
+    override.created_by = (Tocsin__Actor *)(uintptr_t)apply->actor; /* packed at once, not changed */
+    override_put(apply, &override);
+    return override.id;
 }
 
 static void override_create(struct apply *apply, uint64_t schedule_id, const Tocsin__Override *given, uint64_t *count,
                             Tocsin__Reply *reply)
 {
-    if (!check_override(apply, reply, given) || !make_room(apply, reply, schedule_id, count)) {
+    if (!check_override(apply, reply, given) || !overrides_make_room(apply, reply, schedule_id, 1, count)) {
         return;
     }
-    Tocsin__Override override = TOCSIN__OVERRIDE__INIT;
-    override.id = apply_new_id(apply);
-    override.schedule_id = schedule_id;
-    override.start_ms = given->start_ms > apply->time_ms ? given->start_ms : apply->time_ms;
-    override.end_ms = given->end_ms;
-    override.user_id = given->user_id;
-    override.created_at_ms = apply->time_ms;
-    override.created_by = (Tocsin__Actor *)(uintptr_t)apply->actor; /* packed at once, not changed */
-    override_put(apply, &override);
     (*count)++;
-    reply_id(apply, reply, override.id);
+    reply_id(apply, reply, override_add(apply, schedule_id, given->user_id, given->start_ms, given->end_ms));
 }
 
 void apply_overrides_create(struct apply *apply, const Tocsin__OverridesCreate *create, Tocsin__Reply *reply)
@@ -88,7 +93,19 @@ void apply_overrides_create(struct apply *apply, const Tocsin__OverridesCreate *
         override_create(apply, schedule_id, create->overrides[i], &count, part);
         reply->parts[reply->n_parts++] = part;
     }
+    handoffs_touch(apply, schedule_id);
     schedule_on_call_changed(apply, reply, schedule_id, &before, "an override was made");
+}
+
+void override_withdraw(struct apply *apply, uint64_t schedule_id, uint64_t id)
+{
+    struct walk walk = walk_under_from(apply->store, TABLE_OVERRIDE, schedule_id, apply->time_ms + 1);
+    while (walk_next(&walk)) {
+        if (span_number(walk.key, 2) == id) {
+            row_delete(apply, TABLE_OVERRIDE, walk.position);
+            return;
+        }
+    }
 }
 
 static Tocsin__Override *override_find(struct apply *apply, uint64_t schedule_id, uint64_t id)
@@ -122,5 +139,6 @@ void apply_override_delete(struct apply *apply, const Tocsin__OverrideDelete *de
         override_put(apply, override);
         reply_id(apply, reply, override->id);
     }
+    handoffs_touch(apply, delete->schedule_id);
     schedule_on_call_changed(apply, reply, delete->schedule_id, &before, "an override was deleted");
 }

@@ -7,7 +7,9 @@
 
 #include "consensus/machine/checks.h"
 #include "consensus/machine/directory/teams.h"
+#include "consensus/machine/schedules/handoffs.h"
 #include "consensus/machine/schedules/shift_rows.h"
+#include "consensus/machine/schedules/swaps.h"
 
 #define INVALID TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_BAD_VALUE
 #define CONFLICT TOCSIN__STATUS__STATUS_CONFLICT
@@ -320,6 +322,7 @@ void apply_schedule_put(struct apply *apply, const Tocsin__SchedulePut *put, Toc
     schedule_store(apply, &schedule);
     revisions_trim(apply, schedule.id);
     schedule_log(apply, schedule.id, TOCSIN__LOG_TYPE__LOG_SCHEDULE_CHANGE, revision_text(apply, &schedule));
+    handoffs_touch(apply, schedule.id);
     if (old != NULL) {
         schedule_on_call_changed(apply, reply, schedule.id, &before, "the schedule was changed");
     }
@@ -376,6 +379,7 @@ void apply_schedule_extend(struct apply *apply, const Tocsin__ScheduleExtend *ex
     shifts_put(apply, schedule->id, schedule->revision, join_rows(apply, old, rows));
     schedule->extended_at_ms = apply->time_ms;
     schedule_store(apply, schedule);
+    handoffs_touch(apply, schedule->id);
     reply_id(apply, reply, schedule->id);
 }
 
@@ -423,6 +427,9 @@ void apply_schedule_delete(struct apply *apply, const Tocsin__ScheduleDelete *de
     delete_under(apply, TABLE_SHIFTS, delete->id);
     delete_under(apply, TABLE_SCHEDULE_REVISION, delete->id);
     delete_under(apply, TABLE_SCHEDULE_LOG, delete->id);
+    delete_under(apply, TABLE_SWAP, delete->id);
+    handoffs_forget(apply, delete->id);
+    calendar_feed_forget(apply, delete->id);
     row_delete(apply, TABLE_SCHEDULE, key_1(delete->id));
     reply_id(apply, reply, delete->id);
 }
@@ -467,4 +474,17 @@ const char *schedule_of_user(struct apply *apply, uint64_t user_id)
         tocsin__schedule__free_unpacked(schedule, NULL);
     }
     return name;
+}
+
+void handoffs_touch_user(struct apply *apply, uint64_t user_id)
+{
+    struct walk walk = walk_all(apply->store, TABLE_SCHEDULE);
+    while (walk_next(&walk)) {
+        Tocsin__Schedule *schedule = record_unpack(&tocsin__schedule__descriptor, walk.value, NULL);
+        if (schedule != NULL &&
+            (layers_have(apply, schedule, user_id) || overrides_have(apply, schedule->id, user_id))) {
+            handoffs_touch(apply, schedule->id);
+        }
+        tocsin__schedule__free_unpacked(schedule, NULL);
+    }
 }

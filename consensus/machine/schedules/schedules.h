@@ -29,6 +29,18 @@ void schedule_log(struct apply *, uint64_t schedule_id, Tocsin__LogType, const c
 void schedule_on_call_changed(struct apply *, Tocsin__Reply *reply, uint64_t schedule_id, const Tocsin__OnCall *before,
                               const char *cause);
 
+/* ---- overrides.c */
+
+/* Room for so many more, which those that are over make, the oldest first; `count` is how many there are. False: the
+ * reply is refused. */
+bool overrides_make_room(struct apply *, Tocsin__Reply *, uint64_t schedule_id, size_t wanted, uint64_t *count);
+/* Makes one, from now on at the earliest; there is room, and it has been judged. Its id. */
+uint64_t override_add(struct apply *, uint64_t schedule_id, uint64_t user_id, uint64_t start_ms, uint64_t end_ms);
+/* Takes one to come away; one that is gone already stays gone. */
+void override_withdraw(struct apply *, uint64_t schedule_id, uint64_t id);
+
+/* ---- schedules.c */
+
 /* The name of a schedule that needs the user from now on, NULL when there is none. */
 const char *schedule_of_user(struct apply *, uint64_t user_id);
 

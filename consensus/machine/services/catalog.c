@@ -5,6 +5,7 @@
 #include "consensus/machine/checks.h"
 #include "consensus/machine/directory/teams.h"
 #include "consensus/machine/services/support_hours.h"
+#include "consensus/machine/schedules/handoffs.h"
 
 #define INVALID TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_BAD_VALUE
 #define CONFLICT TOCSIN__STATUS__STATUS_CONFLICT
@@ -100,6 +101,7 @@ void apply_service_put(struct apply *apply, const Tocsin__ServicePut *put, Tocsi
     index_put(apply, TABLE_SERVICE_BY_NAME, key_hash(service->name), service->id);
     support_hours_put(apply, service, put);
     service_put(apply->store, service);
+    handoffs_touch_policy(apply, service->escalation_policy_id);
     reply_id(apply, reply, service->id);
 }
 
@@ -383,6 +385,7 @@ static void policy_store(struct apply *apply, Tocsin__EscalationPolicy *policy, 
 {
     index_put(apply, TABLE_ESCALATION_POLICY_BY_NAME, key_hash(policy->name), policy->id);
     escalation_policy_put(apply->store, policy);
+    handoffs_touch_policy(apply, policy->id);
     reply_id(apply, reply, policy->id);
 }
 

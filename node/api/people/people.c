@@ -221,5 +221,11 @@ const struct route routes_people[] = {
     {"GET", "/users/{}/notification_rules/{}", notification_rule_read, FAMILY_REST, 0},
     {"PUT", "/users/{}/notification_rules/{}", notification_rule_update, FAMILY_REST, ROUTE_JSON_BODY},
     {"DELETE", "/users/{}/notification_rules/{}", notification_rule_remove, FAMILY_REST, 0},
+    {"GET", "/users/{}/oncall_handoff_notification_rules", handoff_rules_list, FAMILY_REST, 0},
+    {"POST", "/users/{}/oncall_handoff_notification_rules", handoff_rule_create, FAMILY_REST, ROUTE_JSON_BODY},
+    {"GET", "/users/{}/oncall_handoff_notification_rules/{}", handoff_rule_read, FAMILY_REST, 0},
+    {"PUT", "/users/{}/oncall_handoff_notification_rules/{}", handoff_rule_update, FAMILY_REST, ROUTE_JSON_BODY},
+    {"DELETE", "/users/{}/oncall_handoff_notification_rules/{}", handoff_rule_remove, FAMILY_REST, 0},
+    {"GET", "/users/{}/shift_notifications", notices_list, FAMILY_REST, 0},
     {0},
 };

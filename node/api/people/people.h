@@ -29,4 +29,12 @@ void notification_rule_create(struct http_request *request);
 void notification_rule_update(struct http_request *request);
 void notification_rule_remove(struct http_request *request);
 
+/* handoff_rules.c */
+void handoff_rules_list(struct http_request *request);
+void handoff_rule_read(struct http_request *request);
+void handoff_rule_create(struct http_request *request);
+void handoff_rule_update(struct http_request *request);
+void handoff_rule_remove(struct http_request *request);
+void notices_list(struct http_request *request);
+
 #endif

@@ -8,6 +8,7 @@
  *     oncalls.c          who is on call: in a schedule, in policies
  *     revisions.c        what the schedule was: list, read, restore; what was done to it
  *     compare.c          two revisions side by side
+ *     swaps.c            shifts that are given away
  */
 #ifndef NODE_API_SCHEDULES_SCHEDULES_H
 #define NODE_API_SCHEDULES_SCHEDULES_H
@@ -45,6 +46,13 @@ json_t *render_revision(struct http_request *request, const struct machine_store
                         const Tocsin__Schedule *revision);
 /* A revision's number in a text; false, with the error noted, for what is none. */
 bool revision_number(struct field_reader *reader, const char *name, const char *text, uint32_t *number);
+
+/* ---- swaps.c */
+void swaps_list(struct http_request *request);
+void swap_read(struct http_request *request);
+void swap_offer(struct http_request *request);
+void swap_take(struct http_request *request);
+void swap_undo(struct http_request *request);
 
 /* ---- compare.c */
 void revisions_compare(struct http_request *request);

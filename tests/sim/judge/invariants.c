@@ -291,6 +291,10 @@ static bool judge_outbox(struct check *check, struct span key, const void *recor
         return broken(check, "incident %" PRIu64 ": the page to %s (%s) is claimed by nobody",
                       notification->incident_number, notification->user_name, notification->address);
     }
+    if (notification->notice != NULL) {
+        return notification->incident_id == 0 ||
+               broken(check, "notification %" PRIu64 " is news, and of an incident", notification->id);
+    }
     if (seen == NULL) { /* retention took the incident while somebody was sending */
         return claimed ||
                broken(check, "notification %" PRIu64 " is owed for an incident that is gone", notification->id);
@@ -396,6 +400,9 @@ static bool judge_deadline(struct check *check, struct span key, const void *rec
     key_deadline_split(key, &due_ms, &kind, &object, &sub_object);
     if (kind == DEADLINE_NOTIFICATION_RULE) {
         return rule_deadline_holds(check, object, record);
+    }
+    if (kind == DEADLINE_SWAP) {
+        return true; /* of a swap that was taken, undone or is gone: without effect */
     }
     if (kind == DEADLINE_RETENTION) {
         return object == 0 || broken(check, "a deadline of retention names an object");

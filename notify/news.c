@@ -1,0 +1,115 @@
+/*
+ * News in words.
+ *
+ *     [On call] Primary: your shift begins 2026-11-23 08:00 UTC, until 2026-11-30 08:00 UTC. You take over from Bob.
+ *
+ * Times are UTC, and say so: whoever sends this does not know the reader's zone.
+ */
+#include "notify/news.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "consensus/machine/base/ids.h"
+#include "notify/compose.h"
+
+#define TEXT_SIZE 2048
+#define NAME_SIZE 121
+#define TIME_SIZE 40
+
+static void time_words(uint64_t time_ms, char out[TIME_SIZE])
+{
+    time_t seconds = (time_t)(time_ms / 1000);
+    struct tm utc;
+    if (!gmtime_r(&seconds, &utc) || strftime(out, TIME_SIZE, "%Y-%m-%d %H:%M UTC", &utc) == 0)
+        out[0] = '\0';
+}
+
+static const struct {
+    Tocsin__NoticeKind kind;
+    const char *event_type, *subject;
+} kinds[] = {
+    {TOCSIN__NOTICE_KIND__NOTICE_SHIFT_BEGINS, "shift.begins", "your shift begins"},
+    {TOCSIN__NOTICE_KIND__NOTICE_SHIFT_ENDS, "shift.ends", "your shift ends"},
+    {TOCSIN__NOTICE_KIND__NOTICE_SHIFT_CHANGED, "shift.changed", "your shift has changed"},
+    {TOCSIN__NOTICE_KIND__NOTICE_SWAP_OFFERED, "swap.offered", "somebody asks you to take shifts over"},
+    {TOCSIN__NOTICE_KIND__NOTICE_SWAP_TAKEN, "swap.taken", "your shifts are taken over"},
+    {TOCSIN__NOTICE_KIND__NOTICE_SWAP_UNDONE, "swap.undone", "a swap of shifts was undone"},
+};
+
+static size_t place(Tocsin__NoticeKind kind)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (kinds[i].kind == kind)
+            return i;
+    return 0;
+}
+
+const char *news_event_type(Tocsin__NoticeKind kind)
+{
+    return kinds[place(kind)].event_type;
+}
+
+static void shift_words(const Tocsin__Notice *notice, const char *other, char *out, size_t size)
+{
+    char start[TIME_SIZE], end[TIME_SIZE];
+    time_words(notice->start_ms, start);
+    time_words(notice->end_ms, end);
+    if (notice->kind == TOCSIN__NOTICE_KIND__NOTICE_SHIFT_CHANGED)
+        (void)snprintf(out, size, "what you were told of %s does not hold any more: the schedule has changed.",
+                       notice->start_ms ? start : end);
+    else if (notice->kind == TOCSIN__NOTICE_KIND__NOTICE_SHIFT_BEGINS)
+        (void)snprintf(out, size, "your shift begins %s%s%s.%s%s%s", start, notice->end_ms ? ", until " : "",
+                       notice->end_ms ? end : "", *other ? " You take over from " : "", other, *other ? "." : "");
+    else
+        (void)snprintf(out, size, "your shift ends %s.%s%s", end, *other ? other : "",
+                       *other ? " takes over." : " Nobody takes over.");
+}
+
+static void swap_words(const Tocsin__Notice *notice, const char *other, char *out, size_t size)
+{
+    char start[TIME_SIZE], end[TIME_SIZE], return_start[TIME_SIZE], return_end[TIME_SIZE], id[16], back[128] = "";
+    time_words(notice->start_ms, start);
+    time_words(notice->end_ms, end);
+    time_words(notice->return_start_ms, return_start);
+    time_words(notice->return_end_ms, return_end);
+    id_format(notice->swap_id, id);
+    if (notice->return_end_ms)
+        (void)snprintf(back, sizeof back, ", in return for %s to %s", return_start, return_end);
+    const char *who = *other ? other : "An administrator";
+    if (notice->kind == TOCSIN__NOTICE_KIND__NOTICE_SWAP_OFFERED)
+        (void)snprintf(out, size, "%s asks you to take over from %s to %s%s. Take it through the API: swap %s.", who, start,
+                       end, back, id);
+    else
+        (void)snprintf(out, size, "%s %s, %s to %s%s.", who,
+                       notice->kind == TOCSIN__NOTICE_KIND__NOTICE_SWAP_TAKEN ? "takes over your shifts"
+                                                                              : "undid the swap of shifts",
+                       start, end, back);
+}
+
+void news_short(const Tocsin__Notification *notification, char *out, size_t size)
+{
+    const Tocsin__Notice *notice = notification->notice;
+    char schedule[NAME_SIZE], other[NAME_SIZE], words[TEXT_SIZE / 2], note[TEXT_SIZE / 4], text[TEXT_SIZE];
+    clean_copy(schedule, sizeof schedule, notice->schedule_name, strlen(notice->schedule_name));
+    clean_copy(other, sizeof other, notice->other_name, strlen(notice->other_name));
+    clean_copy(note, sizeof note, notice->note, strlen(notice->note));
+    if (notice->swap_id)
+        swap_words(notice, other, words, sizeof words);
+    else
+        shift_words(notice, other, words, sizeof words);
+    (void)snprintf(text, sizeof text, "[On call] %s: %s%s%s%s", schedule, words, *note ? " " : "", note,
+                   notification->possibly_repeated ? " (possibly repeated)" : "");
+    clean_copy(out, size, text, strlen(text));
+}
+
+void news_subject(const Tocsin__Notification *notification, char *out, size_t size)
+{
+    const Tocsin__Notice *notice = notification->notice;
+    char schedule[NAME_SIZE], text[TEXT_SIZE];
+    clean_copy(schedule, sizeof schedule, notice->schedule_name, strlen(notice->schedule_name));
+    (void)snprintf(text, sizeof text, "[On call] %s: %s%s", schedule, kinds[place(notice->kind)].subject,
+                   notification->possibly_repeated ? " (possibly repeated)" : "");
+    clean_copy(out, size, text, strlen(text));
+}
