@@ -471,8 +471,8 @@ static void an_unknown_field_anywhere_stops_the_node(void **state)
     struct machine_probe *probe = *state;
     uint8_t packed[512];
     size_t size_bytes = pack_user(packed, sizeof packed);
-    /* Field 90 of type varint, value 1: tag 90 * 8 + 0 = 720. */
-    static const uint8_t unknown[] = {0xd0, 0x05, 0x01};
+    /* Field 999 of type varint, value 1: tag 999 * 8 + 0 = 7992. */
+    static const uint8_t unknown[] = {0xb8, 0x3e, 0x01};
     memcpy(packed + size_bytes, unknown, sizeof unknown);
     assert_stops(probe, packed, size_bytes + sizeof unknown, MACHINE_UNKNOWN_FIELD);
 
@@ -483,11 +483,11 @@ static void an_unknown_field_anywhere_stops_the_node(void **state)
     assert_stops(probe, nested, 2 + sizeof unknown + size_bytes, MACHINE_UNKNOWN_FIELD);
 
     /* Two levels down: Command.user_put (11) with a user (3) with an unknown field. */
-    static const uint8_t deep[] = {0x5a, 0x05, 0x1a, 0x03, 0xd0, 0x05, 0x01};
+    static const uint8_t deep[] = {0x5a, 0x05, 0x1a, 0x03, 0xb8, 0x3e, 0x01};
     assert_stops(probe, deep, sizeof deep, MACHINE_UNKNOWN_FIELD);
 
     /* In an element of a list: Command.escalation_policy_put (21), policy (3), levels (5). */
-    static const uint8_t listed[] = {0xaa, 0x01, 0x07, 0x1a, 0x05, 0x2a, 0x03, 0xd0, 0x05, 0x01};
+    static const uint8_t listed[] = {0xaa, 0x01, 0x07, 0x1a, 0x05, 0x2a, 0x03, 0xb8, 0x3e, 0x01};
     assert_stops(probe, listed, sizeof listed, MACHINE_UNKNOWN_FIELD);
 }
 
