@@ -103,6 +103,18 @@
 #define LIMIT_SUPPORT_STEP_ROWS 4096u
 #define LIMIT_SUPPORT_STEP_INCIDENTS 64u
 #define LIMIT_URGENCY_CHANGES_PER_SERVICE 2u
+/* Alert grouping. Each field may have another value in each alert of an incident, and all go when it is resolved. */
+#define LIMIT_GROUPING_FIELDS 10u
+/* Values of custom_details that alerts can be grouped by; further ones are in the payload only. */
+#define LIMIT_EVENT_DETAILS 64u
+#define LIMIT_EVENT_DETAILS_DEPTH 4u
+/* PagerDuty's bounds of a window between two alerts of a group, what it recommends while it knows nothing, and how old a
+ * group may become. */
+#define GROUPING_WINDOW_SECONDS_LEAST 300u
+#define LIMIT_GROUPING_WINDOW_SECONDS 86400u
+#define GROUPING_WINDOW_SECONDS_RECOMMENDED 300u
+#define LIMIT_GROUPING_TIMEOUT_MINUTES 1440u
+#define LIMIT_GROUPING_AGE_SECONDS 86400u
 #define LIMIT_ASSIGNEES_PER_INCIDENT 50u
 #define LIMIT_INCIDENTS_PER_UPDATE 250u /* PagerDuty's, for one PUT */
 #define LIMIT_OPEN_INCIDENTS 1000000u

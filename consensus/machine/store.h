@@ -63,6 +63,8 @@ enum machine_table {
     TABLE_TEAM_BY_NAME,          /* hash: id */
     TABLE_TEAM_MEMBER,           /* team, user: TeamMember */
     TABLE_TEAM_OF_USER,          /* user, team: empty */
+    TABLE_ALERT_GROUP,           /* service, hash of what its alerts have in common: id of the open incident that they join */
+    TABLE_ALERT_GROUP_OF,        /* incident, that hash: empty */
     TABLE_SUPPORT_HOURS,         /* service: rows of shift_rows.h, 1 within support hours */
     TABLE_NOTICE,                /* user, notification id: Notification; ended ones without incident */
     TABLE_HANDOFF_RULE,          /* user, id: HandoffRule */

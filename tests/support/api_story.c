@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "consensus/machine/limits.h"
+
 #define TEXTS_COUNT 24
 #define TEXT_SIZE_BYTES 8192
 
@@ -99,4 +101,49 @@ const char *story_service(struct api_fixture *api, const char *name, const char 
                         story_text("{\"service\":{\"type\":\"service\",\"name\":\"%s\",\"escalation_policy\":"
                                    "{\"id\":\"%s\",\"type\":\"escalation_policy_reference\"}}}",
                                    name, policy));
+}
+
+/* ---------------------------------------------------------------- time */
+
+size_t story_deliver(struct api_fixture *api)
+{
+    uint64_t ids[2 * LIMIT_SUPPORT_STEP_INCIDENTS];
+    size_t count = api->output.sends_count;
+    assert_true(count <= sizeof ids / sizeof *ids);
+    for (size_t i = 0; i < count; i++) {
+        struct span packed = api->output.sends[i].packed;
+        Tocsin__Notification *page = tocsin__notification__unpack(NULL, packed.size_bytes, packed.data);
+        ids[i] = page->id;
+        tocsin__notification__free_unpacked(page, NULL);
+    }
+    for (size_t i = 0; i < count; i++) {
+        Tocsin__Receipt receipt = TOCSIN__RECEIPT__INIT;
+        receipt.notification_id = ids[i];
+        receipt.attempt = 1;
+        receipt.outcome = TOCSIN__OUTCOME__OUTCOME_SENT;
+        Tocsin__Command command = TOCSIN__COMMAND__INIT;
+        command.body_case = TOCSIN__COMMAND__BODY_RECEIPT;
+        command.receipt = &receipt;
+        tocsin__reply__free_unpacked(api_fixture_apply(api, &command), NULL);
+    }
+    return count;
+}
+
+void story_run_until(struct api_fixture *api, uint64_t at_ms)
+{
+    for (;;) {
+        uint64_t due_ms = machine_next_deadline_ms(&api->view);
+        if (due_ms > at_ms) {
+            break;
+        }
+        api->now_ms = due_ms > api->now_ms ? due_ms : api->now_ms;
+        Tocsin__Pulse pulse = TOCSIN__PULSE__INIT;
+        pulse.limit = LIMIT_PULSE_DEADLINES;
+        Tocsin__Command command = TOCSIN__COMMAND__INIT;
+        command.body_case = TOCSIN__COMMAND__BODY_PULSE;
+        command.pulse = &pulse;
+        tocsin__reply__free_unpacked(api_fixture_apply(api, &command), NULL);
+        (void)story_deliver(api);
+    }
+    api->now_ms = at_ms;
 }

@@ -25,4 +25,11 @@ const char *story_contact_method(struct api_fixture *api, const char *user, cons
 const char *story_policy(struct api_fixture *api, const char *name, const char *user);
 const char *story_service(struct api_fixture *api, const char *name, const char *policy);
 
+/* ---- time */
+
+/* Everybody who is told by the last entry hears of it; how many. */
+size_t story_deliver(struct api_fixture *api);
+/* Moves the time on to that moment and handles what is due on the way. */
+void story_run_until(struct api_fixture *api, uint64_t at_ms);
+
 #endif

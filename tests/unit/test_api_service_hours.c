@@ -76,50 +76,6 @@ static const char *service(struct company *company, const char *fields)
     return id;
 }
 
-/* Everybody who is told hears of it. */
-static void deliver(struct api_fixture *api)
-{
-    uint64_t ids[2 * LIMIT_SUPPORT_STEP_INCIDENTS];
-    size_t count = api->output.sends_count;
-    assert_true(count <= sizeof ids / sizeof *ids);
-    for (size_t i = 0; i < count; i++) {
-        struct span packed = api->output.sends[i].packed;
-        Tocsin__Notification *page = tocsin__notification__unpack(NULL, packed.size_bytes, packed.data);
-        ids[i] = page->id;
-        tocsin__notification__free_unpacked(page, NULL);
-    }
-    for (size_t i = 0; i < count; i++) {
-        Tocsin__Receipt receipt = TOCSIN__RECEIPT__INIT;
-        receipt.notification_id = ids[i];
-        receipt.attempt = 1;
-        receipt.outcome = TOCSIN__OUTCOME__OUTCOME_SENT;
-        Tocsin__Command command = TOCSIN__COMMAND__INIT;
-        command.body_case = TOCSIN__COMMAND__BODY_RECEIPT;
-        command.receipt = &receipt;
-        tocsin__reply__free_unpacked(api_fixture_apply(api, &command), NULL);
-    }
-}
-
-/* Handles what is due on the way. */
-static void run_until(struct api_fixture *api, uint64_t at_ms)
-{
-    for (;;) {
-        uint64_t due_ms = machine_next_deadline_ms(&api->view);
-        if (due_ms > at_ms) {
-            break;
-        }
-        api->now_ms = due_ms > api->now_ms ? due_ms : api->now_ms;
-        Tocsin__Pulse pulse = TOCSIN__PULSE__INIT;
-        pulse.limit = LIMIT_PULSE_DEADLINES;
-        Tocsin__Command command = TOCSIN__COMMAND__INIT;
-        command.body_case = TOCSIN__COMMAND__BODY_PULSE;
-        command.pulse = &pulse;
-        tocsin__reply__free_unpacked(api_fixture_apply(api, &command), NULL);
-        deliver(api);
-    }
-    api->now_ms = at_ms;
-}
-
 static void trigger(struct company *company, const char *dedup_key)
 {
     const struct api_answer *answer = api_post(
@@ -128,7 +84,7 @@ static void trigger(struct company *company, const char *dedup_key)
                    "\"It burns\",\"source\":\"db1\",\"severity\":\"critical\"}}",
                    company->key, dedup_key));
     assert_int_equal(answer->status, 202);
-    deliver(company->api);
+    (void)story_deliver(company->api);
 }
 
 /* The incident of that number. */
@@ -202,7 +158,7 @@ static void urgency_follows_support_hours_across_the_end_of_summer_time(void **s
     };
     service(company, RULE "," HOURS);
     for (unsigned i = 0; i < sizeof moments / sizeof *moments; i++) {
-        run_until(api, MONDAY_MS + moments[i].days * DAY_MS + moments[i].hours * HOUR_MS +
+        story_run_until(api, MONDAY_MS + moments[i].days * DAY_MS + moments[i].hours * HOUR_MS +
                            moments[i].minutes * MINUTE_MS);
         trigger(company, story_text("k%u", i));
         assert_string_equal(urgency_of(company, i + 1), moments[i].urgency);
@@ -220,7 +176,7 @@ static void hours_over_midnight_belong_to_the_day_on_which_they_begin(void **sta
     } moments[] = {{4 * 24 + 21, "low"}, {4 * 24 + 22, "high"}, {5 * 24 + 5, "high"}, {5 * 24 + 6, "low"},
                    {5 * 24 + 23, "low"}};
     for (unsigned i = 0; i < sizeof moments / sizeof *moments; i++) {
-        run_until(company->api, MONDAY_MS + moments[i].hours * HOUR_MS);
+        story_run_until(company->api, MONDAY_MS + moments[i].hours * HOUR_MS);
         trigger(company, story_text("k%u", i));
         assert_string_equal(urgency_of(company, i + 1), moments[i].urgency);
     }
@@ -231,27 +187,27 @@ static void what_is_open_and_low_becomes_high_when_support_hours_begin(void **st
     struct company *company = *state;
     struct api_fixture *api = company->api;
     service(company, RULE "," HOURS "," ACTIONS);
-    run_until(api, MONDAY_MS + 20 * HOUR_MS);
+    story_run_until(api, MONDAY_MS + 20 * HOUR_MS);
     trigger(company, "night");
     trigger(company, "taken");
     assert_int_equal(api_put(api, "/incidents/2", "{\"incident\":{\"type\":\"incident\",\"status\":\"acknowledged\"}}")
                          ->status,
                      200);
-    run_until(api, MONDAY_MS + DAY_MS + 7 * HOUR_MS - 1);
+    story_run_until(api, MONDAY_MS + DAY_MS + 7 * HOUR_MS - 1);
     assert_string_equal(urgency_of(company, 1), "low");
-    run_until(api, MONDAY_MS + DAY_MS + 7 * HOUR_MS);
+    story_run_until(api, MONDAY_MS + DAY_MS + 7 * HOUR_MS);
     assert_string_equal(urgency_of(company, 1), "high");
     assert_string_equal(urgency_of(company, 2), "high");
     assert_string_equal(api_answer_text(incident(company, 2), "incident", "status", NULL), "acknowledged");
     const struct api_answer *log = api_get(api, "/incidents/1/log_entries");
     assert_non_null(strstr(log->text, "the support hours of the service begin"));
     /* From then on it escalates like any other. */
-    run_until(api, MONDAY_MS + DAY_MS + 7 * HOUR_MS + 30 * MINUTE_MS);
+    story_run_until(api, MONDAY_MS + DAY_MS + 7 * HOUR_MS + 30 * MINUTE_MS);
     assert_string_equal(assignee_of(company, 1), "Bob");
     /* And the next morning, too. */
-    run_until(api, MONDAY_MS + DAY_MS + 20 * HOUR_MS);
+    story_run_until(api, MONDAY_MS + DAY_MS + 20 * HOUR_MS);
     trigger(company, "next night");
-    run_until(api, MONDAY_MS + 2 * DAY_MS + 7 * HOUR_MS);
+    story_run_until(api, MONDAY_MS + 2 * DAY_MS + 7 * HOUR_MS);
     assert_string_equal(urgency_of(company, 3), "high");
 }
 
@@ -261,11 +217,11 @@ static void many_open_incidents_become_high_in_steps(void **state)
     struct api_fixture *api = company->api;
     unsigned count = 3 * LIMIT_SUPPORT_STEP_INCIDENTS + 1;
     service(company, RULE "," HOURS "," ACTIONS);
-    run_until(api, MONDAY_MS + 20 * HOUR_MS);
+    story_run_until(api, MONDAY_MS + 20 * HOUR_MS);
     for (unsigned i = 0; i < count; i++) {
         trigger(company, story_text("k%u", i));
     }
-    run_until(api, MONDAY_MS + DAY_MS + 7 * HOUR_MS + 10);
+    story_run_until(api, MONDAY_MS + DAY_MS + 7 * HOUR_MS + 10);
     for (unsigned i = 0; i < count; i++) {
         assert_string_equal(urgency_of(company, i + 1), "high");
     }
@@ -278,13 +234,13 @@ static void low_urgency_escalates_by_support_hours_only(void **state)
     struct company *company = *state;
     struct api_fixture *api = company->api;
     service(company, "\"incident_urgency_rule\":{\"type\":\"constant\",\"urgency\":\"low\"}," HOURS);
-    run_until(api, MONDAY_MS + 4 * DAY_MS + 14 * HOUR_MS + 50 * MINUTE_MS); /* Friday 16:50 in Berlin */
+    story_run_until(api, MONDAY_MS + 4 * DAY_MS + 14 * HOUR_MS + 50 * MINUTE_MS); /* Friday 16:50 in Berlin */
     trigger(company, "weekend");
     assert_string_equal(assignee_of(company, 1), "Alice");
     uint64_t due_ms = MONDAY_MS + 7 * DAY_MS + 7 * HOUR_MS + 20 * MINUTE_MS; /* Monday 09:20 */
-    run_until(api, due_ms - 1);
+    story_run_until(api, due_ms - 1);
     assert_string_equal(assignee_of(company, 1), "Alice");
-    run_until(api, due_ms);
+    story_run_until(api, due_ms);
     assert_string_equal(assignee_of(company, 1), "Bob");
 }
 
@@ -293,23 +249,23 @@ static void other_support_hours_hold_for_clocks_that_run(void **state)
     struct company *company = *state;
     struct api_fixture *api = company->api;
     const char *id = service(company, "\"incident_urgency_rule\":{\"type\":\"constant\",\"urgency\":\"low\"}," HOURS);
-    run_until(api, MONDAY_MS + 4 * DAY_MS + 14 * HOUR_MS + 50 * MINUTE_MS);
+    story_run_until(api, MONDAY_MS + 4 * DAY_MS + 14 * HOUR_MS + 50 * MINUTE_MS);
     trigger(company, "weekend");
-    run_until(api, MONDAY_MS + 5 * DAY_MS);
+    story_run_until(api, MONDAY_MS + 5 * DAY_MS);
     /* Saturday is a working day from now on, from 10:00 UTC: ten minutes have been counted. */
     assert_int_equal(api_put(api, story_text("/services/%s", id),
                              "{\"service\":{\"support_hours\":{\"time_zone\":\"UTC\",\"start_time\":\"10:00\","
                              "\"end_time\":\"12:00\",\"days_of_week\":[6]}}}")
                          ->status,
                      200);
-    run_until(api, MONDAY_MS + 5 * DAY_MS + 10 * HOUR_MS + 20 * MINUTE_MS - 1);
+    story_run_until(api, MONDAY_MS + 5 * DAY_MS + 10 * HOUR_MS + 20 * MINUTE_MS - 1);
     assert_string_equal(assignee_of(company, 1), "Alice");
-    run_until(api, MONDAY_MS + 5 * DAY_MS + 10 * HOUR_MS + 20 * MINUTE_MS);
+    story_run_until(api, MONDAY_MS + 5 * DAY_MS + 10 * HOUR_MS + 20 * MINUTE_MS);
     assert_string_equal(assignee_of(company, 1), "Bob");
     /* Without support hours every hour counts. */
     assert_int_equal(api_put(api, story_text("/services/%s", id), "{\"service\":{\"support_hours\":null}}")->status, 200);
     trigger(company, "later");
-    run_until(api, api->now_ms + 30 * MINUTE_MS);
+    story_run_until(api, api->now_ms + 30 * MINUTE_MS);
     assert_string_equal(assignee_of(company, 2), "Bob");
 }
 
@@ -323,9 +279,9 @@ static void support_hours_are_rendered_anew_every_week(void **state)
     for (unsigned week = 0; week < 20; week++) {
         Tocsin__SupportHoursExtend extend;
         uint64_t id = 0;
-        run_until(api, api->now_ms + SUPPORT_RENDERED_EVERY_MS - 1);
+        story_run_until(api, api->now_ms + SUPPORT_RENDERED_EVERY_MS - 1);
         assert_false(support_horizon_next(&api->view, api->now_ms, &id, &extend));
-        run_until(api, api->now_ms + 1);
+        story_run_until(api, api->now_ms + 1);
         assert_true(support_horizon_next(&api->view, api->now_ms, &id, &extend));
         Tocsin__Command command = TOCSIN__COMMAND__INIT;
         command.body_case = TOCSIN__COMMAND__BODY_SUPPORT_HOURS_EXTEND;
@@ -340,10 +296,10 @@ static void support_hours_are_rendered_anew_every_week(void **state)
         free(extend.spans.data);
     }
     /* Tuesday 2027-02-09, far beyond what was known at first. */
-    run_until(api, MONDAY_MS + 141 * DAY_MS + 7 * HOUR_MS);
+    story_run_until(api, MONDAY_MS + 141 * DAY_MS + 7 * HOUR_MS);
     trigger(company, "early");
     assert_string_equal(urgency_of(company, 1), "low");
-    run_until(api, MONDAY_MS + 141 * DAY_MS + 8 * HOUR_MS);
+    story_run_until(api, MONDAY_MS + 141 * DAY_MS + 8 * HOUR_MS);
     assert_string_equal(urgency_of(company, 1), "high");
 }
 

@@ -9,6 +9,7 @@
 #include <assert.h>
 
 #include "consensus/machine/checks.h"
+#include "consensus/machine/incidents/grouping.h"
 
 struct occurrence {
     const Tocsin__Event *event;
@@ -37,13 +38,13 @@ static void payload_store(struct apply *apply, const Tocsin__Alert *alert, const
     record_put(apply->store, TABLE_ALERT_PAYLOAD, key_1(alert->id), &payload.base);
 }
 
-static void log_trigger(struct apply *apply, const struct occurrence *occurrence, Tocsin__Incident *incident,
-                        const Tocsin__Alert *alert)
+/* `text` is the alert's summary, or a sentence with it. */
+static void log_trigger(struct apply *apply, Tocsin__Incident *incident, const Tocsin__Alert *alert,
+                        Tocsin__Severity severity, const char *text, Tocsin__Why why, const Tocsin__Actor *source)
 {
-    Tocsin__LogEntry *entry = timeline_new(apply, incident, TOCSIN__LOG_TYPE__LOG_TRIGGER, occurrence->why,
-                                           &occurrence->source);
-    entry->text = occurrence->event->summary;
-    entry->severity = occurrence->event->severity;
+    Tocsin__LogEntry *entry = timeline_new(apply, incident, TOCSIN__LOG_TYPE__LOG_TRIGGER, why, source);
+    entry->text = apply_strdup(apply, text);
+    entry->severity = severity;
     entry->alert_id = alert->id;
     if (incident->first_trigger_log_entry_id == 0) {
         incident->first_trigger_log_entry_id = entry->id;
@@ -52,26 +53,54 @@ static void log_trigger(struct apply *apply, const struct occurrence *occurrence
     timeline_put(apply, incident, entry);
 }
 
-static Tocsin__Alert *alert_open(struct apply *apply, const struct occurrence *occurrence, Tocsin__Incident *incident)
+/* A flapping source must not fill the disk: beyond the limit of entries triggers are counted, and one entry says so. False
+ * when nothing of the incident has changed. */
+static bool log_trigger_bounded(struct apply *apply, Tocsin__Incident *incident, const Tocsin__Alert *alert,
+                                Tocsin__Severity severity, const char *text, Tocsin__Why why,
+                                const Tocsin__Actor *source)
+{
+    if (incident->trigger_log_entries > LIMIT_TRIGGER_LOG_ENTRIES_PER_INCIDENT) {
+        return false;
+    }
+    if (incident->trigger_log_entries < LIMIT_TRIGGER_LOG_ENTRIES_PER_INCIDENT) {
+        log_trigger(apply, incident, alert, severity, text, why, source);
+        return true;
+    }
+    Tocsin__LogEntry *entry = timeline_new(apply, incident, TOCSIN__LOG_TYPE__LOG_REACH_TRIGGER_LIMIT,
+                                           TOCSIN__WHY__WHY_EVENT, NULL);
+    entry->text = apply_printf(apply, "More than %u triggers: further ones are counted, but not listed.",
+                               LIMIT_TRIGGER_LOG_ENTRIES_PER_INCIDENT);
+    incident->trigger_log_entries++;
+    timeline_put(apply, incident, entry);
+    return true;
+}
+
+/* A new one, without id and incident; not stored. */
+static Tocsin__Alert *alert_new(struct apply *apply, const struct occurrence *occurrence)
 {
     Tocsin__Alert *alert = apply_alloc(apply, sizeof *alert);
     tocsin__alert__init(alert);
-    alert->id = apply_new_id(apply);
-    alert->incident_id = incident->id;
-    alert->service_id = incident->service_id;
+    alert->service_id = occurrence->integration->service_id;
     alert->integration_id = occurrence->integration->id;
     alert->dedup_key = occurrence->event->dedup_key;
     alert->severity = occurrence->event->severity;
     alert->summary = occurrence->event->summary;
     alert->created_at_ms = alert->updated_at_ms = apply->time_ms;
     alert->events = 1;
+    return alert;
+}
+
+/* Its row and index, and the incident's count. */
+static void alert_open(struct apply *apply, Tocsin__Incident *incident, Tocsin__Alert *alert)
+{
+    alert->id = alert->id != 0 ? alert->id : apply_new_id(apply);
+    alert->incident_id = incident->id;
     alert_put(apply->store, alert);
     struct key index = key_1_hash(alert->integration_id, alert->dedup_key);
     struct key place = key_2(incident->id, alert->id);
     apply->store->put(apply->store->context, TABLE_ALERT_OPEN, key_span(&index), key_span(&place));
-    payload_store(apply, alert, occurrence->event);
     incident->alerts_triggered++;
-    return alert;
+    grouping_file(apply, incident, alert);
 }
 
 void alert_resolve(struct apply *apply, Tocsin__Incident *incident, Tocsin__Alert *alert)
@@ -83,6 +112,51 @@ void alert_resolve(struct apply *apply, Tocsin__Incident *incident, Tocsin__Aler
     row_delete(apply, TABLE_ALERT_OPEN, key_1_hash(alert->integration_id, alert->dedup_key));
     incident->alerts_triggered--;
     incident->alerts_resolved++;
+}
+
+/* It joins an incident of its group. Nobody is told again, unless it is of high urgency and the incident was not: then
+ * whoever has it is told of that, and who acknowledged it did not know. */
+static void alert_join(struct apply *apply, const Tocsin__Service *service, Tocsin__Incident *incident,
+                       Tocsin__Alert *alert, const Tocsin__Actor *source)
+{
+    Tocsin__Why why;
+    const char *reason = grouping_reason(apply, service, incident, &why);
+    alert_open(apply, incident, alert);
+    (void)log_trigger_bounded(apply, incident, alert, alert->severity,
+                              apply_printf(apply, "%s (joined this incident, because %s)", alert->summary, reason), why,
+                              source);
+    if (incident->urgency == TOCSIN__URGENCY__URGENCY_LOW &&
+        urgency_of_service(apply, service, alert->severity) == TOCSIN__URGENCY__URGENCY_HIGH) {
+        bool acknowledged = incident_is(incident, TOCSIN__INCIDENT_STATUS__INCIDENT_ACKNOWLEDGED);
+        urgency_raise(apply, incident, TOCSIN__WHY__WHY_GROUPED_URGENT);
+        if (acknowledged) {
+            escalation_renew(apply, incident);
+        }
+    }
+}
+
+/* The alert joins an incident of its group, or opens one. False: refused. */
+static bool alert_admit(struct apply *apply, Tocsin__Service *service, Tocsin__Alert *alert, Tocsin__Why why,
+                        const Tocsin__Actor *source, Tocsin__Reply *reply)
+{
+    Tocsin__Incident *incident = grouping_find(apply, service, alert);
+    if (incident != NULL) {
+        alert_join(apply, service, incident, alert, source);
+    } else {
+        incident = incident_open(apply, service, alert->summary, urgency_of_service(apply, service, alert->severity),
+                                 alert->dedup_key, reply);
+        if (incident == NULL) {
+            return false;
+        }
+        service_put(apply->store, service);
+        incident->alerts_hidden = service->incidents_only;
+        alert_open(apply, incident, alert);
+        log_trigger(apply, incident, alert, alert->severity, alert->summary, why, source);
+        escalation_begin(apply, incident, 1, TOCSIN__WHY__WHY_POLICY_START, source);
+    }
+    incident_put(apply->store, incident);
+    reply_id(apply, reply, incident->id);
+    return true;
 }
 
 static void trigger_new(struct apply *apply, const struct occurrence *occurrence)
@@ -97,17 +171,11 @@ static void trigger_new(struct apply *apply, const struct occurrence *occurrence
         occurrence->reply->reason = TOCSIN__REASON__REASON_NO_OPEN_ALERT;
         return;
     }
-    const Tocsin__Event *event = occurrence->event;
-    Tocsin__Incident *incident = incident_open(apply, service, event->summary,
-                                               urgency_of_service(apply, service, event->severity), event->dedup_key, occurrence->reply);
-    if (incident == NULL) {
-        return;
+    Tocsin__Alert *alert = alert_new(apply, occurrence);
+    grouping_keys(apply, service, occurrence->event, alert);
+    if (alert_admit(apply, service, alert, occurrence->why, &occurrence->source, occurrence->reply)) {
+        payload_store(apply, alert, occurrence->event);
     }
-    service_put(apply->store, service);
-    log_trigger(apply, occurrence, incident, alert_open(apply, occurrence, incident));
-    escalation_begin(apply, incident, 1, TOCSIN__WHY__WHY_POLICY_START, &occurrence->source);
-    incident_put(apply->store, incident);
-    reply_id(apply, occurrence->reply, incident->id);
 }
 
 /* Beyond the limit of entries only the alert's own counter moves, so that a flapping source costs one small write an
@@ -120,20 +188,10 @@ static void trigger_again(struct apply *apply, const struct occurrence *occurren
     reply_id(apply, occurrence->reply, alert->incident_id);
 
     Tocsin__Incident *incident = incident_get(apply->store, alert->incident_id, apply->arena);
-    if (incident == NULL || incident->trigger_log_entries > LIMIT_TRIGGER_LOG_ENTRIES_PER_INCIDENT) {
-        return;
+    if (incident != NULL && log_trigger_bounded(apply, incident, alert, occurrence->event->severity,
+                                                occurrence->event->summary, occurrence->why, &occurrence->source)) {
+        incident_put(apply->store, incident);
     }
-    if (incident->trigger_log_entries < LIMIT_TRIGGER_LOG_ENTRIES_PER_INCIDENT) {
-        log_trigger(apply, occurrence, incident, alert);
-    } else {
-        Tocsin__LogEntry *entry = timeline_new(apply, incident, TOCSIN__LOG_TYPE__LOG_REACH_TRIGGER_LIMIT,
-                                               TOCSIN__WHY__WHY_EVENT, NULL);
-        entry->text = apply_printf(apply, "More than %u triggers: further ones are counted, but not listed.",
-                                   LIMIT_TRIGGER_LOG_ENTRIES_PER_INCIDENT);
-        incident->trigger_log_entries++;
-        timeline_put(apply, incident, entry);
-    }
-    incident_put(apply->store, incident);
 }
 
 static void answer(struct apply *apply, const struct occurrence *occurrence, Tocsin__Alert *alert)

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "consensus/machine/checks.h"
+#include "consensus/machine/incidents/grouping.h"
 #include "consensus/machine/planted.h"
 
 bool incident_is(const Tocsin__Incident *incident, Tocsin__IncidentStatus status)
@@ -238,6 +239,7 @@ void incident_resolve(struct apply *apply, Tocsin__Incident *incident, Tocsin__W
     incident_deadline(apply, incident, DEADLINE_SNOOZE, 0);
     outbox_withdraw(apply, incident, 0, TOCSIN__WHY__WHY_INCIDENT_RESOLVED);
     alerts_resolve(apply, incident);
+    grouping_end(apply, incident);
     indexes_close(apply, incident);
     Tocsin__Service *service = service_get(apply->store, incident->service_id, apply->arena);
     if (service != NULL && service->open_incidents > 0) {

@@ -45,6 +45,9 @@ static const char *const WHY_TEXTS[] = {
     [TOCSIN__WHY__WHY_HANDOFF_DEFAULT] = "the person has no rule for hand-offs and the default applies",
     [TOCSIN__WHY__WHY_SWAP] = "shifts are to be swapped",
     [TOCSIN__WHY__WHY_NO_NEWS] = "it came too late to be of use",
+    [TOCSIN__WHY__WHY_GROUPED_TIME] = "the service groups alerts by time",
+    [TOCSIN__WHY__WHY_GROUPED_CONTENT] = "the service groups alerts by their content",
+    [TOCSIN__WHY__WHY_GROUPED_URGENT] = "an alert of high urgency joined",
 };
 
 static const char *const CHANNEL_TEXTS[] = {

@@ -4,6 +4,7 @@
 #include "consensus/machine/base/text.h"
 #include "consensus/machine/checks.h"
 #include "consensus/machine/directory/teams.h"
+#include "consensus/machine/incidents/grouping.h"
 #include "consensus/machine/services/support_hours.h"
 #include "consensus/machine/schedules/handoffs.h"
 
@@ -30,12 +31,15 @@ static const char *const service_fields[] = {"name",     "description",
                                              "auto_resolve_timeout_s",
                                              "urgency_by_support_hours", "urgency_during",
                                              "urgency_outside", "support_hours",
-                                             "urgency_changes", NULL};
+                                             "urgency_changes", "incidents_only",
+                                             "alert_grouping", "response_play_id", NULL};
 
 static bool check_service(struct apply *apply, Tocsin__Reply *reply, const Tocsin__Service *service)
 {
     if (!check_line(apply, reply, "The name", service->name, 1, LIMIT_NAME_CHARACTERS) ||
         !check_lines(apply, reply, "The description", service->description, 0, LIMIT_DESCRIPTION_CHARACTERS) ||
+        !check_line(apply, reply, "The response play", service->response_play_id, 0, LIMIT_NAME_CHARACTERS) ||
+        !grouping_check(apply, reply, service->alert_grouping) ||
         !check_name_free(apply, reply, TABLE_SERVICE_BY_NAME, "service", service->name, service->id)) {
         return false;
     }

@@ -88,7 +88,7 @@ static void on_read_list(struct http_request *request, const struct machine_stor
     }
     json_t *alerts = json_array(), *answer = json_pack("{s:o}", "alerts", alerts);
     struct walk walk = walk_under(view, TABLE_ALERT, incident->id);
-    while (!page_done(page) && walk_next(&walk)) {
+    while (!incident->alerts_hidden && !page_done(page) && walk_next(&walk)) {
         Tocsin__Alert *alert = record_unpack(&tocsin__alert__descriptor, walk.value, NULL);
         if (alert_matches(request, alert) && page_take(page)) {
             json_array_append_new(alerts, render_alert(request, view, incident, alert));
@@ -118,7 +118,7 @@ static void on_read_one(struct http_request *request, const struct machine_store
         return;
     }
     const Tocsin__Alert *alert = alert_get(view, incident->id, id, request_memory(request));
-    if (alert == NULL) {
+    if (alert == NULL || incident->alerts_hidden) {
         api_not_found(request);
         return;
     }

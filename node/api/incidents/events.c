@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "consensus/machine/limits.h"
+#include "node/api/incidents/incidents.h"
 #include "node/api/router.h"
 #include "node/http/utf8.h"
 
@@ -258,6 +259,7 @@ static void read_payload(struct field_reader *body, Tocsin__Event *event)
     read_optional(&reader, "class", LIMIT_DESCRIPTION_CHARACTERS, &event->class_name);
     if (field_object(&reader, "custom_details", &details) && details != NULL) {
         event->details_json = keep_json(reader.request, details);
+        event->detail_hashes = event_detail_hashes(reader.request, details);
     }
     body->errors = reader.errors;
 }

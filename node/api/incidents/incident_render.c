@@ -129,6 +129,15 @@ static void add_absent(json_t *object)
     json_object_set_new(object, "incident_type", json_pack("{s:s}", "name", "incident_default"));
 }
 
+/* A service that makes incidents only shows no alerts. */
+static json_t *alert_counts(const Tocsin__Incident *incident)
+{
+    json_int_t triggered = incident->alerts_hidden ? 0 : incident->alerts_triggered;
+    json_int_t resolved = incident->alerts_hidden ? 0 : incident->alerts_resolved;
+
+    return json_pack("{s:I, s:I, s:I}", "all", triggered + resolved, "triggered", triggered, "resolved", resolved);
+}
+
 json_t *render_incident(struct http_request *request, const struct machine_store *view, const void *record)
 {
     const Tocsin__Incident *incident = record;
@@ -145,11 +154,7 @@ json_t *render_incident(struct http_request *request, const struct machine_store
     json_object_set_new(object, "incident_key", json_text(incident->incident_key));
     json_object_set_new(object, "last_status_change_at", json_time(incident->last_status_change_at_ms));
     json_object_set_new(object, "resolved_at", json_time(incident->resolved_at_ms));
-    json_object_set_new(object, "alert_counts",
-                        json_pack("{s:I, s:I, s:I}", "all",
-                                  (json_int_t)incident->alerts_triggered + (json_int_t)incident->alerts_resolved,
-                                  "triggered", (json_int_t)incident->alerts_triggered, "resolved",
-                                  (json_int_t)incident->alerts_resolved));
+    json_object_set_new(object, "alert_counts", alert_counts(incident));
     json_object_set_new(object, "pending_actions", pending_actions(incident));
     json_object_set_new(object, "body",
                         incident->body[0] != '\0'

@@ -50,6 +50,10 @@ void incident_create(struct http_request *request);
 void incident_update(struct http_request *request);
 void incidents_update(struct http_request *request);
 
+/* ---- event_details.c */
+/* Event.detail_hashes of an event's custom_details, in the request's memory. */
+ProtobufCBinaryData event_detail_hashes(struct http_request *request, json_t *details);
+
 /* ---- alerts.c */
 void alerts_list(struct http_request *request);
 void alert_read(struct http_request *request);

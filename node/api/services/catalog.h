@@ -19,6 +19,10 @@ void service_remove(struct http_request *request);
 void render_urgency_rule(json_t *object, const Tocsin__Service *service);
 void take_urgency(const struct field_target *target, Tocsin__ServicePut *put);
 
+/* alert_grouping.c: alert_grouping_parameters, and the two fields that went before it */
+void render_alert_grouping(json_t *object, const Tocsin__AlertGrouping *grouping);
+void take_alert_grouping(const struct field_target *target, Tocsin__AlertGrouping **slot);
+
 /* integrations.c */
 void integration_read(struct http_request *request);
 void integration_create(struct http_request *request);

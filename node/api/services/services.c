@@ -51,6 +51,14 @@ static json_t *json_timeout(uint32_t seconds)
     return seconds > 0 ? json_integer(seconds) : json_null();
 }
 
+static void render_response_play(json_t *object, const Tocsin__Service *service)
+{
+    json_object_set_new(object, "response_play",
+                        service->response_play_id[0] != '\0'
+                            ? json_pack("{s:s, s:s}", "id", service->response_play_id, "type", "response_play_reference")
+                            : json_null());
+}
+
 json_t *render_service(struct http_request *request, const struct machine_store *view, const void *record)
 {
     const Tocsin__Service *service = record;
@@ -70,11 +78,10 @@ json_t *render_service(struct http_request *request, const struct machine_store 
     json_object_set_new(object, "integrations", render_integrations(request, view, service->id));
     json_object_set_new(object, "teams", render_teams_of_policy(request, view, service->escalation_policy_id));
     json_object_set_new(object, "addons", json_array());
-    json_object_set_new(object, "response_play", json_null());
-    json_object_set_new(object, "alert_creation", json_string("create_alerts_and_incidents"));
-    json_object_set_new(object, "alert_grouping", json_null());
-    json_object_set_new(object, "alert_grouping_timeout", json_null());
-    json_object_set_new(object, "alert_grouping_parameters", json_null());
+    render_response_play(object, service);
+    json_object_set_new(object, "alert_creation",
+                        json_string(service->incidents_only ? "create_incidents" : "create_alerts_and_incidents"));
+    render_alert_grouping(object, service->alert_grouping);
     json_object_set_new(object, "auto_pause_notifications_parameters",
                         json_pack("{s:b, s:n}", "enabled", 0, "timeout"));
     return object;
@@ -134,6 +141,37 @@ static void take_policy(const struct field_target *target, bool required, uint64
     }
 }
 
+static void take_alert_creation(const struct field_target *target, protobuf_c_boolean *slot)
+{
+    static const struct word words_creation[] = {
+        {0, "create_alerts_and_incidents"}, {1, "create_incidents"}, {0, NULL}};
+    int value = 0;
+    bool present = false;
+
+    if (field_word(target->reader, "alert_creation", words_creation, &value, &present) && present) {
+        *slot = value == 1;
+        target_mark(target, "incidents_only");
+    }
+}
+
+/* There are no response plays here: which one a client wrote is kept, so that it reads what it wrote. */
+static void take_response_play(const struct field_target *target, char **slot)
+{
+    json_t *object = NULL;
+    const char *id = "";
+
+    if (!field_object(target->reader, "response_play", &object) ||
+        (object == NULL && !field_null(target->reader, "response_play"))) {
+        return;
+    }
+    struct field_reader play = {target->reader->request, object, "response_play.", target->reader->errors};
+    if (object == NULL || field_string(&play, "id", LIMIT_NAME_CHARACTERS, &id, NULL)) {
+        *slot = http_strdup(target->reader->request, id);
+        target_mark(target, "response_play_id");
+    }
+    target->reader->errors = play.errors;
+}
+
 /* Of the states that a service is in, only "disabled" is anybody's choice. */
 static void take_status(const struct field_target *target, protobuf_c_boolean *slot)
 {
@@ -173,6 +211,9 @@ static bool service_command(struct http_request *request, uint64_t id)
     take_timeout(&target, "acknowledgement_timeout", "acknowledgement_timeout_s", &service->acknowledgement_timeout_s);
     take_timeout(&target, "auto_resolve_timeout", "auto_resolve_timeout_s", &service->auto_resolve_timeout_s);
     take_urgency(&target, put);
+    take_alert_creation(&target, &service->incidents_only);
+    take_alert_grouping(&target, &service->alert_grouping);
+    take_response_play(&target, &service->response_play_id);
     take_status(&target, &service->disabled);
     return fields_finish(&reader);
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "consensus/machine/base/siphash.h"
 #include "consensus/machine/limits.h"
 #include "tests/sim/judge/invariants_internal.h"
 
@@ -609,6 +610,25 @@ static bool alerts_hold(struct check *check)
            broken(check, "there are more payloads than alerts");
 }
 
+/* Alerts join open incidents only, and each group is found from its incident, so that it ends with it. */
+static bool groups_hold(struct check *check)
+{
+    struct walk walk = walk_all(check->view, TABLE_ALERT_GROUP);
+    while (walk_next(&walk)) {
+        uint64_t incident_id = span_number(walk.value, 0);
+        const struct seen *seen = seen_find(check, incident_id);
+        struct key of = key_1(incident_id);
+        memcpy(of.bytes + of.size_bytes, walk.position.bytes + of.size_bytes, SIPHASH_SIZE_BYTES);
+        of.size_bytes = (uint8_t)(of.size_bytes + SIPHASH_SIZE_BYTES);
+        if (seen == NULL || !is_open(seen->incident) || seen->incident->service_id != span_number(walk.key, 0) ||
+            !row_is_there(check, TABLE_ALERT_GROUP_OF, of)) {
+            return broken(check, "alerts would join incident %" PRIu64 ", which is over or knows nothing of it",
+                          incident_id);
+        }
+    }
+    return true;
+}
+
 /* ---------------------------------------------------------------- all of it */
 
 static bool incidents_load(struct check *check)
@@ -669,7 +689,8 @@ bool invariants_hold(const struct machine_store *view, char *sentence, size_t si
     Tocsin__Settings *settings = settings_get(view, NULL);
     check.kept_ms = settings != NULL ? (uint64_t)settings->retention_days * 24 * 60 * settings->minute_ms : 0;
     bool holds = (settings != NULL || broken(&check, "the state has no settings")) && incidents_load(&check) &&
-                 hangers_on_hold(&check) && incidents_hold(&check) && alerts_hold(&check) && company_holds(&check) &&
+                 hangers_on_hold(&check) && incidents_hold(&check) && alerts_hold(&check) &&
+                 groups_hold(&check) && company_holds(&check) &&
                  heartbeats_hold(&check);
     for (size_t i = 0; i < check.incidents_count; i++) {
         tocsin__incident__free_unpacked(check.incidents[i].incident, NULL);
