@@ -238,12 +238,19 @@ bool path_id(struct http_request *request, unsigned n, uint64_t *id)
     return true;
 }
 
+/* go-pagerduty sends teams, integrations and windows that it changes without their wrapper. Then what only the object itself has is there. */
+static bool body_is_bare(const json_t *body, const char *wrapper)
+{
+    return json_object_get(body, wrapper) == NULL &&
+           (json_is_string(json_object_get(body, "name")) || json_is_string(json_object_get(body, "type")));
+}
+
 bool body_open(struct http_request *request, const char *wrapper, struct field_reader *reader)
 {
     struct field_reader whole = {.request = request, .object = api_call_of(request)->body, .prefix = ""};
-    json_t *object = NULL;
+    json_t *object = body_is_bare(whole.object, wrapper) ? whole.object : NULL;
 
-    if (field_object(&whole, wrapper, &object) && object == NULL) {
+    if (object == NULL && field_object(&whole, wrapper, &object) && object == NULL) {
         field_error(&whole, "The body must hold an object named '%s'", wrapper);
     }
     if (!fields_finish(&whole)) {

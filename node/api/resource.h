@@ -50,7 +50,7 @@ void resource_delete(struct http_request *request);
 void api_not_found(struct http_request *request);
 /* The n-th {...} of the path as an id; what is no id cannot be there: 404. */
 bool path_id(struct http_request *request, unsigned n, uint64_t *id);
-/* The object under the wrapper's name in the body. */
+/* The object under the wrapper's name in the body, or the body itself when it is one without wrapper. */
 bool body_open(struct http_request *request, const char *wrapper, struct field_reader *reader);
 
 /* ---- fields of a *_put command: the record's slot and its bit in the mask, each only when the body has the field */

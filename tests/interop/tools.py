@@ -70,8 +70,11 @@ def javascript_packages():
     return node, folder
 
 
-def go():
-    return command("go", why="install Go 1.21 or newer (Debian 13's golang-go, or bookworm-backports')")
+def go_module(folder):
+    """The go command, once it has what the module in this folder needs."""
+    go = command("go", why="install Go 1.19 or newer (Debian's golang-go)")
+    install("PagerDuty's Go client", go, "mod", "download", cwd=folder)
+    return go
 
 
 PROVIDER = """terraform {

@@ -297,6 +297,10 @@ static void an_integration_of_a_vendor_takes_its_type(void **state)
                 "{\"integration\":{\"name\":\"New\",\"type\":\"service_integration\"}}");
     assert_string_equal(api_answer_text(changed, "integration", "type", NULL), "nagios_inbound_integration");
     assert_string_equal(api_answer_text(changed, "integration", "name", NULL), "New");
+    /* go-pagerduty changes an integration without wrapper. */
+    changed = api_put(api, story_text("%s/%s", target, api_answer_text(created, "integration", "id", NULL)),
+                      "{\"name\":\"Bare\",\"type\":\"nagios_inbound_integration\"}");
+    assert_string_equal(api_answer_text(changed, "integration", "name", NULL), "Bare");
 }
 
 /* ---------------------------------------------------------------- escalation policies */

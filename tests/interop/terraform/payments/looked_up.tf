@@ -58,3 +58,7 @@ output "looked_up" {
     licensed = length(data.pagerduty_licenses.all.licenses) > 0
   }
 }
+
+data "pagerduty_priority" "p1" {
+  name = "P1"
+}

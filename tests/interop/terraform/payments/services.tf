@@ -5,6 +5,11 @@ resource "pagerduty_service" "api" {
   auto_resolve_timeout    = 14400
   acknowledgement_timeout = 1800
   alert_creation          = "create_alerts_and_incidents"
+
+  incident_urgency_rule {
+    type    = "constant"
+    urgency = "severity_based"
+  }
 }
 
 resource "pagerduty_service" "ledger" {
@@ -12,6 +17,75 @@ resource "pagerduty_service" "ledger" {
   escalation_policy       = pagerduty_escalation_policy.payments.id
   auto_resolve_timeout    = "null"
   acknowledgement_timeout = "null"
+
+  incident_urgency_rule {
+    type = "use_support_hours"
+    during_support_hours {
+      type    = "constant"
+      urgency = "high"
+    }
+    outside_support_hours {
+      type    = "constant"
+      urgency = "low"
+    }
+  }
+
+  support_hours {
+    type         = "fixed_time_per_day"
+    time_zone    = "America/New_York"
+    start_time   = "09:00:00"
+    end_time     = "17:00:00"
+    days_of_week = [1, 2, 3, 4, 5]
+  }
+
+  scheduled_actions {
+    type       = "urgency_change"
+    to_urgency = "high"
+    at {
+      type = "named_time"
+      name = "support_hours_start"
+    }
+  }
+}
+
+# Grouping, one service for each way.
+
+resource "pagerduty_service" "reports" {
+  name              = "Payments reports"
+  escalation_policy = pagerduty_escalation_policy.payments.id
+
+  alert_grouping_parameters {
+    type = "content_based"
+    config {
+      aggregate   = "all"
+      fields      = ["source", "component"]
+      time_window = 600
+    }
+  }
+}
+
+resource "pagerduty_service" "batch" {
+  name              = "Payments batch"
+  escalation_policy = pagerduty_escalation_policy.payments.id
+
+  alert_grouping_parameters {
+    type = "time"
+    config {
+      timeout = 5
+    }
+  }
+}
+
+resource "pagerduty_service" "web" {
+  name              = "Payments web"
+  escalation_policy = pagerduty_escalation_policy.payments.id
+
+  alert_grouping_parameters {
+    type = "intelligent"
+    config {
+      time_window = 300
+    }
+  }
 }
 
 resource "pagerduty_service_integration" "api_events" {
