@@ -3,6 +3,8 @@
  *
  *     [#12 TRIGGERED high] Disk full on db1 - service Payments, level 2. Acknowledge through the API: incident P00001A.
  *     ^ who is it about    ^ why wake up      ^ whose it is              ^ how to answer
+ *     [#12 UPDATE] Disk full on db1 - service Payments. We are adding disks. Incident P00001A.
+ *     ^ no page: a bulletin                             ^ what is told
  *
  * The number and the id stand in every message, because a message may arrive twice: people must see that it is the
  * same one.
@@ -23,13 +25,32 @@
 /* What a long message needs beside the title. */
 #define LONG_FACTS_SIZE 1024
 
+/* The whole text of a bulletin; and what of it goes into a short message. */
+#define BULLETIN_SIZE (LIMIT_STATUS_UPDATE_CHARACTERS * 4 + 256)
+#define SHORT_BULLETIN_SIZE 401
+
 struct parts {
     char head[96]; /* "[#12 TRIGGERED high] " */
     char service[SERVICE_SIZE];
-    char why[192];  /* " Escalated to you: ..." */
+    char why[SHORT_BULLETIN_SIZE + 1];  /* " Escalated to you: ..." */
     char answer[192]; /* how to answer */
-    char tail[512]; /* of a short message, all of it */
+    char tail[1024]; /* of a short message, all of it */
 };
+
+/* What a bulletin is called, and what stands before the incident's id. */
+static const struct bulletin_words {
+    const char *head, *answer;
+} bulletin_words[] = {
+    [TOCSIN__BULLETIN_KIND__BULLETIN_STATUS_UPDATE] = {"UPDATE", "Incident"},
+    [TOCSIN__BULLETIN_KIND__BULLETIN_RESPONDER_REQUEST] = {"HELP WANTED", "Join or decline through the API: incident"},
+    [TOCSIN__BULLETIN_KIND__BULLETIN_TARGET_MISSED] = {"TARGET MISSED", "Incident"},
+};
+
+static bool is_bulletin(const Tocsin__Notification *notification)
+{
+    return notification->bulletin > TOCSIN__BULLETIN_KIND__BULLETIN_NONE &&
+           (size_t)notification->bulletin < sizeof bulletin_words / sizeof *bulletin_words;
+}
 
 /* Why this message was made, where that is news to the person. */
 static const char *why_sentence(Tocsin__Why why)
@@ -87,6 +108,16 @@ static void stored_parts(const Tocsin__Notification *notification, const char *i
     (void)snprintf(parts->answer, sizeof parts->answer, "Acknowledge through the API: incident %s.", id);
 }
 
+static void bulletin_parts(const Tocsin__Notification *notification, const char *id, struct parts *parts)
+{
+    const struct bulletin_words *words = &bulletin_words[notification->bulletin];
+    (void)snprintf(parts->head, sizeof parts->head, "[#%llu %s] ", (unsigned long long)notification->incident_number,
+                   words->head);
+    parts->why[0] = ' ';
+    clean_copy(parts->why + 1, sizeof parts->why - 1, notification->bulletin_text, strlen(notification->bulletin_text));
+    (void)snprintf(parts->answer, sizeof parts->answer, "%s %s.", words->answer, id);
+}
+
 static void parts_of(const Tocsin__Notification *notification, struct parts *parts)
 {
     char id[16], level[24] = "", service[SERVICE_SIZE + 16] = "";
@@ -94,9 +125,11 @@ static void parts_of(const Tocsin__Notification *notification, struct parts *par
     clean_copy(parts->service, sizeof parts->service, notification->service_name, strlen(notification->service_name));
     if (notification->degraded)
         degraded_parts(notification, id, parts);
+    else if (is_bulletin(notification))
+        bulletin_parts(notification, id, parts);
     else
         stored_parts(notification, id, parts);
-    if (notification->level && !notification->guardian)
+    if (notification->level && !notification->guardian && !is_bulletin(notification))
         (void)snprintf(level, sizeof level, ", level %u", notification->level);
     if (!notification->degraded || parts->service[0] != '\0')
         (void)snprintf(service, sizeof service, " - service %s", parts->service);
@@ -160,15 +193,23 @@ void message_long(const Tocsin__Notification *notification, char *out, size_t si
     compose_text(&text, "\n\n");
     if (!notification->degraded || parts.service[0] != '\0')
         compose_format(&text, "Service: %s\n", parts.service);
-    if (notification->level && !notification->guardian)
+    if (notification->level && !notification->guardian && !is_bulletin(notification))
         compose_format(&text, "Escalation level: %u\n", notification->level);
     if (notification->incident_id != 0)
         compose_format(&text, "Incident: %s\n", id);
-    if (parts.why[0] != '\0')
+    if (is_bulletin(notification)) {
+        char told[BULLETIN_SIZE];
+        size_t told_room = title_room > strlen(title) + 1 ? title_room - strlen(title) : 1;
+        clean_copy(told, told_room < sizeof told ? told_room : sizeof told, notification->bulletin_text,
+                   strlen(notification->bulletin_text));
+        compose_format(&text, "\n%s\n", told);
+    } else if (parts.why[0] != '\0') {
         compose_format(&text, "%s\n", parts.why + 1); /* without the space before it */
+    }
     if (notification->possibly_repeated)
         compose_text(&text, "This message is (possibly repeated): an earlier attempt may have reached you.\n");
-    compose_format(&text, "\n%s\n", notification->degraded ? parts.answer : "Acknowledge through the API, on any node of the cluster.");
+    bool own_answer = notification->degraded || is_bulletin(notification);
+    compose_format(&text, "\n%s\n", own_answer ? parts.answer : "Acknowledge through the API, on any node of the cluster.");
     assert(text.size_bytes < size);
     memcpy(out, text.data, text.size_bytes + 1);
     compose_discard(&text);

@@ -171,11 +171,14 @@ void reply_id(struct apply *apply, Tocsin__Reply *reply, uint64_t id)
     each(TEAM_PUT, team_put) each(TEAM_DELETE, team_delete) each(TEAM_MEMBER_PUT, team_member_put)                    \
     each(TEAM_MEMBER_DELETE, team_member_delete) each(TEAM_POLICY_PUT, team_policy_put)                               \
     each(TEAM_POLICY_DELETE, team_policy_delete) each(TOKEN_USE, token_use)                                           \
-    each(INCIDENT_SNOOZE, incident_snooze) each(INCIDENT_MERGE, incident_merge) each(PRIORITIES_PUT, priorities_put) \
-    each(LAST_GASP_REPORT, last_gasp_report)                                                                         \
+    each(INCIDENT_SNOOZE, incident_snooze) each(INCIDENT_MERGE, incident_merge) each(PRIORITIES_PUT, priorities_put)  \
+    each(LAST_GASP_REPORT, last_gasp_report)                                                                          \
     each(SWAP_OFFER, swap_offer) each(SWAP_TAKE, swap_take) each(SWAP_UNDO, swap_undo)                                \
     each(HANDOFF_RULE_PUT, handoff_rule_put) each(HANDOFF_RULE_DELETE, handoff_rule_delete)                           \
-    each(CALENDAR_FEED_PUT, calendar_feed_put) each(CALENDAR_FEED_DELETE, calendar_feed_delete)
+    each(CALENDAR_FEED_PUT, calendar_feed_put) each(CALENDAR_FEED_DELETE, calendar_feed_delete)                       \
+    each(RESPONDERS_REQUEST, responders_request) each(RESPONDER_ANSWER, responder_answer)                             \
+    each(STATUS_UPDATE_CREATE, status_update_create) each(SUBSCRIBERS_CHANGE, subscribers_change)                     \
+    each(ALERTS_UPDATE, alerts_update)
 
 static void hand_over(struct apply *apply, const Tocsin__Command *command, Tocsin__Reply *reply)
 {

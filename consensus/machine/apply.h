@@ -93,6 +93,11 @@ void apply_note_create(struct apply *, const Tocsin__NoteCreate *, Tocsin__Reply
 void apply_incident_snooze(struct apply *, const Tocsin__IncidentSnooze *, Tocsin__Reply *);
 void apply_incident_merge(struct apply *, const Tocsin__IncidentMerge *, Tocsin__Reply *);
 void apply_priorities_put(struct apply *, const Tocsin__PrioritiesPut *, Tocsin__Reply *);
+void apply_responders_request(struct apply *, const Tocsin__RespondersRequest *, Tocsin__Reply *);
+void apply_responder_answer(struct apply *, const Tocsin__ResponderAnswer *, Tocsin__Reply *);
+void apply_status_update_create(struct apply *, const Tocsin__StatusUpdateCreate *, Tocsin__Reply *);
+void apply_subscribers_change(struct apply *, const Tocsin__SubscribersChange *, Tocsin__Reply *);
+void apply_alerts_update(struct apply *, const Tocsin__AlertsUpdate *, Tocsin__Reply *);
 void apply_heartbeat_put(struct apply *, const Tocsin__HeartbeatPut *, Tocsin__Reply *);
 void apply_heartbeat_delete(struct apply *, const Tocsin__HeartbeatDelete *, Tocsin__Reply *);
 void apply_heartbeat_pause(struct apply *, const Tocsin__HeartbeatPause *, Tocsin__Reply *);

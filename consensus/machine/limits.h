@@ -125,6 +125,15 @@
 /* More than anybody tells apart; and, since replaced ones are kept for the incidents that have them, with those. */
 #define LIMIT_PRIORITIES 50u
 #define LIMIT_PRIORITIES_EVER 1000u
+#define LIMIT_TARGET_MINUTES (366u * 24 * 60) /* a year */
+/* People who can work on one thing and be told apart; people and teams who hear of it, with all members of the teams. */
+#define LIMIT_RESPONDERS_PER_INCIDENT 50u
+#define LIMIT_SUBSCRIBERS_PER_INCIDENT 100u
+#define LIMIT_SUBSCRIBERS_TOLD 500u
+/* It goes out as a text message, too; and each that is told has its copy. */
+#define LIMIT_STATUS_UPDATE_CHARACTERS 1024u
+/* Clocks of those who say when the impact began may be ahead by this. */
+#define LIMIT_CLOCK_AHEAD_MS (5ull * 60 * 1000)
 #define LIMIT_GUARDIANS 20u
 /* Nodes that take part, or shall: each more makes every write slower and survives no more than one of these. */
 #define LIMIT_MEMBERS 7u

@@ -31,6 +31,8 @@ static const struct incident_handler {
     {DEADLINE_GUARDIANS, escalation_guardians_due},
     {DEADLINE_AUTO_RESOLVE, incident_auto_resolve_due},
     {DEADLINE_SNOOZE, incident_snooze_due},
+    {DEADLINE_ACKNOWLEDGE_TARGET, targets_acknowledge_due},
+    {DEADLINE_RESOLVE_TARGET, targets_resolve_due},
 };
 #define INCIDENT_HANDLERS_COUNT (sizeof INCIDENT_HANDLERS / sizeof INCIDENT_HANDLERS[0])
 

@@ -91,6 +91,8 @@ enum deadline_kind {
     DEADLINE_URGENCY_CHANGE = 40,   /* its support hours begin or end, and low urgency becomes high */
     DEADLINE_SUPPORT_HOURS,         /* its support hours have been changed: clocks that count them run on by the new ones */
     DEADLINE_SNOOZE = 50,           /* object incident: it is triggered again */
+    DEADLINE_ACKNOWLEDGE_TARGET,    /* object incident: the priority's targets */
+    DEADLINE_RESOLVE_TARGET,
     DEADLINE_SWAP = 20              /* object schedule, sub-object swap: nobody took the offer */
 };
 

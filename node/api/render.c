@@ -90,6 +90,10 @@ const struct word words_log_type[] = {
     {TOCSIN__LOG_TYPE__LOG_FIELD_VALUE_CHANGE, "field_value_change_log_entry"},
     {TOCSIN__LOG_TYPE__LOG_SNOOZE, "snooze_log_entry"},
     {TOCSIN__LOG_TYPE__LOG_MERGE, "merge_log_entry"},
+    {TOCSIN__LOG_TYPE__LOG_RESPONDER_REQUEST, "responder_request_log_entry"},
+    {TOCSIN__LOG_TYPE__LOG_RESPONDER_ANSWER, "responder_reply_log_entry"},
+    {TOCSIN__LOG_TYPE__LOG_STATUS_UPDATE, "status_update_log_entry"},
+    {TOCSIN__LOG_TYPE__LOG_TARGET_MISSED, "target_missed_log_entry"}, /* ours */
     {0, NULL},
 };
 
@@ -141,6 +145,13 @@ const struct word words_why[] = {
     {TOCSIN__WHY__WHY_GROUPED_TIME, "grouped_time"},
     {TOCSIN__WHY__WHY_GROUPED_CONTENT, "grouped_content"},
     {TOCSIN__WHY__WHY_GROUPED_URGENT, "grouped_urgent"},
+    {TOCSIN__WHY__WHY_TICKET, "ticket"},
+    {TOCSIN__WHY__WHY_ACKNOWLEDGE_TARGET, "acknowledge_target"},
+    {TOCSIN__WHY__WHY_RESOLVE_TARGET, "resolve_target"},
+    {TOCSIN__WHY__WHY_RESPONDER_REQUEST, "responder_request"},
+    {TOCSIN__WHY__WHY_RESPONDER_ANSWERED, "responder_answered"},
+    {TOCSIN__WHY__WHY_STATUS_UPDATE, "status_update"},
+    {TOCSIN__WHY__WHY_ALERTS_MOVED, "alerts_moved"},
     {0, NULL},
 };
 

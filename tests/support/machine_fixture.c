@@ -645,6 +645,10 @@ static void check_open_incident(const struct machine_store *store, const Tocsin_
     bool times_out = has_deadline(store, incident, DEADLINE_ACKNOWLEDGEMENT, incident->acknowledgement_due_ms);
     bool snoozed = has_deadline(store, incident, DEADLINE_SNOOZE, incident->snooze_due_ms);
     (void)has_deadline(store, incident, DEADLINE_AUTO_RESOLVE, incident->auto_resolve_due_ms);
+    (void)has_deadline(store, incident, DEADLINE_ACKNOWLEDGE_TARGET, incident->acknowledge_target_due_ms);
+    (void)has_deadline(store, incident, DEADLINE_RESOLVE_TARGET, incident->resolve_target_due_ms);
+    bool ticket = incident->details != NULL &&
+                  incident->details->category == TOCSIN__INCIDENT_CATEGORY__CATEGORY_TICKET;
     check_outbox(store, incident);
     assert_int_equal(incident->log_entries,
                      log_count(store, incident->id, TOCSIN__LOG_TYPE__LOG_NONE, TOCSIN__WHY__WHY_NONE));
@@ -656,9 +660,11 @@ static void check_open_incident(const struct machine_store *store, const Tocsin_
         assert_int_equal(incident->status, TOCSIN__INCIDENT_STATUS__INCIDENT_TRIGGERED);
         assert_false(times_out || snoozed);
         accounted = escalates || guarded || incident->notifications_pending > 0 ||
+                    (ticket && log_count(store, incident->id, 0, TOCSIN__WHY__WHY_TICKET) > 0) ||
                     (incident->urgency == TOCSIN__URGENCY__URGENCY_LOW &&
                      log_count(store, incident->id, 0, TOCSIN__WHY__WHY_LOW_URGENCY) > 0);
-        assert_true(escalates || guarded || incident->urgency == TOCSIN__URGENCY__URGENCY_LOW);
+        assert_true(escalates || guarded || ticket || incident->urgency == TOCSIN__URGENCY__URGENCY_LOW);
+        assert_false(ticket && (escalates || guarded));
     }
     if (!accounted) {
         fail_msg("incident %llu is lost: no deadline, nothing in the outbox, no reason",

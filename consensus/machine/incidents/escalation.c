@@ -99,7 +99,7 @@ static void give(struct apply *apply, Tocsin__Incident *incident, const struct p
                  const Tocsin__EscalationPolicy *policy, Tocsin__LogType type, Tocsin__Why why,
                  const Tocsin__Actor *by)
 {
-    bool low_stays = stays(incident, policy);
+    bool low_stays = stays(incident, policy) && !incident_is_ticket(incident);
     generation_begin(apply, incident, by);
     assignments_set(apply, incident, people_given->user_ids, people_given->users_count);
     Tocsin__LogEntry *entry =
@@ -222,6 +222,25 @@ static void levels_end(struct apply *apply, Tocsin__Incident *incident, Tocsin__
     }
 }
 
+/* A ticket goes to the first level from here on that has people, and stays there: nobody is told, nothing moves by time. */
+static void ticket_walk(struct apply *apply, Tocsin__Incident *incident, const Tocsin__EscalationPolicy *policy,
+                        Tocsin__LogType type, const Tocsin__Actor *by)
+{
+    struct people people = {.users_count = 0};
+    if (policy == NULL || policy->n_levels == 0) {
+        incident->level = 0;
+        policy = NULL;
+    } else {
+        incident->level = incident->level < policy->n_levels ? incident->level : (uint32_t)policy->n_levels;
+        people = level_people(apply, incident, policy);
+        while (people.users_count == 0 && incident->level < policy->n_levels) {
+            incident->level++;
+            people = level_people(apply, incident, policy);
+        }
+    }
+    give(apply, incident, &people, policy, type, TOCSIN__WHY__WHY_TICKET, by);
+}
+
 /*
  * From the incident's present level on: the first level with somebody who can be told takes it. When a whole round
  * finds none, further passes would not either, and the guardians are told at once.
@@ -230,6 +249,10 @@ static void levels_walk(struct apply *apply, Tocsin__Incident *incident, Tocsin_
                         const Tocsin__Actor *by)
 {
     const Tocsin__EscalationPolicy *policy = policy_of(apply, incident);
+    if (incident_is_ticket(incident)) {
+        ticket_walk(apply, incident, policy, type, by);
+        return;
+    }
     size_t levels_count = policy != NULL ? policy->n_levels : 0;
     for (size_t empty_levels = 0; empty_levels < levels_count; empty_levels++) {
         if (incident->level > levels_count) {
@@ -269,8 +292,23 @@ void escalation_to_level(struct apply *apply, Tocsin__Incident *incident, uint32
     levels_walk(apply, incident, TOCSIN__LOG_TYPE__LOG_ESCALATE, TOCSIN__WHY__WHY_REQUEST, by);
 }
 
+/* Nothing comes next by itself, and why. */
+static void log_stays(struct apply *apply, Tocsin__Incident *incident, Tocsin__Why why)
+{
+    Tocsin__LogEntry *entry = timeline_new(apply, incident, TOCSIN__LOG_TYPE__LOG_ASSIGN, why, NULL);
+    entry->n_assignee_ids = incident->n_assignments;
+    entry->assignee_ids = assignee_ids(apply, incident);
+    entry->text = apply_printf(apply, "Stays with %s; %s.",
+                               incident->n_assignments > 0 ? "the same people" : "nobody", timeline_why(why));
+    timeline_put(apply, incident, entry);
+}
+
 void escalation_next(struct apply *apply, Tocsin__Incident *incident, Tocsin__Why why)
 {
+    if (incident->level == 0 && incident_is_ticket(incident)) {
+        log_stays(apply, incident, TOCSIN__WHY__WHY_TICKET);
+        return;
+    }
     if (incident->level == 0) {
         exhaust(apply, incident, why);
         return;
@@ -290,8 +328,10 @@ void escalation_to_people(struct apply *apply, Tocsin__Incident *incident, const
     for (size_t i = 0; i < count; i++) {
         people.user_ids[i] = user_ids[i];
     }
-    give(apply, incident, &people, NULL, TOCSIN__LOG_TYPE__LOG_ASSIGN, TOCSIN__WHY__WHY_REQUEST, by);
-    if (!tell) {
+    bool ticket = incident_is_ticket(incident);
+    give(apply, incident, &people, NULL, TOCSIN__LOG_TYPE__LOG_ASSIGN,
+         ticket ? TOCSIN__WHY__WHY_TICKET : TOCSIN__WHY__WHY_REQUEST, by);
+    if (!tell || ticket) {
         return;
     }
     if (telling_assignees(apply, incident)) {
@@ -303,16 +343,6 @@ void escalation_to_people(struct apply *apply, Tocsin__Incident *incident, const
 
 /* ---------------------------------------------------------------- the same people anew */
 
-static void log_stays_low(struct apply *apply, Tocsin__Incident *incident)
-{
-    Tocsin__LogEntry *entry =
-        timeline_new(apply, incident, TOCSIN__LOG_TYPE__LOG_ASSIGN, TOCSIN__WHY__WHY_LOW_URGENCY, NULL);
-    entry->n_assignee_ids = incident->n_assignments;
-    entry->assignee_ids = assignee_ids(apply, incident);
-    entry->text = apply_strdup(apply, "Stays with the same people; low urgency does not escalate by time.");
-    timeline_put(apply, incident, entry);
-}
-
 void escalation_renew(struct apply *apply, Tocsin__Incident *incident)
 {
     const Tocsin__EscalationPolicy *policy = policy_of(apply, incident);
@@ -322,15 +352,31 @@ void escalation_renew(struct apply *apply, Tocsin__Incident *incident)
         return;
     }
     generation_begin(apply, incident, NULL);
+    if (incident_is_ticket(incident)) {
+        log_stays(apply, incident, TOCSIN__WHY__WHY_TICKET);
+        return;
+    }
     if (!telling_assignees(apply, incident)) {
         escalation_next(apply, incident, TOCSIN__WHY__WHY_NOBODY_ON_LEVEL);
         return;
     }
     policy = on_level ? policy : NULL;
     if (stays(incident, policy)) {
-        log_stays_low(apply, incident);
+        log_stays(apply, incident, TOCSIN__WHY__WHY_LOW_URGENCY);
     }
     wait_begin(apply, incident, policy);
+}
+
+void escalation_hurry(struct apply *apply, Tocsin__Incident *incident, Tocsin__Why why)
+{
+    if (is_low(incident) || incident_is_ticket(incident)) {
+        return;
+    }
+    if (incident->exhausted) {
+        guardians_tell(apply, incident);
+    } else {
+        escalation_next(apply, incident, why);
+    }
 }
 
 /* ---------------------------------------------------------------- deadlines */

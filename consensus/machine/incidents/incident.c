@@ -44,6 +44,10 @@ static uint64_t *deadline_field(Tocsin__Incident *incident, enum deadline_kind k
         return &incident->auto_resolve_due_ms;
     case DEADLINE_SNOOZE:
         return &incident->snooze_due_ms;
+    case DEADLINE_ACKNOWLEDGE_TARGET:
+        return &incident->acknowledge_target_due_ms;
+    case DEADLINE_RESOLVE_TARGET:
+        return &incident->resolve_target_due_ms;
     case DEADLINE_NOTIFICATION_RULE:
     case DEADLINE_NOTIFICATION_RETRY:
     case DEADLINE_RETENTION:
@@ -180,6 +184,7 @@ bool incident_acknowledge(struct apply *apply, Tocsin__Incident *incident, Tocsi
     if (person) {
         acknowledgement_add(apply, incident, by->id);
     }
+    targets_acknowledged(apply, incident);
     if (!was_acknowledged) {
         incident_set_status(apply, incident, TOCSIN__INCIDENT_STATUS__INCIDENT_ACKNOWLEDGED, by);
         escalation_stop(apply, incident);
@@ -237,6 +242,7 @@ void incident_resolve(struct apply *apply, Tocsin__Incident *incident, Tocsin__W
     incident_deadline(apply, incident, DEADLINE_ACKNOWLEDGEMENT, 0);
     incident_deadline(apply, incident, DEADLINE_AUTO_RESOLVE, 0);
     incident_deadline(apply, incident, DEADLINE_SNOOZE, 0);
+    targets_resolved(apply, incident);
     outbox_withdraw(apply, incident, 0, TOCSIN__WHY__WHY_INCIDENT_RESOLVED);
     alerts_resolve(apply, incident);
     grouping_end(apply, incident);
@@ -343,7 +349,7 @@ static Tocsin__Service *create_check(struct apply *apply, const Tocsin__Incident
         return NULL;
     }
     if (!target_check(apply, create->assignee_ids, create->n_assignee_ids, create->escalation_policy_id, reply) ||
-        !details_check(apply, create->details, create->details != NULL ? UINT64_MAX : 0, reply)) {
+        !details_check(apply, NULL, create->details, create->details != NULL ? UINT64_MAX : 0, reply)) {
         return NULL;
     }
     if (create->incident_key[0] != '\0' &&
@@ -414,6 +420,14 @@ static bool reassigns(const Tocsin__IncidentChange *change)
     return change->n_assignee_ids > 0 || change->escalation_policy_id != 0 || change->escalation_level != 0;
 }
 
+/* What is recorded for reports is recorded afterwards, too. */
+static bool is_record_only(const Tocsin__IncidentChange *change)
+{
+    return change->details_fields != 0 && !reassigns(change) && change->title[0] == '\0' &&
+           change->status == TOCSIN__INCIDENT_STATUS__INCIDENT_NONE &&
+           change->urgency == TOCSIN__URGENCY__URGENCY_NONE;
+}
+
 static bool level_check(struct apply *apply, const Tocsin__IncidentChange *change, const Tocsin__Incident *incident,
                         Tocsin__Reply *reply)
 {
@@ -444,7 +458,7 @@ static bool change_check(struct apply *apply, const Tocsin__IncidentChange *chan
                      "The incident does not exist.");
         return false;
     }
-    if (incident_is(incident, TOCSIN__INCIDENT_STATUS__INCIDENT_RESOLVED)) {
+    if (incident_is(incident, TOCSIN__INCIDENT_STATUS__INCIDENT_RESOLVED) && !is_record_only(change)) {
         reply_refuse(apply, reply, TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_ALREADY_RESOLVED,
                      "The incident has already been resolved.");
         return false;
@@ -461,7 +475,7 @@ static bool change_check(struct apply *apply, const Tocsin__IncidentChange *chan
     }
     return target_check(apply, change->assignee_ids, change->n_assignee_ids, change->escalation_policy_id, reply) &&
            level_check(apply, change, incident, reply) &&
-           details_check(apply, change->details, change->details_fields, reply);
+           details_check(apply, incident, change->details, change->details_fields, reply);
 }
 
 static void change_title(struct apply *apply, Tocsin__Incident *incident, const char *title)
@@ -501,7 +515,7 @@ static void change_apply(struct apply *apply, Tocsin__Incident *incident, const 
     if (change->title[0] != '\0' && strcmp(change->title, incident->title) != 0) {
         change_title(apply, incident, change->title);
     }
-    details_change(apply, incident, change->details, change->details_fields);
+    bool other_category = details_change(apply, incident, change->details, change->details_fields);
     bool other_urgency = change->urgency != TOCSIN__URGENCY__URGENCY_NONE && change->urgency != incident->urgency;
     if (other_urgency) {
         change_urgency(apply, incident, change->urgency);
@@ -513,7 +527,7 @@ static void change_apply(struct apply *apply, Tocsin__Incident *incident, const 
     } else if (change->status == TOCSIN__INCIDENT_STATUS__INCIDENT_RESOLVED) {
         incident->resolution = change->resolution;
         incident_resolve(apply, incident, TOCSIN__WHY__WHY_REQUEST, apply->actor);
-    } else if (other_urgency && incident_is(incident, TOCSIN__INCIDENT_STATUS__INCIDENT_TRIGGERED)) {
+    } else if ((other_urgency || other_category) && incident_is(incident, TOCSIN__INCIDENT_STATUS__INCIDENT_TRIGGERED)) {
         escalation_renew(apply, incident);
     }
 }

@@ -75,14 +75,36 @@ bool alerts_check_room(struct apply *, const Tocsin__Incident *, uint64_t more, 
 
 /* ---- details.c */
 
+/* Has its people, and pages nobody. */
+bool incident_is_ticket(const Tocsin__Incident *);
 /* What is recorded of it; never NULL. */
 const Tocsin__IncidentDetails *incident_details(const Tocsin__Incident *);
-/* Whether these may be recorded; refuses the reply when not. `details` may be NULL when `fields` is 0. */
-bool details_check(struct apply *, const Tocsin__IncidentDetails *, uint64_t fields, Tocsin__Reply *);
+/* Whether these may be recorded of the incident (NULL: of a new one); refuses the reply when not. `details` may be NULL
+ * when `fields` is 0. */
+bool details_check(struct apply *, const Tocsin__Incident *, const Tocsin__IncidentDetails *, uint64_t fields,
+                   Tocsin__Reply *);
 /* Of a new incident; NULL: nothing. */
 void details_begin(struct apply *, Tocsin__Incident *, const Tocsin__IncidentDetails *);
-/* Takes the named fields over, each change with its entry in the timeline. */
-void details_change(struct apply *, Tocsin__Incident *, const Tocsin__IncidentDetails *, uint64_t fields);
+/* Takes the named fields over, each change with its entry in the timeline. True when it begins or ceases to be a ticket, so that
+ * its people must be told anew, or not any more: the caller does that. */
+bool details_change(struct apply *, Tocsin__Incident *, const Tocsin__IncidentDetails *, uint64_t fields);
+
+/* ---- responders.c */
+
+/* Was asked to help, and has not answered. */
+bool responder_is_awaited(const Tocsin__Incident *, uint64_t user_id);
+/* Was asked to help, and has not declined. */
+bool incident_is_responder(const Tocsin__Incident *, uint64_t user_id);
+
+/* ---- targets.c */
+
+/* Files the targets of the incident's priority, counted from its beginning, but those that were met or missed. */
+void targets_file(struct apply *, Tocsin__Incident *);
+/* Somebody has it, or it is over: that target is met. */
+void targets_acknowledged(struct apply *, Tocsin__Incident *);
+void targets_resolved(struct apply *, Tocsin__Incident *);
+void targets_acknowledge_due(struct apply *, Tocsin__Incident *);
+void targets_resolve_due(struct apply *, Tocsin__Incident *);
 
 /* ---- urgency.c */
 
@@ -125,6 +147,8 @@ void escalation_to_people(struct apply *, Tocsin__Incident *, const uint64_t *us
                           const Tocsin__Actor *by);
 /* Tells the same people anew, from the beginning of their rules. */
 void escalation_renew(struct apply *, Tocsin__Incident *);
+/* Does not wait for the level's end: at high urgency the next level, or the guardians when there is none. */
+void escalation_hurry(struct apply *, Tocsin__Incident *, Tocsin__Why);
 /* Leaves the present level: to the next, the next pass, or the guardians. */
 void escalation_next(struct apply *, Tocsin__Incident *, Tocsin__Why);
 /* Takes away the deadlines that lead to another level or to the guardians. */
@@ -144,6 +168,17 @@ void telling_rule_due(struct apply *, Tocsin__Incident *, const Tocsin__Deadline
 void telling_next_method(struct apply *, Tocsin__Incident *, const Tocsin__Notification *failed);
 /* Tells each guardian by every contact method that is not still under way. */
 void telling_guardians(struct apply *, Tocsin__Incident *);
+/* What is told beside pages: of which log entry, in which words, by which of a person's ways. */
+struct bulletin {
+    Tocsin__BulletinKind kind;
+    Tocsin__Why why;
+    Tocsin__Urgency urgency;
+    uint64_t log_entry_id;
+    char *text;
+};
+/* Tells the person now by the ways of the bulletin's urgency that are without delay, or else by the earliest one. What cannot be told
+ * is in the timeline. */
+void telling_bulletin(struct apply *, Tocsin__Incident *, uint64_t user_id, const struct bulletin *);
 /* When nothing is under way any more and nobody was told of the present assignment: the next level at once. */
 void telling_settle(struct apply *, Tocsin__Incident *);
 
@@ -154,8 +189,9 @@ Tocsin__Notification *outbox_new(struct apply *, const Tocsin__Incident *, Tocsi
 /* Owes it, and claims it for the proposer of the entry. */
 void outbox_add(struct apply *, Tocsin__Incident *, Tocsin__Notification *);
 Tocsin__Notification *outbox_get(struct apply *, uint64_t notification_id);
-/* Cancels what is owed or waiting, of one user or (0) of all. What is claimed stays until its receipt, but is not
- * claimed again once the incident or its generation has moved on. */
+/* Cancels what is owed or waiting and no longer of use: of one user all, of everybody (0) the pages, and with a resolved
+ * incident the bulletins that have lost their point. What is claimed stays until its receipt, but is not claimed again once
+ * the incident or its generation has moved on. */
 void outbox_withdraw(struct apply *, Tocsin__Incident *, uint64_t user_id, Tocsin__Why);
 /* DEADLINE_NOTIFICATION_RETRY, of a row that is filed for `due_ms`. */
 void outbox_retry_due(struct apply *, uint64_t notification_id, uint64_t due_ms);

@@ -179,12 +179,33 @@ void outbox_add(struct apply *apply, Tocsin__Incident *incident, Tocsin__Notific
     grant(apply, notification);
 }
 
+/* Why a bulletin has lost its point; WHY_NONE when it has not. News of an incident is news when it is over, too. */
+static Tocsin__Why why_not_bulletin(struct apply *apply, const Tocsin__Incident *incident,
+                                  const Tocsin__Notification *notification)
+{
+    bool resolved = incident_is(incident, TOCSIN__INCIDENT_STATUS__INCIDENT_RESOLVED);
+    if (resolved && notification->bulletin != TOCSIN__BULLETIN_KIND__BULLETIN_STATUS_UPDATE) {
+        return TOCSIN__WHY__WHY_INCIDENT_RESOLVED;
+    }
+    if (user_get(apply->store, notification->user_id, apply->arena) == NULL) {
+        return TOCSIN__WHY__WHY_USER_DELETED;
+    }
+    if (notification->bulletin == TOCSIN__BULLETIN_KIND__BULLETIN_RESPONDER_REQUEST &&
+        !responder_is_awaited(incident, notification->user_id)) {
+        return TOCSIN__WHY__WHY_RESPONDER_ANSWERED;
+    }
+    return TOCSIN__WHY__WHY_NONE;
+}
+
 /* Why nobody needs this notification any more; WHY_NONE when it is to be sent. */
 static Tocsin__Why why_not(struct apply *apply, const Tocsin__Incident *incident,
                            const Tocsin__Notification *notification)
 {
     if (incident == NULL) {
         return notice_why_not(apply, notification);
+    }
+    if (notification->bulletin != TOCSIN__BULLETIN_KIND__BULLETIN_NONE) {
+        return why_not_bulletin(apply, incident, notification);
     }
     if (incident_is(incident, TOCSIN__INCIDENT_STATUS__INCIDENT_RESOLVED)) {
         return TOCSIN__WHY__WHY_INCIDENT_RESOLVED;
@@ -210,8 +231,12 @@ void outbox_withdraw(struct apply *apply, Tocsin__Incident *incident, uint64_t u
     }
     for (size_t i = 0; i < count; i++) {
         Tocsin__Notification *notification = outbox_get(apply, ids[i]);
-        if (notification != NULL && (user_id == 0 || notification->user_id == user_id) &&
-            !is_state(notification, TOCSIN__NOTIFICATION_STATE__NOTIFICATION_CLAIMED)) {
+        if (notification == NULL || (user_id != 0 && notification->user_id != user_id) ||
+            is_state(notification, TOCSIN__NOTIFICATION_STATE__NOTIFICATION_CLAIMED)) {
+            continue;
+        }
+        bool page = notification->bulletin == TOCSIN__BULLETIN_KIND__BULLETIN_NONE;
+        if (page || user_id != 0 || why_not_bulletin(apply, incident, notification) != TOCSIN__WHY__WHY_NONE) {
             row_end(apply, incident, notification, TOCSIN__NOTIFICATION_STATE__NOTIFICATION_CANCELLED, why);
         }
     }
@@ -233,6 +258,13 @@ static const char *const OUTCOME_TEXTS[] = {
 };
 #define OUTCOMES_COUNT (sizeof OUTCOME_TEXTS / sizeof OUTCOME_TEXTS[0])
 
+static const char *const BULLETIN_TEXTS[] = {
+    [TOCSIN__BULLETIN_KIND__BULLETIN_NONE] = "",
+    [TOCSIN__BULLETIN_KIND__BULLETIN_STATUS_UPDATE] = " of the news",
+    [TOCSIN__BULLETIN_KIND__BULLETIN_RESPONDER_REQUEST] = " that help is asked for",
+    [TOCSIN__BULLETIN_KIND__BULLETIN_TARGET_MISSED] = " of the missed target",
+};
+
 static void log_attempt(struct apply *apply, Tocsin__Incident *incident, const Tocsin__Notification *notification,
                         const Tocsin__Receipt *receipt, Tocsin__Why why)
 {
@@ -253,8 +285,8 @@ static void log_attempt(struct apply *apply, Tocsin__Incident *incident, const T
     entry->notification_id = notification->id;
     size_t detail_size = strlen(receipt->detail);
     bool is_sentence = detail_size > 0 && receipt->detail[detail_size - 1] == '.';
-    entry->text = apply_printf(apply, "%s%s %s by %s at %s%s%s%s%s", notification->guardian ? "Guardian " : "",
-                               notification->user_name, OUTCOME_TEXTS[receipt->outcome],
+    entry->text = apply_printf(apply, "%s%s %s%s by %s at %s%s%s%s%s", notification->guardian ? "Guardian " : "",
+                               notification->user_name, OUTCOME_TEXTS[receipt->outcome], BULLETIN_TEXTS[notification->bulletin],
                                timeline_channel(notification->channel), notification->address,
                                notification->possibly_repeated ? ", possibly repeated" : "",
                                detail_size > 0 ? ": " : "", receipt->detail, is_sentence ? "" : ".");

@@ -69,6 +69,11 @@ static bool priority_check(struct apply *apply, const Tocsin__Priority *priority
                      LIMIT_DESCRIPTION_CHARACTERS)) {
         return false;
     }
+    if (priority->acknowledge_target_minutes > LIMIT_TARGET_MINUTES ||
+        priority->resolve_target_minutes > LIMIT_TARGET_MINUTES) {
+        reply_refuse(apply, reply, INVALID, "A target of a priority is at most %u minutes.", LIMIT_TARGET_MINUTES);
+        return false;
+    }
     if (!is_color(priority->color)) {
         reply_refuse(apply, reply, INVALID, "The color of a priority must be six hexadecimal digits.");
         return false;

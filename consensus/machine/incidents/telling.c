@@ -23,8 +23,9 @@ static const Tocsin__Channel FALLBACK_ORDER[] = {
 
 /* ---------------------------------------------------------------- telling */
 
-static void tell(struct apply *apply, Tocsin__Incident *incident, const Tocsin__User *user,
-                 const Tocsin__ContactMethod *method, Tocsin__Why why, const Tocsin__Notification *failed)
+static Tocsin__Notification *notification_to(struct apply *apply, const Tocsin__Incident *incident,
+                                             const Tocsin__User *user, const Tocsin__ContactMethod *method,
+                                             Tocsin__Why why)
 {
     Tocsin__Notification *notification = outbox_new(apply, incident, why);
     notification->user_id = user->id;
@@ -33,7 +34,17 @@ static void tell(struct apply *apply, Tocsin__Incident *incident, const Tocsin__
     notification->channel = method->channel;
     notification->address = method->address;
     notification->country_code = method->country_code;
+    return notification;
+}
+
+static void tell(struct apply *apply, Tocsin__Incident *incident, const Tocsin__User *user,
+                 const Tocsin__ContactMethod *method, Tocsin__Why why, const Tocsin__Notification *failed)
+{
+    Tocsin__Notification *notification = notification_to(apply, incident, user, method, why);
     if (failed != NULL) {
+        notification->bulletin = failed->bulletin;
+        notification->bulletin_id = failed->bulletin_id;
+        notification->bulletin_text = failed->bulletin_text;
         uint64_t *ids = apply_alloc(apply, (failed->n_failed_contact_method_ids + 1) * sizeof *ids);
         size_t count = 0;
         for (; count < failed->n_failed_contact_method_ids; count++) {
@@ -116,7 +127,7 @@ static bool is_told_now(struct apply *apply, const Tocsin__Incident *incident, u
 {
     for (size_t i = 0; i < incident->n_pending_notification_ids; i++) {
         const Tocsin__Notification *other = outbox_get(apply, incident->pending_notification_ids[i]);
-        if (other != NULL && other->contact_method_id == contact_method_id &&
+        if (other != NULL && other->bulletin_id == 0 && other->contact_method_id == contact_method_id &&
             other->generation == incident->generation && other->created_at_ms == apply->time_ms) {
             return true;
         }
@@ -159,36 +170,38 @@ static bool is_listed(const uint64_t *ids, size_t count, uint64_t id)
 }
 
 /*
- * The newest ended notification of the incident's generation, older and older with each call. Ids grow with the
- * generations, so the walk ends at the first older one.
+ * The newest ended notification of the incident's generation, older and older with each call: its pages, or (by id) one
+ * of its bulletins. Ids grow with the generations, so the walk ends at the first older one.
  */
-static Tocsin__Notification *ended_next(struct apply *apply, const Tocsin__Incident *incident, struct walk *walk)
+static Tocsin__Notification *ended_next(struct apply *apply, const Tocsin__Incident *incident, uint64_t bulletin_id,
+                                        struct walk *walk)
 {
     while (walk_next(walk)) {
         Tocsin__Notification *ended = record_unpack(&tocsin__notification__descriptor, walk->value, apply->arena);
         if (ended == NULL || ended->generation < incident->generation) {
             return NULL;
         }
-        if (!ended->guardian) {
+        if (!ended->guardian && ended->bulletin_id == bulletin_id) {
             return ended;
         }
     }
     return NULL;
 }
 
-/* True when the method was used, or is in use, for the present assignment. */
-static bool is_used(struct apply *apply, const Tocsin__Incident *incident, uint64_t contact_method_id)
+/* True when the method was used, or is in use, for the present assignment, or for the bulletin. */
+static bool is_used(struct apply *apply, const Tocsin__Incident *incident, uint64_t bulletin_id,
+                    uint64_t contact_method_id)
 {
     for (size_t i = 0; i < incident->n_pending_notification_ids; i++) {
         const Tocsin__Notification *other = outbox_get(apply, incident->pending_notification_ids[i]);
-        if (other != NULL && other->generation == incident->generation &&
+        if (other != NULL && other->bulletin_id == bulletin_id && other->generation == incident->generation &&
             other->contact_method_id == contact_method_id) {
             return true;
         }
     }
     struct walk walk = walk_under_backward(apply->store, TABLE_NOTIFICATION, incident->id);
     const Tocsin__Notification *ended;
-    while ((ended = ended_next(apply, incident, &walk)) != NULL) {
+    while ((ended = ended_next(apply, incident, bulletin_id, &walk)) != NULL) {
         if (ended->contact_method_id == contact_method_id) {
             return true;
         }
@@ -209,7 +222,7 @@ static const Tocsin__ContactMethod *next_method(struct apply *apply, const Tocsi
                 const Tocsin__ContactMethod *method = person->methods[m];
                 if (method->channel == FALLBACK_ORDER[c] && method->id != failed->contact_method_id &&
                     !is_listed(failed->failed_contact_method_ids, failed->n_failed_contact_method_ids, method->id) &&
-                    !is_used(apply, incident, method->id)) {
+                    !is_used(apply, incident, failed->bulletin_id, method->id)) {
                     return method;
                 }
             }
@@ -221,7 +234,7 @@ static const Tocsin__ContactMethod *next_method(struct apply *apply, const Tocsi
 void telling_next_method(struct apply *apply, Tocsin__Incident *incident, const Tocsin__Notification *failed)
 {
     struct person *person = apply_alloc(apply, sizeof *person);
-    if (failed->guardian || !incident_is_assigned(incident, failed->user_id) ||
+    if (failed->guardian || (failed->bulletin_id == 0 && !incident_is_assigned(incident, failed->user_id)) ||
         !person_load(apply->store, apply->arena, failed->user_id, person)) {
         return;
     }
@@ -237,7 +250,7 @@ static bool somebody_was_told(struct apply *apply, const Tocsin__Incident *incid
 {
     struct walk walk = walk_under_backward(apply->store, TABLE_NOTIFICATION, incident->id);
     const Tocsin__Notification *ended;
-    while ((ended = ended_next(apply, incident, &walk)) != NULL) {
+    while ((ended = ended_next(apply, incident, 0, &walk)) != NULL) {
         if (ended->state == TOCSIN__NOTIFICATION_STATE__NOTIFICATION_SENT) {
             return true;
         }
@@ -248,8 +261,44 @@ static bool somebody_was_told(struct apply *apply, const Tocsin__Incident *incid
 void telling_settle(struct apply *apply, Tocsin__Incident *incident)
 {
     if (incident_is(incident, TOCSIN__INCIDENT_STATUS__INCIDENT_TRIGGERED) && !incident->exhausted &&
-        incident->notifications_pending == 0 && !somebody_was_told(apply, incident)) {
+        !incident_is_ticket(incident) && incident->notifications_pending == 0 && !somebody_was_told(apply, incident)) {
         escalation_next(apply, incident, TOCSIN__WHY__WHY_NOBODY_ON_LEVEL);
+    }
+}
+
+/* ---------------------------------------------------------------- bulletins */
+
+static uint32_t earliest_delay(const struct person *person)
+{
+    uint32_t earliest = UINT32_MAX;
+    for (size_t i = 0; i < person->plans_count; i++) {
+        earliest = person->plans[i].delay_minutes < earliest ? person->plans[i].delay_minutes : earliest;
+    }
+    return earliest;
+}
+
+void telling_bulletin(struct apply *apply, Tocsin__Incident *incident, uint64_t user_id, const struct bulletin *bulletin)
+{
+    struct person *person = apply_alloc(apply, sizeof *person);
+    if (!person_load(apply->store, apply->arena, user_id, person)) {
+        return;
+    }
+    (void)person_plan(apply->store, apply->arena, person, bulletin->urgency);
+    uint32_t delay_minutes = earliest_delay(person);
+    for (size_t i = 0; i < person->plans_count; i++) {
+        if (person->plans[i].delay_minutes != delay_minutes) {
+            continue;
+        }
+        Tocsin__Notification *notification =
+            notification_to(apply, incident, person->user, person->plans[i].method, bulletin->why);
+        notification->bulletin = bulletin->kind;
+        notification->bulletin_id = bulletin->log_entry_id;
+        notification->bulletin_text = bulletin->text;
+        notification->urgency = bulletin->urgency;
+        outbox_add(apply, incident, notification);
+    }
+    if (person->plans_count == 0) {
+        log_cannot(apply, incident, user_id, TOCSIN__WHY__WHY_NO_CONTACT_METHOD);
     }
 }
 

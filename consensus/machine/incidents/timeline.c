@@ -48,6 +48,13 @@ static const char *const WHY_TEXTS[] = {
     [TOCSIN__WHY__WHY_GROUPED_TIME] = "the service groups alerts by time",
     [TOCSIN__WHY__WHY_GROUPED_CONTENT] = "the service groups alerts by their content",
     [TOCSIN__WHY__WHY_GROUPED_URGENT] = "an alert of high urgency joined",
+    [TOCSIN__WHY__WHY_TICKET] = "a ticket pages nobody",
+    [TOCSIN__WHY__WHY_ACKNOWLEDGE_TARGET] = "the target for the acknowledgement was missed",
+    [TOCSIN__WHY__WHY_RESOLVE_TARGET] = "the target for the end was missed",
+    [TOCSIN__WHY__WHY_RESPONDER_REQUEST] = "the person was asked to help",
+    [TOCSIN__WHY__WHY_RESPONDER_ANSWERED] = "the person has answered",
+    [TOCSIN__WHY__WHY_STATUS_UPDATE] = "there is news for its subscribers",
+    [TOCSIN__WHY__WHY_ALERTS_MOVED] = "all of its alerts are in other incidents",
 };
 
 static const char *const CHANNEL_TEXTS[] = {

@@ -1,8 +1,10 @@
 /* Alerts of an incident: what the event sources sent. */
 #include <string.h>
 
+#include "consensus/machine/limits.h"
 #include "node/api/incidents/incidents.h"
 #include "node/api/render.h"
+#include "node/api/roles.h"
 
 /* Stored JSON text; null when there is none or it has left with retention. */
 static json_t *stored_json(ProtobufCBinaryData bytes)
@@ -129,5 +131,123 @@ void alert_read(struct http_request *request)
 {
     if (path_id(request, 1, &api_call_of(request)->id)) {
         api_read(request, on_read_one);
+    }
+}
+
+/* ---------------------------------------------------------------- resolving and moving */
+
+static void take_change(struct field_reader *reader, Tocsin__AlertChange *change)
+{
+    static const struct word words_status[] = {{false, "triggered"}, {true, "resolved"}, {0, NULL}};
+    int resolve = false;
+
+    (void)field_word(reader, "status", words_status, &resolve, NULL); /* "triggered" changes nothing */
+    change->resolve = resolve != false;
+    (void)field_reference(reader, "incident", &change->incident_id, NULL);
+}
+
+static Tocsin__AlertChange *add_change(struct http_request *request, Tocsin__AlertsUpdate *update)
+{
+    Tocsin__AlertChange *change = http_alloc(request, sizeof *change);
+
+    tocsin__alert_change__init(change);
+    update->changes[update->n_changes++] = change;
+    return change;
+}
+
+/* The alert wherever it is now: under the path's incident, or where it was moved to. */
+static const Tocsin__Alert *find_changed(struct http_request *request, const struct machine_store *view,
+                                         const Tocsin__AlertsUpdate *update, const Tocsin__AlertChange *change)
+{
+    uint64_t incident_id = change->incident_id != 0 ? change->incident_id : update->incident_id;
+
+    return alert_get(view, incident_id, change->id, request_memory(request));
+}
+
+static void on_read_updated(struct http_request *request, const struct machine_store *view)
+{
+    const struct api_call *call = api_call_of(request);
+    const Tocsin__AlertsUpdate *update = call->command->alerts_update;
+    json_t *alerts = json_array();
+
+    for (size_t i = 0; i < update->n_changes; i++) {
+        const Tocsin__Alert *alert = find_changed(request, view, update, update->changes[i]);
+        const Tocsin__Incident *incident =
+            alert != NULL ? incident_get(view, alert->incident_id, request_memory(request)) : NULL;
+        if (incident != NULL) {
+            json_array_append_new(alerts, render_alert(request, view, incident, alert));
+        }
+    }
+    if (call->parameters[1] == NULL) {
+        api_json(request, 200, json_pack("{s:o}", "alerts", alerts));
+    } else if (json_array_size(alerts) == 1) {
+        api_json(request, 200, json_pack("{s:O}", "alert", json_array_get(alerts, 0)));
+        json_decref(alerts);
+    } else {
+        json_decref(alerts);
+        api_not_found(request);
+    }
+}
+
+static void on_updated(struct http_request *request, const Tocsin__Reply *reply)
+{
+    if (reply->status != TOCSIN__STATUS__STATUS_OK) {
+        api_refused(request, reply);
+        return;
+    }
+    api_read(request, on_read_updated);
+}
+
+void alert_update(struct http_request *request)
+{
+    struct field_reader reader;
+    uint64_t id;
+
+    if (!path_id(request, 1, &id) || !role_require(request, PERMISSION_RESPOND) ||
+        !body_open(request, "alert", &reader)) {
+        return;
+    }
+    Tocsin__AlertsUpdate *update = api_command(request, TOCSIN__COMMAND__BODY_ALERTS_UPDATE)->alerts_update;
+    update->changes = http_alloc(request, sizeof *update->changes);
+    Tocsin__AlertChange *change = add_change(request, update);
+    change->id = id;
+    take_change(&reader, change);
+    if (fields_finish(&reader)) {
+        incident_submit(request, &update->incident_id, on_updated);
+    }
+}
+
+void alerts_update(struct http_request *request)
+{
+    struct field_reader reader = {.request = request, .object = api_call_of(request)->body, .prefix = ""};
+    json_t *alerts = NULL, *element;
+    size_t i;
+
+    if (!role_require(request, PERMISSION_RESPOND)) {
+        return;
+    }
+    if (json_array_size(json_object_get(reader.object, "alerts")) > LIMIT_INCIDENTS_PER_UPDATE) {
+        api_error(request, 413, 2001, "Too many alerts: 250 at most in one request", NULL);
+        return;
+    }
+    Tocsin__AlertsUpdate *update = api_command(request, TOCSIN__COMMAND__BODY_ALERTS_UPDATE)->alerts_update;
+    if (field_array(&reader, "alerts", LIMIT_INCIDENTS_PER_UPDATE, &alerts) && json_array_size(alerts) == 0) {
+        field_error(&reader, "The body must hold an array named 'alerts' with at least one alert");
+    }
+    update->changes = http_alloc(request, (json_array_size(alerts) + 1) * sizeof *update->changes);
+    json_array_foreach(alerts, i, element)
+    {
+        struct field_reader one = {request, element, "alerts[].", reader.errors};
+        const char *id = json_string_value(json_object_get(element, "id"));
+        Tocsin__AlertChange *change = add_change(request, update);
+        change->id = id != NULL ? id_parse(id) : 0;
+        if (change->id == 0) {
+            field_error(&one, "'alerts[].id' must be the id of an alert");
+        }
+        take_change(&one, change);
+        reader.errors = one.errors;
+    }
+    if (fields_finish(&reader)) {
+        incident_submit(request, &update->incident_id, on_updated);
     }
 }

@@ -116,8 +116,8 @@ static void add_relations(struct http_request *request, const struct machine_sto
 /* What PagerDuty has and Tocsin does not: clients read these without asking whether they are there. */
 static void add_absent(json_t *object)
 {
-    static const char *const nulls[] = {"conference_bridge", "alert_grouping"};
-    static const char *const arrays[] = {"incidents_responders", "responder_requests", "subscriber_requests",
+    static const char *const nulls[] = {"alert_grouping"};
+    static const char *const arrays[] = {"subscriber_requests",
                                          "impacted_services"};
 
     for (size_t i = 0; i < sizeof nulls / sizeof *nulls; i++) {
@@ -164,6 +164,7 @@ json_t *render_incident(struct http_request *request, const struct machine_store
                         json_boolean(incident->status != TOCSIN__INCIDENT_STATUS__INCIDENT_RESOLVED));
     json_object_set_new(object, "resolve_reason", resolve_reason(request, view, incident));
     render_recorded(request, view, incident, object);
+    render_responders(request, view, incident, object);
     json_object_set_new(object, "resolution", json_text(incident->resolution)); /* ours, as are the two below */
     json_object_set_new(object, "escalation_level", json_integer(incident->level));
     json_object_set_new(object, "escalation_exhausted", json_boolean(incident->exhausted));

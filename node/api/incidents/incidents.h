@@ -41,6 +41,20 @@ void priorities_replace(struct http_request *request);
 void incident_snooze(struct http_request *request);
 void incident_merge(struct http_request *request);
 
+/* ---- responders.c */
+/* Who was asked to help, by person and by request. */
+void render_responders(struct http_request *request, const struct machine_store *view,
+                       const Tocsin__Incident *incident, json_t *object);
+void responders_request(struct http_request *request);
+void responder_answer(struct http_request *request);
+
+/* ---- subscribers.c */
+void status_update_create(struct http_request *request);
+void status_updates_list(struct http_request *request);
+void subscribers_list(struct http_request *request);
+void subscribers_add(struct http_request *request);
+void subscribers_remove(struct http_request *request);
+
 /* ---- incident_list.c */
 void incidents_list(struct http_request *request);
 
@@ -55,6 +69,8 @@ void incidents_update(struct http_request *request);
 ProtobufCBinaryData event_detail_hashes(struct http_request *request, json_t *details);
 
 /* ---- alerts.c */
+void alerts_update(struct http_request *request);
+void alert_update(struct http_request *request);
 void alerts_list(struct http_request *request);
 void alert_read(struct http_request *request);
 

@@ -5,6 +5,11 @@
 #include "node/api/incidents/incidents.h"
 #include "node/api/render.h"
 
+static json_t *json_minutes(uint32_t minutes)
+{
+    return minutes > 0 ? json_integer(minutes) : json_null();
+}
+
 json_t *render_priority(struct http_request *request, const Tocsin__Priority *priority)
 {
     char id[16];
@@ -15,6 +20,9 @@ json_t *render_priority(struct http_request *request, const Tocsin__Priority *pr
     json_object_set_new(object, "name", json_string(priority->name));
     json_object_set_new(object, "description", json_text(priority->description));
     json_object_set_new(object, "color", json_text(priority->color));
+    /* Ours: minutes from the incident's beginning; null for none. */
+    json_object_set_new(object, "acknowledge_target_minutes", json_minutes(priority->acknowledge_target_minutes));
+    json_object_set_new(object, "resolve_target_minutes", json_minutes(priority->resolve_target_minutes));
     return object;
 }
 
@@ -52,6 +60,15 @@ static void on_replaced(struct http_request *request, const Tocsin__Reply *reply
     priorities_list(request);
 }
 
+static void take_minutes(struct field_reader *reader, const char *name, uint32_t *slot)
+{
+    int64_t minutes = 0;
+
+    if (field_integer(reader, name, 0, LIMIT_TARGET_MINUTES, &minutes, NULL)) {
+        *slot = (uint32_t)minutes;
+    }
+}
+
 static Tocsin__Priority *take_priority(struct field_reader *reader)
 {
     Tocsin__Priority *priority = http_alloc(reader->request, sizeof *priority);
@@ -69,6 +86,8 @@ static Tocsin__Priority *take_priority(struct field_reader *reader)
     target_name(&target, "name", LIMIT_NAME_CHARACTERS, "name", true, &priority->name);
     target_text(&target, "description", LIMIT_DESCRIPTION_CHARACTERS, "description", &priority->description);
     target_text(&target, "color", LIMIT_NAME_CHARACTERS, "color", &priority->color);
+    take_minutes(reader, "acknowledge_target_minutes", &priority->acknowledge_target_minutes);
+    take_minutes(reader, "resolve_target_minutes", &priority->resolve_target_minutes);
     return priority;
 }
 

@@ -238,6 +238,7 @@ static bool judge_log_entry(struct check *check, struct span key, const void *re
     seen->notes += entry->type == TOCSIN__LOG_TYPE__LOG_ANNOTATE ? 1 : 0;
     seen->says_acknowledged = seen->says_acknowledged || entry->type == TOCSIN__LOG_TYPE__LOG_ACKNOWLEDGE;
     seen->says_low_urgency = seen->says_low_urgency || entry->why == TOCSIN__WHY__WHY_LOW_URGENCY;
+    seen->says_ticket = seen->says_ticket || entry->why == TOCSIN__WHY__WHY_TICKET;
     return true;
 }
 
@@ -309,7 +310,8 @@ static bool judge_outbox(struct check *check, struct span key, const void *recor
                       seen->incident->number, notification->user_name, notification->address);
     }
     seen->outbox++;
-    return claimed || unclaimed_holds(check, seen->incident, notification);
+    bool page = notification->bulletin == TOCSIN__BULLETIN_KIND__BULLETIN_NONE; /* a bulletin waits for whom it is for */
+    return claimed || !page || unclaimed_holds(check, seen->incident, notification);
 }
 
 static bool judge_ended(struct check *check, struct span key, const void *record)
@@ -343,6 +345,10 @@ static uint64_t due_of_kind(const Tocsin__Incident *incident, enum deadline_kind
         return incident->auto_resolve_due_ms;
     case DEADLINE_SNOOZE:
         return incident->snooze_due_ms;
+    case DEADLINE_ACKNOWLEDGE_TARGET:
+        return incident->acknowledge_target_due_ms;
+    case DEADLINE_RESOLVE_TARGET:
+        return incident->resolve_target_due_ms;
     default:
         return 0;
     }
@@ -361,6 +367,8 @@ static const char *kind_words(enum deadline_kind kind)
         [DEADLINE_SNOOZE] = "the snooze's end",
         [DEADLINE_URGENCY_CHANGE] = "an edge of support hours",
         [DEADLINE_SUPPORT_HOURS] = "other support hours",
+        [DEADLINE_ACKNOWLEDGE_TARGET] = "the target of its acknowledgement",
+        [DEADLINE_RESOLVE_TARGET] = "the target of its end",
     };
     return (size_t)kind < sizeof WORDS / sizeof WORDS[0] && WORDS[kind] != NULL ? WORDS[kind] : "something unknown";
 }
@@ -436,7 +444,8 @@ static bool judge_deadline(struct check *check, struct span key, const void *rec
 static bool deadlines_are_filed(struct check *check, const Tocsin__Incident *incident)
 {
     static const enum deadline_kind KINDS[] = {DEADLINE_ESCALATE, DEADLINE_ACKNOWLEDGEMENT, DEADLINE_GUARDIANS,
-                                               DEADLINE_AUTO_RESOLVE, DEADLINE_SNOOZE};
+                                               DEADLINE_AUTO_RESOLVE, DEADLINE_SNOOZE,
+                                               DEADLINE_ACKNOWLEDGE_TARGET, DEADLINE_RESOLVE_TARGET};
     for (size_t i = 0; i < sizeof KINDS / sizeof KINDS[0]; i++) {
         uint64_t due_ms = due_of_kind(incident, KINDS[i]);
         if (due_ms != 0 && !is_open(incident)) {
@@ -449,6 +458,11 @@ static bool deadlines_are_filed(struct check *check, const Tocsin__Incident *inc
         }
     }
     return true;
+}
+
+static bool is_ticket(const Tocsin__Incident *incident)
+{
+    return incident->details != NULL && incident->details->category == TOCSIN__INCIDENT_CATEGORY__CATEGORY_TICKET;
 }
 
 /* Promise P1: there is no fourth state. */
@@ -482,6 +496,11 @@ static bool is_accounted_for(struct check *check, const struct seen *seen)
         return broken(check, "incident %" PRIu64 " counts support hours, and nothing comes of it", incident->number);
     }
     bool goes_on = incident->escalate_due_ms != 0 || incident->guardians_due_ms != 0;
+    if (is_ticket(incident)) {
+        return (!goes_on && seen->says_ticket) ||
+               broken(check, "incident %" PRIu64 " is a ticket, and %s", incident->number,
+                      goes_on ? "escalates" : "its timeline does not say so");
+    }
     if (!goes_on && !low) {
         return broken(check, "incident %" PRIu64 " is triggered, and no level and no guardian comes next",
                       incident->number);

@@ -12,7 +12,7 @@
 struct seen {
     Tocsin__Incident *incident;
     uint32_t outbox, waiting_rules, logs, notes, alerts_open, alerts_resolved;
-    bool says_acknowledged, says_low_urgency;
+    bool says_acknowledged, says_low_urgency, says_ticket;
 };
 
 struct check {
