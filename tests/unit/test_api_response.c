@@ -1,4 +1,4 @@
-/* Responders over HTTP: snooze, merge, priorities. */
+/* Responders over HTTP: snooze, merge, priorities, help, news, records, alerts. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -197,6 +197,134 @@ static void priorities_are_replaced_by_admins(void **state)
     assert_int_equal(api_put(api, "/priorities", body)->status, 403);
 }
 
+/* ---------------------------------------------------------------- help and news */
+
+static void people_are_asked_to_help(void **state)
+{
+    struct company *company = *state;
+    struct api_fixture *api = company->api;
+    const char *id = trigger(company, "disk"), *target = story_text("/incidents/%s/responder_requests", id);
+
+    const struct api_answer *answer = api_post(
+        api, target,
+        story_text("{\"requester_id\":\"%s\",\"message\":\"Please look\",\"responder_request_targets\":[{"
+                   "\"responder_request_target\":{\"id\":\"%s\",\"type\":\"user_reference\"}},"
+                   "{\"responder_request_target\":{\"id\":\"%s\",\"type\":\"escalation_policy_reference\"}}]}",
+                   company->alice, company->bob, company->policy));
+    assert_int_equal(answer->status, 200);
+    assert_string_equal(api_answer_text(answer, "responder_request", "message", NULL), "Please look");
+    assert_string_equal(api_answer_text(answer, "responder_request", "responder_request_targets", "0",
+                                        "responder_request_target", "id", NULL),
+                        company->bob);
+    assert_string_equal(api_answer_text(answer, "responder_request", "responder_request_targets", "1",
+                                        "responder_request_target", "incidents_responders", "0", "state", NULL),
+                        "pending");
+    const char *own = story_text("/incidents/%s/responders/%s", id, company->bob);
+    answer = api_put(api, own, "{\"responder\":{\"state\":\"joined\"}}");
+    assert_int_equal(answer->status, 200);
+    const struct api_answer *incident = read_one(company, id);
+    assert_string_equal(api_answer_text(incident, "incident", "incidents_responders", "0", "state", NULL), "joined");
+    assert_int_equal(json_array_size(api_answer_at(incident, "incident", "responder_requests", NULL)), 1);
+
+    story_refused(api_put(api, own, "{\"responder\":{\"state\":\"asleep\"}}"), 400, 2001, "state");
+    story_refused(api_post(api, target, "{}"), 400, 2001, "responder_request_targets");
+    story_refused(api_post(api, target, "{\"responder_request_targets\":[{\"id\":\"P000001\",\"type\":\"team\"}]}"), 400,
+                  2001, "type");
+    /* Only the person, or an admin, answers. */
+    api_fixture_add_token(api, "responder0responder0", TOCSIN__ROLE__ROLE_LIMITED_USER, 0);
+    api->token = "responder0responder0";
+    assert_int_equal(api_put(api, own, "{\"responder\":{\"state\":\"declined\"}}")->status, 403);
+}
+
+static void subscribers_hear_of_updates(void **state)
+{
+    struct company *company = *state;
+    struct api_fixture *api = company->api;
+    const char *id = trigger(company, "disk"), *updates = story_text("/incidents/%s/status_updates", id);
+    const char *subscribers = story_text("%s/subscribers", updates);
+    const char *bob = story_text(
+        "{\"subscribers\":[{\"subscriber_id\":\"%s\",\"subscriber_type\":\"user\"}]}", company->bob);
+
+    const struct api_answer *answer = api_post(api, subscribers, bob);
+    assert_int_equal(answer->status, 200);
+    assert_string_equal(api_answer_text(answer, "subscriptions", "0", "result", NULL), "success");
+    answer = api_get(api, subscribers);
+    assert_string_equal(api_answer_text(answer, "subscribers", "0", "subscriber_id", NULL), company->bob);
+
+    answer = api_post(api, updates, "{\"message\":\"We are adding disks\"}");
+    assert_int_equal(answer->status, 200);
+    assert_string_equal(api_answer_text(answer, "status_update", "message", NULL), "We are adding disks");
+    answer = api_get(api, updates);
+    assert_string_equal(api_answer_text(answer, "status_updates", "0", "message", NULL), "We are adding disks");
+    answer = api_get(api, story_text("/incidents/%s/log_entries", id));
+    assert_string_equal(api_answer_text(answer, "log_entries", "0", "type", NULL), "status_update_log_entry");
+
+    answer = api_post(api, story_text("%s/unsubscribe", updates), bob);
+    assert_int_equal(answer->status, 200);
+    assert_int_equal(json_integer_value(api_answer_at(answer, "deleted_count", NULL)), 1);
+    assert_int_equal(json_array_size(api_answer_at(api_get(api, subscribers), "subscribers", NULL)), 0);
+    story_refused(api_post(api, updates, "{\"message\":\" \"}"), 400, 2001, "blank");
+    story_refused(api_post(api, subscribers, "{\"subscribers\":[]}"), 400, 2001, "subscribers");
+    story_refused(api_post(api, subscribers,
+                           story_text("{\"subscribers\":[{\"subscriber_id\":\"%s\"}]}", company->policy)),
+                  400, 2001, "subscriber");
+}
+
+/* ---------------------------------------------------------------- records and alerts */
+
+static void what_reports_need_is_recorded(void **state)
+{
+    struct company *company = *state;
+    struct api_fixture *api = company->api;
+    const char *id = trigger(company, "disk"), *self = story_text("/incidents/%s", id);
+
+    const struct api_answer *answer = api_put(
+        api, self,
+        "{\"incident\":{\"severity\":\"SEV-2\",\"category\":\"ticket\",\"impact_started_at\":\"2026-09-21T14:00:00Z\","
+        "\"mitigated_at\":\"2026-09-21T16:10:00+02:00\",\"conference_bridge\":{\"conference_number\":\"+1 415 555 1212\","
+        "\"conference_url\":\"https://meet.example.org/1\"},\"runbook_url\":\"https://wiki.example.org/disk\"}}");
+    assert_int_equal(answer->status, 200);
+    assert_string_equal(api_answer_text(answer, "incident", "severity", NULL), "SEV-2");
+    assert_string_equal(api_answer_text(answer, "incident", "category", NULL), "ticket");
+    assert_string_equal(api_answer_text(answer, "incident", "mitigated_at", NULL), "2026-09-21T14:10:00Z");
+    assert_string_equal(api_answer_text(answer, "incident", "conference_bridge", "conference_number", NULL),
+                        "+1 415 555 1212");
+    assert_string_equal(api_answer_text(answer, "incident", "runbook_url", NULL), "https://wiki.example.org/disk");
+    assert_true(json_is_null(api_answer_at(answer, "incident", "action_needed", NULL)));
+
+    answer = api_put(api, self, "{\"incident\":{\"status\":\"resolved\",\"action_needed\":false}}");
+    assert_true(json_is_false(api_answer_at(answer, "incident", "action_needed", NULL)));
+    answer = api_put(api, self, "{\"incident\":{\"action_needed\":true,\"conference_bridge\":null}}"); /* afterwards */
+    assert_true(json_is_true(api_answer_at(answer, "incident", "action_needed", NULL)));
+    assert_true(json_is_null(api_answer_at(answer, "incident", "conference_bridge", NULL)));
+    assert_string_equal(api_answer_text(answer, "incident", "severity", NULL), "SEV-2");
+    story_refused(api_put(api, self, "{\"incident\":{\"severity\":\"SEV-5\"}}"), 400, 2001, "SEV-1");
+    story_refused(api_put(api, self, "{\"incident\":{\"mitigated_at\":\"yesterday\"}}"), 400, 2001, "ISO 8601");
+    story_refused(api_put(api, self, "{\"incident\":{\"runbook_url\":\"wiki\"}}"), 400, 2001, "http");
+}
+
+static void alerts_are_moved_and_resolved(void **state)
+{
+    struct company *company = *state;
+    struct api_fixture *api = company->api;
+    const char *disk = trigger(company, "disk"), *load = trigger(company, "load");
+    const char *alert = api_answer_text(api_get(api, story_text("/incidents/%s/alerts", load)), "alerts", "0", "id", NULL);
+
+    const struct api_answer *answer =
+        api_put(api, story_text("/incidents/%s/alerts", load),
+                story_text("{\"alerts\":[{\"id\":\"%s\",\"type\":\"alert\",\"incident\":{\"id\":\"%s\",\"type\":"
+                           "\"incident_reference\"}}]}",
+                           alert, disk));
+    assert_int_equal(answer->status, 200);
+    assert_string_equal(api_answer_text(answer, "alerts", "0", "incident", "id", NULL), disk);
+    assert_string_equal(api_answer_text(read_one(company, load), "incident", "status", NULL), "resolved");
+    answer = api_put(api, story_text("/incidents/%s/alerts/%s", disk, alert), "{\"alert\":{\"status\":\"resolved\"}}");
+    assert_int_equal(answer->status, 200);
+    assert_string_equal(api_answer_text(answer, "alert", "status", NULL), "resolved");
+    assert_int_equal(api_put(api, story_text("/incidents/%s/alerts/%s", disk, load), "{\"alert\":{}}")->status, 404);
+    story_refused(api_put(api, story_text("/incidents/%s/alerts", disk), "{\"alerts\":[]}"), 400, 2001, "alerts");
+}
+
 #define story(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -206,6 +334,10 @@ int main(void)
         story(incidents_are_merged),
         story(priorities_are_given_listed_and_sorted_by),
         story(priorities_are_replaced_by_admins),
+        story(people_are_asked_to_help),
+        story(subscribers_hear_of_updates),
+        story(what_reports_need_is_recorded),
+        story(alerts_are_moved_and_resolved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
