@@ -63,6 +63,11 @@ void api_text(struct http_request *request, unsigned status, const char *text, s
     respond(request, status, TEXT_CONTENT_TYPE, copy, size_bytes);
 }
 
+void api_body(struct http_request *request, unsigned status, const char *content_type, char *body, size_t size_bytes)
+{
+    respond(request, status, content_type, body, size_bytes);
+}
+
 void api_no_content(struct http_request *request)
 {
     respond(request, 204, NULL, NULL, 0);

@@ -121,6 +121,7 @@ extern const struct route routes_people[];
 extern const struct route routes_teams[];
 extern const struct route routes_catalog[];
 extern const struct route routes_schedules[];
+extern const struct route routes_feeds[];
 extern const struct route routes_incidents[];
 extern const struct route routes_pings[];
 extern const struct route routes_checks[];
@@ -139,6 +140,8 @@ void api_read(struct http_request *request, api_on_read on_read);
 void api_json(struct http_request *request, unsigned status, json_t *body); /* takes the reference */
 /* Plain text; `text` is copied. */
 void api_text(struct http_request *request, unsigned status, const char *text, size_t size_bytes);
+/* A body of another type; `body` is malloc'ed and taken over. */
+void api_body(struct http_request *request, unsigned status, const char *content_type, char *body, size_t size_bytes);
 void api_no_content(struct http_request *request);
 /* An error in the shape of the route's family; `errors` is an array whose reference is taken, or NULL. Message
  * formats are ours, never from outside. */

@@ -19,6 +19,7 @@ static const struct route *const tables[] = {
     routes_teams,
     routes_catalog,
     routes_schedules,
+    routes_feeds,
     routes_operator,
     routes_members,
     routes_checks,

@@ -9,6 +9,7 @@
  *     revisions.c        what the schedule was: list, read, restore; what was done to it
  *     compare.c          two revisions side by side
  *     swaps.c            shifts that are given away
+ *     feeds.c, ics.c     calendars of shifts, for calendar programs
  */
 #ifndef NODE_API_SCHEDULES_SCHEDULES_H
 #define NODE_API_SCHEDULES_SCHEDULES_H
