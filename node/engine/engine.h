@@ -18,6 +18,7 @@
 #include "consensus/transport/transport.h"
 #include "node/api/api.h"
 #include "node/config.h"
+#include "node/last_gasp/last_gasp.h"
 #include "notify/channel.h"
 #include "storage/log_store.h"
 #include "storage/log_writer.h"
@@ -127,6 +128,7 @@ struct engine_status {
     uint32_t state_version;    /* of the rules in force, 0: not looked at yet */
     uint64_t recovering_index; /* not 0: it does not vote before its state covers this */
     const char *failure;       /* NULL while it takes part */
+    enum gasp_standing gasp;
 };
 struct engine_status engine_status(const struct engine *engine);
 /* Valid until the next call into the engine. */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "node/log.h"
+#include "tests/sim/judge/gasp.h"
 #include "tests/sim/judge/watch.h"
 #include "tests/sim/world/planted.h"
 #include "tests/sim/world/sim_internal.h"
@@ -23,10 +24,11 @@
 
 static const struct profile profiles[] = {
     {.name = "storm", .election_timeout_ms = 800, .heartbeat_ms = 100, .minute_ms = 2000, .request_wait_ms = 5000,
-     .chaos_ms = 120000, .calm_ms = 100000, .pause_least_ms = 100, .pause_most_ms = 4000, .fault_least_ms = 50, .fault_most_ms = 8000},
+     .chaos_ms = 120000, .calm_ms = 100000, .pause_least_ms = 100, .pause_most_ms = 4000, .fault_least_ms = 50, .fault_most_ms = 8000,
+     .last_gasp_after_ms = 6000},
     {.name = "nights", .election_timeout_ms = 8000, .heartbeat_ms = 1000, .minute_ms = 60000, .request_wait_ms = 20000,
      .chaos_ms = 6 * 3600000, .calm_ms = 1800000, .pause_least_ms = 10000, .pause_most_ms = 900000, .fault_least_ms = 1000,
-     .fault_most_ms = 180000, .calm_work = true},
+     .fault_most_ms = 180000, .last_gasp_after_ms = 60000, .calm_work = true},
 };
 
 /* ---- one run */
@@ -35,7 +37,7 @@ static void on_violation(void *context, const char *sentence) { sim_violation(co
 
 static void on_delivered(void *context, Tocsin__Channel channel, const char *to, const char *text) {
     struct sim *sim = context;
-    sim_count(sim, "pages delivered", 1);
+    sim_count(sim, strstr(text, "DEGRADED") != NULL ? "pages of the last gasp delivered" : "pages delivered", 1);
     people_delivered(workload_people(sim->workload), channel, to, text);
 }
 
@@ -106,6 +108,7 @@ static void run(struct sim *sim) {
     network_open(sim);
     nodes_open(sim);
     watch_start(sim);
+    gasp_judge_start(sim);
     sim_run_until(sim, sim->now_ms + 3 * sim->profile->election_timeout_ms + 2000);
     struct workload_options options = sim->profile->calm_work ? workload_calm() : workload_dense(sim->profile->minute_ms);
     sim->workload = workload_new(sim, &options);

@@ -506,6 +506,27 @@ static void healed_the_cluster_knows_what_was_sent_and_heard(void **state) {
     assert_int_equal(0, world->nodes[3].record_size_bytes);
 }
 
+/* The others had a majority all the time, and went on: an old answer does not silence a page of now. */
+static void an_answer_that_comes_too_late_is_written_down_only(void **state) {
+    struct world *world = *state;
+    uint64_t disk = fixture_trigger(world->fixture, KEY, "disk");
+    leave_alone(world);
+    run(world, 100);
+    Tocsin__Actor actor = alice(world);
+    assert_true(last_gasp_answer(world->nodes[3].gasp, disk, false, &actor));
+    fixture_deliver_all(world->fixture);
+    run(world, 5);
+    fixture_set_status(world->fixture, disk, TOCSIN__INCIDENT_STATUS__INCIDENT_ACKNOWLEDGED);
+    run(world, 5);
+    Tocsin__IncidentChange again = fixture_change_of(disk);
+    again.escalation_policy_id = world->policy;
+    fixture_change(world->fixture, again);
+    heal(world);
+    commit_report(world, &world->nodes[3]);
+    assert_int_equal(TOCSIN__INCIDENT_STATUS__INCIDENT_TRIGGERED, fixture_incident(world->fixture, disk)->status);
+    assert_int_equal(1, fixture_log_count(world->fixture, disk, TOCSIN__LOG_TYPE__LOG_ANNOTATE, TOCSIN__WHY__WHY_LAST_GASP));
+}
+
 static void what_cannot_be_kept_is_not_promised(void **state) {
     struct world *world = *state;
     uint64_t disk = fixture_trigger(world->fixture, KEY, "disk");
@@ -571,6 +592,7 @@ int main(void) {
         STORY(before_the_bound_a_refused_trigger_is_its_senders),
         STORY(what_was_not_taken_is_tried_again_what_may_have_been_is_not),
         STORY(healed_the_cluster_knows_what_was_sent_and_heard),
+        STORY(an_answer_that_comes_too_late_is_written_down_only),
         STORY(what_cannot_be_kept_is_not_promised),
         STORY(a_damaged_record_is_said_and_left),
         STORY(a_rehearsal_sends_nothing),

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 
 #include "consensus/machine/incidents/incidents.h"
+#include "consensus/machine/limits.h"
 
 static Tocsin__Actor answer_actor(const Tocsin__GaspAnswer *answer)
 {
@@ -17,11 +18,30 @@ static Tocsin__Actor answer_actor(const Tocsin__GaspAnswer *answer)
     return actor;
 }
 
-static void take_answer(struct apply *apply, Tocsin__Incident *incident, const Tocsin__GaspAnswer *answer)
+/* Others went on without this node, and the incident is not what it was when somebody answered: that is written down. */
+static void note_late_answer(struct apply *apply, Tocsin__Incident *incident, const Tocsin__GaspAnswer *answer,
+                             const Tocsin__Actor *actor)
+{
+    if (incident->notes >= LIMIT_NOTES_PER_INCIDENT) {
+        return;
+    }
+    incident->notes++;
+    Tocsin__LogEntry *entry =
+        timeline_new(apply, incident, TOCSIN__LOG_TYPE__LOG_ANNOTATE, TOCSIN__WHY__WHY_LAST_GASP, actor);
+    entry->text = apply_printf(apply, "%s %s this on a node without a majority; it has changed since, and stays as it is.",
+                               actor->name[0] != '\0' ? actor->name : "Somebody", answer->resolves ? "resolved" : "acknowledged");
+    timeline_put(apply, incident, entry);
+}
+
+static void take_answer(struct apply *apply, Tocsin__Incident *incident, const Tocsin__GaspAnswer *answer, uint64_t at_ms)
 {
     Tocsin__Actor actor = answer_actor(answer);
     if (incident_is(incident, TOCSIN__INCIDENT_STATUS__INCIDENT_RESOLVED)) {
         return; /* over already */
+    }
+    if (incident->last_status_change_at_ms > at_ms) {
+        note_late_answer(apply, incident, answer, &actor);
+        return;
     }
     if (answer->resolves) {
         incident_resolve(apply, incident, TOCSIN__WHY__WHY_LAST_GASP, &actor);
@@ -65,7 +85,7 @@ void apply_last_gasp_report(struct apply *apply, const Tocsin__LastGaspReport *r
             continue; /* of no incident, or of one that retention took */
         }
         if (answers) {
-            take_answer(apply, incident, item->answer);
+            take_answer(apply, incident, item->answer, item->at_ms);
         } else {
             take_page(apply, incident, item->page, report->node, item->at_ms);
         }

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "tests/sim/judge/gasp.h"
+
 /* Between attempts: short enough that a node's crash costs a person little, long enough not to flood an election. */
 #define RETRY_FIRST_MS 100u
 #define RETRY_MAX_MS 4000u
@@ -224,7 +226,12 @@ static void attempt_answered(void *context, const struct sim_answer *answer)
     assert(call->asking);
     call->asking = false;
     count_answer(call, &taken);
-    if ((taken.status == 0 || taken.status == 503) &&
+    bool kept = taken.status == 202 && strcmp(call->method, "PUT") == 0;
+    if (kept && strncmp(call->target, "/incidents/", 11) == 0) {
+        gasp_judge_kept(client->sim, call->node, call->target + 11);
+    }
+    /* What a node without a majority keeps is not in the cluster's state: whoever wants it there asks again. */
+    if ((taken.status == 0 || taken.status == 503 || kept) &&
         (call->attempts_max == 0 || call->attempts < call->attempts_max)) {
         json_decref(taken.json);
         try_again(call);

@@ -333,12 +333,12 @@ static void look(void *context)
 
 /* ---------------------------------------------------------------- being told */
 
-/* "[#12 TRIGGERED high] ..."; 0 when there is no number. */
+/* "[#12 TRIGGERED high] ...", or "[DEGRADED #12 high] ..."; 0 when there is no number. */
 static uint64_t number_in(const char *text)
 {
-    const char *at = strstr(text, "[#");
+    size_t words = strncmp(text, "[DEGRADED ", 10) == 0 ? 10 : 1;
 
-    return at != NULL ? strtoull(at + 2, NULL, 10) : 0;
+    return text[0] == '[' && strlen(text) > words && text[words] == '#' ? strtoull(text + words + 1, NULL, 10) : 0;
 }
 
 void people_delivered(struct people *people, Tocsin__Channel channel, const char *to, const char *text)
@@ -350,6 +350,9 @@ void people_delivered(struct people *people, Tocsin__Channel channel, const char
     if (who == PEOPLE_MAX) {
         sim_count(people->sim, "messages to visitors and guardians", 1);
         return;
+    }
+    if (number == 0 && strstr(text, "[DEGRADED ") != NULL) {
+        return; /* an event that was refused: its sender tries again */
     }
     if (number == 0) {
         sim_violation(people->sim, "a message does not name its incident: %.200s", text);

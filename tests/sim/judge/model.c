@@ -248,6 +248,9 @@ static void hand_over(struct model *model, const Tocsin__Command *command, const
     case TOCSIN__COMMAND__BODY_INCIDENT_UPDATE:
         model_incident_update(model, command->incident_update, reply);
         break;
+    case TOCSIN__COMMAND__BODY_LAST_GASP_REPORT:
+        model_incident_report(model, command->last_gasp_report);
+        break;
     case TOCSIN__COMMAND__BODY_PULSE:
         model_pulse(model, command->pulse);
         break;

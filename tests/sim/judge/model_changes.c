@@ -31,7 +31,7 @@ static struct incident *incident_open(struct model *model, const struct service 
     incident->service_id = service->id;
     incident->policy_id = service->policy_id;
     incident->low = low;
-    incident->last_trigger_ms = model->now_ms;
+    incident->last_trigger_ms = incident->status_since_ms = model->now_ms;
     if (service->auto_resolve_timeout_s > 0) {
         incident->auto_resolve_ms = model->now_ms + (uint64_t)service->auto_resolve_timeout_s * model->minute_ms / 60;
     }
@@ -282,6 +282,23 @@ void model_incident_update(struct model *model, const Tocsin__IncidentUpdate *up
         }
         if (lawful) {
             change_hear(model, incident, change);
+        }
+    }
+}
+
+void model_incident_report(struct model *model, const Tocsin__LastGaspReport *report)
+{
+    for (size_t i = 0; i < report->n_items; i++) {
+        const Tocsin__GaspAnswer *answer = report->items[i]->body_case == TOCSIN__GASP_ITEM__BODY_ANSWER ? report->items[i]->answer : NULL;
+        struct incident *incident = answer != NULL ? model_incident_find_id(model, answer->incident_id) : NULL;
+        /* What was sent changes nothing; what is over stays over; what has changed since is not what was answered. */
+        if (incident == NULL || incident->status == RESOLVED || incident->status_since_ms > report->items[i]->at_ms) {
+            continue;
+        }
+        if (answer->resolves) {
+            model_incident_resolve(model, incident);
+        } else {
+            model_incident_acknowledge(model, incident, answer->actor_kind == TOCSIN__ACTOR_KIND__ACTOR_USER ? answer->actor_id : 0);
         }
     }
 }

@@ -220,6 +220,7 @@ static void escalation_stop(struct incident *incident)
 static void assignment_begin(struct model *model, struct incident *incident)
 {
     incident->assignment++;
+    incident->status_since_ms = incident->status != TRIGGERED ? model->now_ms : incident->status_since_ms;
     incident->status = TRIGGERED;
     incident->exhausted = false;
     incident->acknowledged_by.count = 0;
@@ -381,6 +382,7 @@ void model_incident_acknowledge(struct model *model, struct incident *incident, 
     }
     if (!was_acknowledged) {
         incident->status = ACKNOWLEDGED;
+        incident->status_since_ms = model->now_ms;
         escalation_stop(incident);
         pages_are_over(model, incident);
         model->counts.acknowledgements++;

@@ -153,6 +153,7 @@ struct incident {
     uint64_t number, id; /* id 0: not known yet */
     uint64_t service_id, policy_id;
     enum incident_status status;
+    uint64_t status_since_ms;
     bool low;
     char *key;           /* made by request, under this key; NULL: none */
     uint64_t source_id;  /* made by an event of this source, under this key; 0: none */
@@ -267,6 +268,8 @@ void model_incident_give_by_hand(struct model *, struct incident *, const uint64
 void model_incident_tell_by_hand(struct model *, struct incident *);
 /* The same people hear of it anew. */
 void model_incident_tell_again(struct model *, struct incident *);
+/* What a node was answered while there was no majority. */
+void model_incident_report(struct model *, const Tocsin__LastGaspReport *);
 void model_incident_acknowledge(struct model *, struct incident *, uint64_t person_id); /* 0: nobody by name */
 void model_incident_resolve(struct model *, struct incident *);
 void model_incident_person_deleted(struct model *, uint64_t person_id);

@@ -8,6 +8,7 @@
 
 #include "notify/dispatcher.h"
 #include "tests/sim/judge/invariants.h"
+#include "tests/sim/judge/gasp.h"
 #include "tests/sim/world/sim_internal.h"
 
 #define NEVER UINT64_MAX
@@ -280,6 +281,17 @@ static void transfer_answered(void *context, uint64_t token, const struct answer
     transfer_answered_now(transfer);
 }
 
+/* One that was claimed. */
+static void judge_request(struct node *node, const struct outgoing *outgoing, const struct provider_message *message) {
+    sim_count(node->sim, "requests to providers", 1);
+    if (engine_status(node->engine).driver.role != DRIVER_LEADER)
+        sim_violation(node->sim, "P3: node %" PRIu64 " sends to %s, and does not lead", node->id, message->to);
+    struct model_request request = {.true_ms = node->sim->now_ms, .node = node->id, .boot = node->boot,
+                                    .boottime_ms = boottime_ms(node), .page_id = outgoing->notification_id, .channel = message->channel, .to = message->to,
+                                    .text = message->text};
+    model_request(node->sim->model, &request);
+}
+
 static void port_transfer(void *context, uint64_t transfer_id, const struct outgoing *outgoing) {
     struct node *node = context;
     struct sim *sim = node->sim;
@@ -290,13 +302,10 @@ static void port_transfer(void *context, uint64_t transfer_id, const struct outg
         return;
     }
     sim_tell(sim, "node %" PRIu64 " sends to %s: %.60s", node->id, message.to, message.text);
-    sim_count(sim, "requests to providers", 1);
-    if (engine_status(node->engine).driver.role != DRIVER_LEADER)
-        sim_violation(sim, "P3: node %" PRIu64 " sends to %s, and does not lead", node->id, message.to);
-    struct model_request request = {.true_ms = sim->now_ms, .node = node->id, .boot = node->boot,
-                                    .boottime_ms = boottime_ms(node), .page_id = outgoing->notification_id, .channel = message.channel, .to = message.to,
-                                    .text = message.text};
-    model_request(sim->model, &request);
+    if ((transfer_id & LAST_GASP_TRANSFER) != 0)
+        gasp_judge_request(node, &message);
+    else
+        judge_request(node, outgoing, &message);
     struct transfer *transfer = calloc(1, sizeof *transfer);
     if (transfer == NULL) abort();
     transfer->node = node;
@@ -656,6 +665,7 @@ static void configure(struct node *node, unsigned members) {
     config->election_timeout_ms = profile->election_timeout_ms;
     config->heartbeat_ms = profile->heartbeat_ms;
     config->minute_ms = profile->minute_ms;
+    config->last_gasp_after_ms = profile->last_gasp_after_ms;
     config->request_wait_ms = profile->request_wait_ms;
     config->log_keep_mib = 0; /* as little as can be: snapshots are to be needed */
 }
@@ -690,6 +700,7 @@ void node_join(struct sim *sim, uint64_t id) {
 }
 
 void nodes_close(struct sim *sim) {
+    gasp_judge_end(sim);
     for (unsigned id = 1; id <= sim->nodes_count; id++) {
         node_stop(&sim->nodes[id], DISK_KILLED);
         disk_free(sim->nodes[id].disk);

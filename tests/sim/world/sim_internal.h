@@ -16,6 +16,7 @@ struct profile {
     uint64_t chaos_ms, calm_ms;          /* how long things go wrong; how long nothing does, afterwards */
     uint64_t pause_least_ms, pause_most_ms; /* between two things that go wrong */
     uint64_t fault_least_ms, fault_most_ms; /* how long one lasts */
+    uint32_t last_gasp_after_ms;
     bool calm_work;                         /* some events an hour, not one each second */
 };
 
@@ -113,6 +114,7 @@ struct sim {
     uint64_t highest_index; /* that the model has heard of */
     uint64_t leaders_seen;  /* the highest term in which one was seen */
 
+    struct gasp_judge *gasp;
     struct providers *providers;
     struct model *model;
     struct workload *workload;

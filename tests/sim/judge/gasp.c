@@ -1,0 +1,156 @@
+/* The last gasp, judged: see gasp.h. */
+#include "tests/sim/judge/gasp.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/sim/world/providers.h"
+#include "tests/sim/world/sim_internal.h"
+
+#define LOOK_MS 500u
+/* A node may take so long to see what is true: looks, clocks that are told every second, timeouts of elections. */
+#define SLACK_MS 2500u
+/* What a peer says counts so long, and is said every second; connections that were made anew take a moment. */
+#define HEARD_MS 8000u
+#define SPOKE_MS 2000u
+#define TOLD_MAX 4096u
+
+struct told {
+    uint64_t node, process, epoch;
+    char to[64], what[96];
+    unsigned times;
+};
+
+struct gasp_judge {
+    struct {
+        uint64_t led_ms;     /* when a leader that leads was last in reach */
+        uint64_t epoch;      /* counts times without a leader, as the node sees them */
+        bool was_led;
+        uint64_t spoke_ms;
+    } nodes[SIM_NODES_MAX + 1];
+    uint64_t apart_ms[SIM_NODES_MAX + 1][SIM_NODES_MAX + 1]; /* when one was last out of the other's hearing */
+    struct told *told;
+    size_t told_count;
+    struct told *kept;
+    size_t kept_count;
+};
+
+/* ---- what is true */
+
+static bool is_moving(const struct node *node) { return node->up && !node->frozen; }
+
+static bool hears(const struct sim *sim, uint64_t listener, uint64_t speaker) {
+    const struct link *link = &sim->links[speaker][listener];
+    return is_moving(&sim->nodes[listener]) && is_moving(&sim->nodes[speaker]) && link->open && !link->cut;
+}
+
+static bool both_hear(const struct sim *sim, uint64_t a, uint64_t b) { return hears(sim, a, b) && hears(sim, b, a); }
+
+static bool leads(const struct sim *sim, uint64_t id) {
+    const struct node *node = &sim->nodes[id];
+    if (!is_moving(node) || engine_status(node->engine).failure != NULL) return false;
+    return engine_status(node->engine).duties_term == engine_status(node->engine).driver.term && engine_status(node->engine).driver.role == DRIVER_LEADER;
+}
+
+/* By others who hear it, or because it leads and others hear it. */
+static bool is_led(const struct sim *sim, uint64_t id) {
+    for (uint64_t other = 1; other <= sim->nodes_count; other++)
+        if (other != id && both_hear(sim, id, other) && leads(sim, other)) return true;
+    return false;
+}
+
+static void look(void *context) {
+    struct sim *sim = context;
+    struct gasp_judge *judge = sim->gasp;
+    for (uint64_t id = 1; id <= sim->nodes_count; id++) {
+        struct node *node = &sim->nodes[id];
+        if (is_led(sim, id)) judge->nodes[id].led_ms = sim->now_ms;
+        bool led = !node->up || engine_status(node->engine).gasp == GASP_LED;
+        judge->nodes[id].epoch += led && !judge->nodes[id].was_led;
+        judge->nodes[id].was_led = led;
+        for (uint64_t other = 1; other <= sim->nodes_count; other++)
+            if (other != id && !both_hear(sim, id, other)) judge->apart_ms[id][other] = sim->now_ms;
+    }
+    sim_at(sim, sim->now_ms + LOOK_MS, look, sim);
+}
+
+void gasp_judge_start(struct sim *sim) {
+    sim->gasp = calloc(1, sizeof *sim->gasp);
+    if (sim->gasp != NULL) {
+        sim->gasp->told = calloc(TOLD_MAX, sizeof *sim->gasp->told);
+        sim->gasp->kept = calloc(TOLD_MAX, sizeof *sim->gasp->kept);
+    }
+    if (sim->gasp == NULL || sim->gasp->told == NULL || sim->gasp->kept == NULL) abort();
+    look(sim);
+}
+
+void gasp_judge_end(struct sim *sim) {
+    if (sim->gasp == NULL) return;
+    free(sim->gasp->told);
+    free(sim->gasp->kept);
+    free(sim->gasp);
+    sim->gasp = NULL;
+}
+
+/* ---- what is said */
+
+/* The incident's id at the end of a message that has one, or the message's own words. */
+static void about_what(const char *text, char what[96]) {
+    const char *id = strstr(text, ": incident P");
+    snprintf(what, 96, "%.*s", id != NULL ? (int)strcspn(id + 2, ".") : 95, id != NULL ? id + 2 : text);
+}
+
+static struct told *find(struct told *list, size_t count, const struct told *wanted) {
+    for (size_t i = 0; i < count; i++)
+        if (list[i].node == wanted->node && list[i].process == wanted->process && list[i].epoch == wanted->epoch && strcmp(list[i].to, wanted->to) == 0 &&
+            strcmp(list[i].what, wanted->what) == 0)
+            return &list[i];
+    return NULL;
+}
+
+static void check_repeat(struct node *node, const struct provider_message *message) {
+    struct sim *sim = node->sim;
+    struct gasp_judge *judge = sim->gasp;
+    struct told told = {.node = node->id, .process = node->process, .epoch = judge->nodes[node->id].epoch};
+    about_what(message->text, told.what);
+    if (find(judge->kept, judge->kept_count, &told) != NULL)
+        sim_violation(sim, "last gasp: node %" PRIu64 " pages %s of what it was answered: %.80s", node->id, message->to, message->text);
+    snprintf(told.to, sizeof told.to, "%d %.50s", (int)message->channel, message->to);
+    struct told *before = find(judge->told, judge->told_count, &told);
+    if (before == NULL && judge->told_count < TOLD_MAX) {
+        before = &judge->told[judge->told_count++];
+        *before = told;
+    }
+    /* More than once only as far as a provider did not take it. */
+    if (before != NULL && ++before->times > LAST_GASP_ATTEMPTS_MAX)
+        sim_violation(sim, "last gasp: node %" PRIu64 " pages %s again and again: %.80s", node->id, message->to, message->text);
+}
+
+void gasp_judge_request(struct node *node, const struct provider_message *message) {
+    struct sim *sim = node->sim;
+    struct gasp_judge *judge = sim->gasp;
+    uint64_t without_ms = sim->now_ms - judge->nodes[node->id].led_ms;
+    sim_count(sim, "pages of nodes without a majority", 1);
+    if (strstr(message->text, "DEGRADED") == NULL || strstr(message->text, "possibly repeated") == NULL)
+        sim_violation(sim, "last gasp: node %" PRIu64 " does not say what it is: %.100s", node->id, message->text);
+    if (without_ms + SLACK_MS < sim->profile->last_gasp_after_ms)
+        sim_violation(sim, "last gasp: node %" PRIu64 " pages on its own, and a leader was in reach %" PRIu64 " ms ago", node->id, without_ms);
+    for (uint64_t other = 1; other <= sim->nodes_count; other++) {
+        bool spoke = other != node->id && judge->nodes[other].spoke_ms != 0 && sim->now_ms - judge->nodes[other].spoke_ms <= SPOKE_MS;
+        if (spoke && sim->now_ms - judge->apart_ms[node->id][other] > HEARD_MS + SPOKE_MS)
+            sim_violation(sim, "last gasp: nodes %" PRIu64 " and %" PRIu64 " hear each other, and both page", node->id, other);
+    }
+    judge->nodes[node->id].spoke_ms = sim->now_ms;
+    check_repeat(node, message);
+}
+
+void gasp_judge_kept(struct sim *sim, uint64_t id, const char *incident_id) {
+    struct gasp_judge *judge = sim->gasp;
+    if (judge == NULL) return; /* clients without a cluster behind them */
+    struct told kept = {.node = id, .process = sim->nodes[id].process, .epoch = judge->nodes[id].epoch};
+    sim_count(sim, "answers kept without a majority", 1);
+    snprintf(kept.what, sizeof kept.what, "incident %.40s", incident_id);
+    if (judge->kept_count < TOLD_MAX) judge->kept[judge->kept_count++] = kept;
+}
