@@ -45,6 +45,7 @@ struct api_ports {
     bool (*caught_up)(void *context);
     void (*random)(void *context, void *buffer, size_t size_bytes); /* for keys and tokens: cryptographic */
     uint64_t (*wall_ms)(void *context);
+    uint64_t (*cluster_ms)(void *context); /* the time that the cluster agrees on */
     /* The answers of /cluster, /healthz and /readyz as JSON; status by reference. */
     json_t *(*cluster)(void *context);
     json_t *(*rehearse_last_gasp)(void *context); /* what this node would send if the majority were gone; nothing is sent */
@@ -59,11 +60,26 @@ struct ping_allowance {
     uint32_t left;
 };
 
+/* On which day this node has told of a token's use. A place is shared by many tokens, the last one has it. */
+#define TOKEN_USES 1024u
+struct token_use_told {
+    uint64_t id, day;
+};
+
 struct api {
     struct api_ports ports;
     const char *public_url; /* base of `self`; without a slash at its end */
     bool members_anywhere;  /* members may have addresses outside loopback */
     struct ping_allowance ping_allowances[PING_ALLOWANCES];
+    struct token_use_told token_uses[TOKEN_USES];
+};
+
+/* How much somebody may do; each holds what the ones before hold. */
+enum permission {
+    PERMISSION_READ,
+    PERMISSION_RESPOND,   /* act on incidents, take overrides, change one's own contact methods and rules */
+    PERMISSION_CONFIGURE, /* services, escalation policies, schedules, teams, ... */
+    PERMISSION_ADMINISTER /* people, and what belongs to others */
 };
 
 /* Who asks. */
@@ -71,6 +87,9 @@ struct principal {
     uint64_t token_id;
     uint64_t user_id; /* 0: an account-level token */
     Tocsin__Role role;
+    enum permission permission; /* of the role, or more where a team says so: about what the route is about */
+    char *const *scopes;        /* of the token; none: every one */
+    size_t scopes_count;
     Tocsin__Actor actor; /* name in the request's arena */
 };
 
@@ -100,12 +119,11 @@ struct route {
     const char *pattern; /* "/users/{}/contact_methods/{}" */
     void (*handler)(struct http_request *request);
     enum api_family family;
-    unsigned flags; /* enum route_flag */
+    unsigned flags; /* enum route_flag; who may is in roles.c */
 };
 enum route_flag {
     ROUTE_PUBLIC = 1,    /* no token */
     ROUTE_JSON_BODY = 2, /* the body must be one JSON object */
-    ROUTE_ADMIN = 4,     /* roles owner and admin only */
     ROUTE_ANY_BODY = 8,  /* one that is too large is as good as none */
     ROUTE_JSON_IF_ANY = 16 /* as ROUTE_JSON_BODY, unless there is none */
 };

@@ -5,14 +5,28 @@
  * Only what is not found is looked for again in the newest state, so that a token works on every node as soon as its
  * creation is answered.
  */
+#include <nettle/memops.h>
 #include <nettle/sha2.h>
 #include <string.h>
 #include <strings.h>
 
+#include "consensus/machine/limits.h"
+#include "node/api/resource.h"
 #include "node/api/roles.h"
 #include "node/api/router.h"
+#include "node/api/teams/team_roles.h"
 
 #define TOKEN_LENGTH_MAX 256u
+
+static void on_view(void *argument, const struct machine_store *view, bool stale);
+
+/* The state as it is here, or the newest. */
+static void read_for(struct router_call *call)
+{
+    struct api_ports *ports = &call->call.api->ports;
+
+    ports->read(ports->context, call->current, on_view, call);
+}
 
 /* The ways in which each family's clients carry a token. */
 static const struct {
@@ -43,13 +57,13 @@ static const char *find_token(const struct http_request *request, size_t *length
     return NULL;
 }
 
-/* `words` are healthchecks' for it. */
-static void refuse_token(struct http_request *request, const char *words)
+/* `of_checks` are healthchecks' words for it. */
+static void refuse_token(struct http_request *request, const char *of_checks, const char *words)
 {
-    bool of_checks = router_call_of(request)->family == FAMILY_CHECKS;
+    bool checks = router_call_of(request)->family == FAMILY_CHECKS;
 
     http_response_header(request, "WWW-Authenticate", "Token realm=\"tocsin\"");
-    api_error(request, 401, 2006, of_checks ? words : "Authentication Failed", NULL);
+    api_error(request, 401, 2006, "Authentication Failed", json_pack("[s]", checks ? of_checks : words));
 }
 
 static void act_as_user(struct router_call *call, const Tocsin__User *user)
@@ -61,35 +75,34 @@ static void act_as_user(struct router_call *call, const Tocsin__User *user)
     actor->name = http_strdup(call->call.request, user->name);
 }
 
-/* False when the token, or the person it belongs to, is not in this state. */
-static bool find_principal(struct router_call *call, const struct machine_store *view)
+/* The token of the request, NULL when it, or the person it belongs to, is not in this state. */
+static const Tocsin__Token *find_principal(struct router_call *call, const struct machine_store *view)
 {
     struct principal *principal = &call->call.principal;
-    Tocsin__Token *token = token_get_by_hash(view, call->token_hash, NULL);
-    bool found = token != NULL;
+    ProtobufCAllocator *memory = request_memory(call->call.request);
+    const Tocsin__Token *token = token_get_by_hash(view, call->token_hash, memory);
+    const Tocsin__User *user = token != NULL && token->user_id != 0 ? user_get(view, token->user_id, memory) : NULL;
 
-    if (found && token->user_id != 0) {
-        Tocsin__User *user = user_get(view, token->user_id, NULL);
-        found = user != NULL;
-        if (found) {
-            principal->user_id = user->id;
-            principal->role = token->role != TOCSIN__ROLE__ROLE_NONE ? token->role : user->role;
-            act_as_user(call, user);
-            tocsin__user__free_unpacked(user, NULL);
-        }
-    } else if (found) {
-        principal->role = token->role;
+    /* Found by its hash, which tells nothing of the secret; compared once more so that no index decides alone. */
+    if (token == NULL || token->hash.len != sizeof call->token_hash ||
+        !memeql_sec(token->hash.data, call->token_hash, sizeof call->token_hash) ||
+        (token->user_id != 0 && user == NULL)) {
+        return NULL;
+    }
+    principal->token_id = token->id;
+    principal->scopes = token->scopes;
+    principal->scopes_count = token->n_scopes;
+    principal->user_id = token->user_id;
+    principal->role = user != NULL && token->role == TOCSIN__ROLE__ROLE_NONE ? user->role : token->role;
+    principal->permission = role_permission(principal->role);
+    if (user != NULL) {
+        act_as_user(call, user);
+    } else {
         principal->actor.kind = TOCSIN__ACTOR_KIND__ACTOR_TOKEN;
         principal->actor.id = token->id;
-        principal->actor.name = http_strdup(call->call.request, token->name);
+        principal->actor.name = token->name;
     }
-    if (found) {
-        principal->token_id = token->id;
-    }
-    if (token != NULL) {
-        tocsin__token__free_unpacked(token, NULL);
-    }
-    return found;
+    return token;
 }
 
 /* False when nobody has the address of the From header. */
@@ -123,38 +136,120 @@ static bool needs_requester(struct router_call *call)
     return true;
 }
 
-/* The least that the route asks for; its handler may ask for more. */
-static enum permission permission_of_route(const struct router_call *call)
+/* ---------------------------------------------------------------- may they */
+
+/* Without a scope on the token, every one is on it. False: answered. */
+static bool scope_admits(struct router_call *call, const struct access *access)
 {
-    if (call->call.route->flags & ROUTE_ADMIN) {
-        return PERMISSION_ADMINISTER;
+    const struct principal *principal = &call->call.principal;
+    struct http_request *request = call->call.request;
+    char scope[LIMIT_SCOPE_CHARACTERS + 1];
+
+    scope_needed(access, router_is_read(request), scope, sizeof scope);
+    if (principal->scopes_count == 0 || scope_among(principal->scopes, principal->scopes_count, scope)) {
+        return true;
     }
-    return router_is_read(call->call.request) ? PERMISSION_READ : PERMISSION_RESPOND;
+    api_error(request, 403, 2010, "Access Denied", json_pack("[o]", json_sprintf("The token lacks the scope %s", scope)));
+    return false;
+}
+
+static bool permission_suffices(const struct principal *principal, const struct access *access, const char *person)
+{
+    bool own = access->subject == SUBJECT_PERSON && principal->user_id != 0 && id_parse(person) == principal->user_id;
+
+    return principal->permission >= (own ? access->own : access->permission);
+}
+
+/* A role in a team may be newer than what this node has: a person is refused by the newest state. */
+static void let_in(struct router_call *call, const struct machine_store *view)
+{
+    struct http_request *request = call->call.request;
+    struct principal *principal = &call->call.principal;
+    const struct access *access = access_of_route(call->call.route, request->method);
+
+    if (!scope_admits(call, access)) {
+        return;
+    }
+    if (!permission_suffices(principal, access, call->call.parameters[0]) && principal->user_id != 0) {
+        if (!router_take_body(call)) {
+            return;
+        }
+        enum permission raised = team_permission(request, view, access->subject);
+        principal->permission = raised > principal->permission ? raised : principal->permission;
+    }
+    if (permission_suffices(principal, access, call->call.parameters[0])) {
+        router_authenticated(call);
+    } else if (principal->user_id != 0 && !call->current) {
+        call->current = true;
+        read_for(call);
+    } else {
+        role_refuse(request);
+    }
+}
+
+static void on_told(void *argument, enum submit_outcome outcome, const Tocsin__Reply *reply)
+{
+    struct token_use_told *told = argument;
+
+    (void)reply;
+    if (outcome != SUBMIT_APPLIED) {
+        told->day = 0; /* again with the next request */
+    }
+}
+
+/* Once a day, so that reading does not write. */
+static void tell_use(struct router_call *call, const Tocsin__Token *token, uint64_t now_ms)
+{
+    struct api *api = call->call.api;
+    struct token_use_told *told = &api->token_uses[token->id % TOKEN_USES];
+    uint64_t day = now_ms / TOKEN_USE_MS;
+
+    if (token->last_used_at_ms / TOKEN_USE_MS >= day || (told->id == token->id && told->day == day)) {
+        return;
+    }
+    *told = (struct token_use_told){.id = token->id, .day = day};
+    Tocsin__Command command = TOCSIN__COMMAND__INIT;
+    Tocsin__TokenUse use = TOCSIN__TOKEN_USE__INIT;
+    use.id = token->id;
+    command.body_case = TOCSIN__COMMAND__BODY_TOKEN_USE;
+    command.token_use = &use;
+    api->ports.submit(api->ports.context, &command, on_told, told);
+}
+
+/* Whoever has a token may know that it is over. */
+static bool is_over(struct router_call *call, const Tocsin__Token *token, uint64_t now_ms)
+{
+    if (token->expires_at_ms == 0 || now_ms < token->expires_at_ms) {
+        return false;
+    }
+    refuse_token(call->call.request, "wrong api key", "This token has expired");
+    return true;
 }
 
 static void on_view(void *argument, const struct machine_store *view, bool stale)
 {
     struct router_call *call = argument;
     struct http_request *request = call->call.request;
-    struct api_ports *ports = &call->call.api->ports;
 
     if (view == NULL) {
         answer_stopped(request);
         return;
     }
-    bool token_found = find_principal(call, view);
-    bool requester_found = !token_found || !needs_requester(call) || find_requester(call, view);
-    if (token_found && requester_found) {
-        if (role_require(request, permission_of_route(call))) {
-            router_authenticated(call);
+    const Tocsin__Token *token = find_principal(call, view);
+    bool requester_found = token == NULL || !needs_requester(call) || find_requester(call, view);
+    uint64_t now_ms = call->call.api->ports.cluster_ms(call->call.api->ports.context);
+    if (token != NULL && requester_found) {
+        if (!is_over(call, token, now_ms)) {
+            tell_use(call, token, now_ms);
+            let_in(call, view);
         }
     } else if (!call->current) {
         call->current = true;
-        ports->read(ports->context, true, on_view, call);
+        read_for(call);
     } else if (stale) { /* it may be in what this node has not seen yet */
         answer_unavailable(request, "The cluster has no leader at the moment: try again");
-    } else if (!token_found) {
-        refuse_token(request, "wrong api key");
+    } else if (token == NULL) {
+        refuse_token(request, "wrong api key", "Authentication Failed");
     } else {
         api_error(request, 400, 1008, "Requester User Not Found", NULL);
     }
@@ -162,17 +257,16 @@ static void on_view(void *argument, const struct machine_store *view, bool stale
 
 void authenticate(struct router_call *call)
 {
-    struct api_ports *ports = &call->call.api->ports;
     size_t length = 0;
     const char *token = find_token(call->call.request, &length);
 
     if (token == NULL) {
-        refuse_token(call->call.request, "missing api key");
+        refuse_token(call->call.request, "missing api key", "Authentication Failed");
         return;
     }
     struct sha256_ctx context;
     sha256_init(&context);
     sha256_update(&context, length, (const uint8_t *)token);
     sha256_digest(&context, sizeof call->token_hash, call->token_hash);
-    ports->read(ports->context, false, on_view, call);
+    read_for(call);
 }

@@ -134,8 +134,8 @@ static void remove_member(struct http_request *request)
 }
 
 const struct route routes_members[] = {
-    {"GET", "/cluster/members", list_members, FAMILY_OPERATOR, ROUTE_ADMIN},
-    {"POST", "/cluster/members", add_member, FAMILY_OPERATOR, ROUTE_ADMIN | ROUTE_JSON_BODY},
-    {"DELETE", "/cluster/members/{}", remove_member, FAMILY_OPERATOR, ROUTE_ADMIN},
+    {"GET", "/cluster/members", list_members, FAMILY_OPERATOR, 0},
+    {"POST", "/cluster/members", add_member, FAMILY_OPERATOR, ROUTE_JSON_BODY},
+    {"DELETE", "/cluster/members/{}", remove_member, FAMILY_OPERATOR, 0},
     {0},
 };

@@ -26,6 +26,12 @@ static const struct route *const tables[] = {
     routes_opsgenie,
 };
 
+const struct route *const *router_tables(size_t *count)
+{
+    *count = sizeof tables / sizeof *tables;
+    return tables;
+}
+
 /* First parts of paths, for errors that are met before there is a route. */
 static const struct {
     const char *first, *second; /* second may be NULL: any */
@@ -182,6 +188,14 @@ static bool parse_body(struct router_call *call)
     return false;
 }
 
+bool router_take_body(struct router_call *call)
+{
+    unsigned flags = call->call.route->flags;
+    bool wanted = (flags & ROUTE_JSON_BODY) || ((flags & ROUTE_JSON_IF_ANY) && call->call.request->body.size_bytes > 0);
+
+    return !wanted || call->call.body != NULL || parse_body(call);
+}
+
 /* True when the key is absent or within its bound; otherwise answered. */
 static bool take_idempotency_key(struct router_call *call)
 {
@@ -202,14 +216,9 @@ static bool take_idempotency_key(struct router_call *call)
 
 void router_authenticated(struct router_call *call)
 {
-    const struct route *route = call->call.route;
-    bool json = (route->flags & ROUTE_JSON_BODY) ||
-                ((route->flags & ROUTE_JSON_IF_ANY) && call->call.request->body.size_bytes > 0);
-
-    if (!take_idempotency_key(call) || (json && !parse_body(call))) {
-        return;
+    if (take_idempotency_key(call) && router_take_body(call)) {
+        call->call.route->handler(call->call.request);
     }
-    route->handler(call->call.request);
 }
 
 void api_handle(struct api *api, struct http_request *request)

@@ -29,6 +29,11 @@ bool router_is_read(const struct http_request *request); /* GET or HEAD */
 /* Finds out who asks; then goes on with router_authenticated, or answers 401, 403, 400 (From) or 503. */
 void authenticate(struct router_call *call);
 void router_authenticated(struct router_call *call);
+/* Parses the body when the route wants one and it was not done yet. False: answered with 400. */
+bool router_take_body(struct router_call *call);
+
+/* Every route, in tables ended by a row without a method. */
+const struct route *const *router_tables(size_t *count);
 
 /* Events only: the answer to a body that is not a JSON object. */
 void answer_unrecognized(struct http_request *request);

@@ -103,6 +103,12 @@ static void port_submit(void *context, Tocsin__Command *command,
     size_t size_bytes;
     uint8_t *packed = pack_command(fixture, command, &size_bytes);
 
+    if (command->body_case == TOCSIN__COMMAND__BODY_TOKEN_USE) { /* told beside the request, which does not wait */
+        fixture->token_uses++;
+        tocsin__reply__free_unpacked(apply_packed(fixture, packed, size_bytes), NULL);
+        free(packed);
+        return;
+    }
     fixture->submits++;
     if (fixture->last_command != NULL) {
         tocsin__command__free_unpacked(fixture->last_command, NULL);
@@ -344,7 +350,8 @@ const char *api_answer_text(const struct api_answer *answer, ...)
 
 /* ---------------------------------------------------------------- what is there at the start */
 
-void api_fixture_add_token(struct api_fixture *fixture, const char *token, Tocsin__Role role, uint64_t user_id)
+static void add_token(struct api_fixture *fixture, const char *token, Tocsin__Role role, uint64_t user_id,
+                      char **scopes, size_t scopes_count)
 {
     Tocsin__Command command;
     Tocsin__TokenPut put;
@@ -363,12 +370,25 @@ void api_fixture_add_token(struct api_fixture *fixture, const char *token, Tocsi
     record.name = name;
     record.role = role;
     record.user_id = user_id;
+    record.scopes = scopes;
+    record.n_scopes = scopes_count;
     put.token = &record;
     command.body_case = TOCSIN__COMMAND__BODY_TOKEN_PUT;
     command.token_put = &put;
     Tocsin__Reply *reply = api_fixture_apply(fixture, &command);
     assert_int_equal(reply->status, TOCSIN__STATUS__STATUS_OK);
     tocsin__reply__free_unpacked(reply, NULL);
+}
+
+void api_fixture_add_token(struct api_fixture *fixture, const char *token, Tocsin__Role role, uint64_t user_id)
+{
+    add_token(fixture, token, role, user_id, NULL, 0);
+}
+
+void api_fixture_add_scoped_token(struct api_fixture *fixture, const char *token, Tocsin__Role role, char **scopes,
+                                  size_t count)
+{
+    add_token(fixture, token, role, 0, scopes, count);
 }
 
 uint64_t api_fixture_add_user(struct api_fixture *fixture, const char *name, const char *email, Tocsin__Role role)
@@ -408,6 +428,7 @@ struct api_fixture *api_fixture_new(void)
                   .caught_up = port_caught_up,
                   .random = port_random,
                   .wall_ms = port_wall_ms,
+                  .cluster_ms = port_wall_ms,
                   .cluster = port_cluster,
                   .health = port_health,
                   .ready = port_health},

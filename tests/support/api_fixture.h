@@ -38,6 +38,7 @@ struct api_fixture {
 
     /* What was asked of the cluster. */
     unsigned submits, current_reads, local_reads;
+    unsigned token_uses; /* tokens that were told to be in use: not among the submits */
     Tocsin__Command *last_command; /* with its origin */
 
     /* Private. */
@@ -91,6 +92,9 @@ const char *api_answer_text(const struct api_answer *answer, ...) __attribute__(
 Tocsin__Reply *api_fixture_apply(struct api_fixture *fixture, Tocsin__Command *command);
 /* A further token; user_id 0: at account level. */
 void api_fixture_add_token(struct api_fixture *fixture, const char *token, Tocsin__Role role, uint64_t user_id);
+/* ... at account level, with these scopes. */
+void api_fixture_add_scoped_token(struct api_fixture *fixture, const char *token, Tocsin__Role role, char **scopes,
+                                  size_t count);
 /* A user with this name and address; returns the id. */
 uint64_t api_fixture_add_user(struct api_fixture *fixture, const char *name, const char *email, Tocsin__Role role);
 

@@ -263,6 +263,7 @@ static void hand_over(struct model *model, const Tocsin__Command *command, const
     case TOCSIN__COMMAND__BODY_NOTE_CREATE: /* tells nobody, opens no door */
     case TOCSIN__COMMAND__BODY_TOKEN_PUT:
     case TOCSIN__COMMAND__BODY_TOKEN_DELETE:
+    case TOCSIN__COMMAND__BODY_TOKEN_USE:
     case TOCSIN__COMMAND__BODY_MEMBERS_BEGIN: /* who takes part changes nothing of what is owed */
     case TOCSIN__COMMAND__BODY_MEMBER_ADD:
     case TOCSIN__COMMAND__BODY_MEMBER_REMOVE:

@@ -1,0 +1,157 @@
+/*
+ * A role in a team raises what a person may do with what is the team's:
+ *
+ *     team ── escalation policy ── service ── incident
+ *      └───── schedule
+ *
+ * What is about to be made has no team yet: then the team counts under which it shall be made. And whoever an incident is
+ * assigned to may act on it: nobody is woken by something and kept from acknowledging it.
+ */
+#include "node/api/teams/team_roles.h"
+
+#include <string.h>
+
+#include "node/api/incidents/incidents.h"
+
+static const enum permission permission_of_team_role[] = {
+    [TOCSIN__TEAM_ROLE__TEAM_ROLE_NONE] = PERMISSION_READ,
+    [TOCSIN__TEAM_ROLE__TEAM_ROLE_OBSERVER] = PERMISSION_READ,
+    [TOCSIN__TEAM_ROLE__TEAM_ROLE_RESPONDER] = PERMISSION_RESPOND,
+    [TOCSIN__TEAM_ROLE__TEAM_ROLE_MANAGER] = PERMISSION_CONFIGURE,
+};
+
+static enum permission lesser(enum permission a, enum permission b)
+{
+    return a < b ? a : b;
+}
+
+static enum permission greater(enum permission a, enum permission b)
+{
+    return a > b ? a : b;
+}
+
+static enum permission in_team(struct http_request *request, const struct machine_store *view, uint64_t team_id)
+{
+    const struct principal *principal = &api_call_of(request)->principal;
+    bool looks_on = principal->role == TOCSIN__ROLE__ROLE_READ_ONLY_USER ||
+                    principal->role == TOCSIN__ROLE__ROLE_READ_ONLY_LIMITED_USER; /* since they joined */
+    const Tocsin__TeamMember *member =
+        looks_on ? NULL : team_member_get(view, team_id, principal->user_id, request_memory(request));
+
+    return member != NULL ? permission_of_team_role[member->role] : PERMISSION_READ;
+}
+
+static enum permission on_policy(struct http_request *request, const struct machine_store *view, uint64_t id)
+{
+    const Tocsin__EscalationPolicy *policy = escalation_policy_get(view, id, request_memory(request));
+
+    return policy != NULL ? in_team(request, view, policy->team_id) : PERMISSION_READ;
+}
+
+static enum permission on_service(struct http_request *request, const struct machine_store *view, uint64_t id)
+{
+    const Tocsin__Service *service = service_get(view, id, request_memory(request));
+
+    return service != NULL ? on_policy(request, view, service->escalation_policy_id) : PERMISSION_READ;
+}
+
+/* Of any of its teams. */
+static enum permission on_schedule(struct http_request *request, const struct machine_store *view, uint64_t id)
+{
+    const Tocsin__Schedule *schedule = schedule_get(view, id, request_memory(request));
+    enum permission permission = PERMISSION_READ;
+
+    for (size_t i = 0; schedule != NULL && i < schedule->n_team_ids; i++) {
+        permission = greater(permission, in_team(request, view, schedule->team_ids[i]));
+    }
+    return permission;
+}
+
+static enum permission on_incident(struct http_request *request, const struct machine_store *view, const char *text)
+{
+    const Tocsin__Incident *incident = incident_find(request, view, text);
+
+    if (incident == NULL) {
+        return PERMISSION_READ;
+    }
+    enum permission permission = on_policy(request, view, incident->escalation_policy_id);
+    for (size_t i = 0; i < incident->n_assignments; i++) {
+        if (incident->assignments[i]->user_id == api_call_of(request)->principal.user_id) {
+            permission = greater(permission, PERMISSION_RESPOND);
+        }
+    }
+    return permission;
+}
+
+/* ---------------------------------------------------------------- in the body */
+
+static uint64_t id_in(const json_t *object)
+{
+    const char *text = json_string_value(json_object_get(object, "id"));
+
+    return text != NULL ? id_parse(text) : 0;
+}
+
+/* Each of the teams under which it shall be made. */
+static enum permission on_teams(struct http_request *request, const struct machine_store *view, const json_t *teams)
+{
+    enum permission permission = json_array_size(teams) > 0 ? PERMISSION_ADMINISTER : PERMISSION_READ;
+
+    for (size_t i = 0; i < json_array_size(teams); i++) {
+        permission = lesser(permission, in_team(request, view, id_in(json_array_get(teams, i))));
+    }
+    return permission;
+}
+
+/* One to be made on a service, or many to be changed. */
+static enum permission on_incidents(struct http_request *request, const struct machine_store *view, const json_t *body)
+{
+    const json_t *incident = json_object_get(body, "incident"), *incidents = json_object_get(body, "incidents");
+
+    if (incident != NULL) {
+        return on_service(request, view, id_in(json_object_get(incident, "service")));
+    }
+    enum permission permission = json_array_size(incidents) > 0 ? PERMISSION_ADMINISTER : PERMISSION_READ;
+    for (size_t i = 0; i < json_array_size(incidents) && permission > PERMISSION_READ; i++) {
+        const char *text = json_string_value(json_object_get(json_array_get(incidents, i), "id"));
+        permission = lesser(permission, text != NULL ? on_incident(request, view, text) : PERMISSION_READ);
+    }
+    return permission;
+}
+
+/* A service under a policy that it does not have yet: nobody hands over to the people of another team. */
+static enum permission on_new_policy(struct http_request *request, const struct machine_store *view, const json_t *body)
+{
+    const json_t *service = json_object_get(body, "service"), *policy = json_object_get(service, "escalation_policy");
+
+    return policy != NULL ? on_policy(request, view, id_in(policy)) : PERMISSION_ADMINISTER; /* the one that it has */
+}
+
+enum permission team_permission(struct http_request *request, const struct machine_store *view, enum subject subject)
+{
+    const struct api_call *call = api_call_of(request);
+    const char *text = strstr(call->route->pattern, "{}") != NULL ? call->parameters[0] : NULL;
+    uint64_t id = text != NULL ? id_parse(text) : 0;
+
+    switch (subject) {
+    case SUBJECT_TEAM:
+        return in_team(request, view, id);
+    case SUBJECT_TEAM_POLICY: /* nobody takes a policy away from another team */
+        return lesser(in_team(request, view, id), on_policy(request, view, id_parse(call->parameters[1])));
+    case SUBJECT_POLICY:
+        return text != NULL ? on_policy(request, view, id)
+                            : on_teams(request, view, json_object_get(json_object_get(call->body, "escalation_policy"), "teams"));
+    case SUBJECT_SERVICE:
+        return text != NULL ? lesser(on_service(request, view, id), on_new_policy(request, view, call->body))
+                            : lesser(PERMISSION_CONFIGURE, on_new_policy(request, view, call->body));
+    case SUBJECT_SCHEDULE:
+        return text != NULL ? on_schedule(request, view, id)
+                            : on_teams(request, view, json_object_get(json_object_get(call->body, "schedule"), "teams"));
+    case SUBJECT_INCIDENT:
+        return text != NULL ? on_incident(request, view, text) : on_incidents(request, view, call->body);
+    case SUBJECT_NONE:
+    case SUBJECT_PERSON:
+        break;
+    }
+    return PERMISSION_READ;
+}
