@@ -57,6 +57,8 @@ static const struct access table[] = {
     {"GET", "/incidents", "incidents", READ, SUBJECT_NONE, 0},
     {"*", "/incidents", "incidents", RESPOND, SUBJECT_INCIDENT, 0},
     {"GET", "/log_entries", "incidents", READ, SUBJECT_NONE, 0},
+    {"GET", "/priorities", "priorities", READ, SUBJECT_NONE, 0},
+    {"*", "/priorities", "priorities", ADMINISTER, SUBJECT_NONE, 0},
 
     {"*", "/v2/heartbeats/{}/ping", "heartbeats", RESPOND, SUBJECT_NONE, 0},
     {"GET", "/v2/heartbeats", "heartbeats", READ, SUBJECT_NONE, 0},

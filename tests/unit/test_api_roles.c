@@ -93,6 +93,10 @@ static const struct expectation {
     {"PUT", "/incidents", RESPONDER, PUBLIC, "incidents.write"},
     {"GET", "/incidents/{}", READER, PUBLIC, "incidents.read"},
     {"PUT", "/incidents/{}", RESPONDER, PUBLIC, "incidents.write"},
+    {"POST", "/incidents/{}/snooze", RESPONDER, PUBLIC, "incidents.write"},
+    {"PUT", "/incidents/{}/merge", RESPONDER, PUBLIC, "incidents.write"},
+    {"GET", "/priorities", READER, PUBLIC, "priorities.read"},
+    {"PUT", "/priorities", ADMIN, PUBLIC, "priorities.write"},
     {"GET", "/incidents/{}/notes", READER, PUBLIC, "incidents.read"},
     {"POST", "/incidents/{}/notes", RESPONDER, PUBLIC, "incidents.write"},
     {"GET", "/incidents/{}/alerts", READER, PUBLIC, "incidents.read"},
@@ -303,8 +307,10 @@ static void a_token_with_a_scope_opens_the_routes_of_that_scope_and_no_other(voi
             bool admitted = expected->scope == NULL || strcmp(expected->scope, scope) == 0;
             const struct api_answer *answer = try(api, expected, "PZZZZZX");
             expect_admitted(answer, expected, admitted);
-            (void)snprintf(error, sizeof error, "The token lacks the scope %s", expected->scope);
-            assert_true(admitted || strstr(answer->text, error) != NULL);
+            if (!admitted) {
+                (void)snprintf(error, sizeof error, "The token lacks the scope %s", expected->scope);
+                assert_non_null(strstr(answer->text, error));
+            }
         }
     }
 }

@@ -116,6 +116,6 @@ const struct route routes_incidents[] = {
     {"GET", "/log_entries", log_entries_list, FAMILY_REST, 0},
     {"GET", "/log_entries/{}", log_entry_read, FAMILY_REST, 0},
     {"GET", "/priorities", priorities_list, FAMILY_REST, 0},
-    {"PUT", "/priorities", priorities_replace, FAMILY_REST, ROUTE_JSON_BODY | ROUTE_ADMIN},
+    {"PUT", "/priorities", priorities_replace, FAMILY_REST, ROUTE_JSON_BODY},
     {0},
 };
