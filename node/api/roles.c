@@ -43,6 +43,7 @@ static const struct access table[] = {
     {"GET", "/abilities", "abilities", READ, SUBJECT_NONE, 0},
     {"GET", "/licenses", "licenses", READ, SUBJECT_NONE, 0},
     {"GET", "/license_allocations", "licenses", READ, SUBJECT_NONE, 0},
+    {"GET", "/vendors", "vendors", READ, SUBJECT_NONE, 0},
     {"GET", "/services", "services", READ, SUBJECT_NONE, 0},
     {"*", "/services", "services", CONFIGURE, SUBJECT_SERVICE, 0},
     {"GET", "/escalation_policies", "escalation_policies", READ, SUBJECT_NONE, 0},
@@ -66,6 +67,7 @@ static const struct access table[] = {
     {"GET", "/api/v3/checks", "heartbeats", READ, SUBJECT_NONE, 0},
     {"*", "/api/v3/checks", "heartbeats", CONFIGURE, SUBJECT_NONE, 0},
 
+    {"GET", "/cluster/last_gasp", "cluster", READ, SUBJECT_NONE, 0},
     {"*", "/cluster", "cluster", ADMINISTER, SUBJECT_NONE, 0},
 };
 

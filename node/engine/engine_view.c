@@ -238,14 +238,13 @@ static json_t *port_ready(void *context, unsigned *status) {
 }
 
 static uint64_t port_cluster_ms(void *context) {
-    struct engine *engine = context;
-    return cluster_clock_now(&engine->clock, engine_wall_ms(engine), engine_boottime_ms(engine));
+    return engine_cluster_ms(context);
 }
 
 struct api_ports engine_api_ports(struct engine *engine) {
     return (struct api_ports){.context = engine, .submit = port_submit, .read = port_read, .caught_up = port_caught_up, .random = port_random,
-                              .wall_ms = engine_wall_ms, .cluster = port_cluster, .rehearse_last_gasp = engine_gasp_rehearse, .health = port_health, .ready = port_ready};
-                              .wall_ms = engine_wall_ms, .cluster_ms = port_cluster_ms, .cluster = port_cluster, .health = port_health, .ready = port_ready};
+                              .wall_ms = engine_wall_ms, .cluster_ms = port_cluster_ms, .cluster = port_cluster,
+                              .rehearse_last_gasp = engine_gasp_rehearse, .health = port_health, .ready = port_ready};
 }
 
 const struct raft_configuration *engine_configuration(const struct engine *engine) { return driver_configuration(engine->driver); }

@@ -55,6 +55,10 @@ static const struct expectation {
     /* services and policies */
     {"GET", "/abilities", READER, PUBLIC, "abilities.read"},
     {"GET", "/abilities/{}", READER, PUBLIC, "abilities.read"},
+    {"GET", "/vendors", READER, PUBLIC, "vendors.read"},
+    {"GET", "/vendors/{}", READER, PUBLIC, "vendors.read"},
+    {"GET", "/licenses", READER, PUBLIC, "licenses.read"},
+    {"GET", "/license_allocations", READER, PUBLIC, "licenses.read"},
     {"GET", "/services", READER, PUBLIC, "services.read"},
     {"POST", "/services", MANAGER, PUBLIC, "services.write"},
     {"GET", "/services/{}", READER, PUBLIC, "services.read"},
@@ -124,6 +128,7 @@ static const struct expectation {
     {"GET", "/api/v3/checks/{}/pings/{}/body", READER, PUBLIC, "heartbeats.read"},
     {"GET", "/api/v3/checks/{}/flips", READER, PUBLIC, "heartbeats.read"},
     /* operators */
+    {"GET", "/cluster/last_gasp/rehearsal", READER, PUBLIC, "cluster.read"},
     {"GET", "/cluster/members", ADMIN, PUBLIC, "cluster.read"},
     {"POST", "/cluster/members", ADMIN, PUBLIC, "cluster.write"},
     {"DELETE", "/cluster/members/{}", ADMIN, PUBLIC, "cluster.write"},
@@ -218,7 +223,7 @@ static void expect_admitted(const struct api_answer *answer, const struct expect
 
 static void every_route_is_expected_and_every_expectation_is_a_route(void **state)
 {
-    size_t tables_count, routes_count = 0;
+    size_t tables_count, routes_count = 0, missing = 0;
     const struct route *const *tables = router_tables(&tables_count);
 
     (void)state;
@@ -226,12 +231,14 @@ static void every_route_is_expected_and_every_expectation_is_a_route(void **stat
         for (const struct route *route = tables[i]; route->method != NULL; route++, routes_count++) {
             const struct expectation *expected = expectation_of(route);
             if (expected == NULL) {
-                fail_msg("whose is %s %s? Say it here and in node/api/roles.c", route->method, route->pattern);
-                return;
+                print_error("whose is %s %s? Say it here and in node/api/roles.c\n", route->method, route->pattern);
+                missing++;
+                continue;
             }
             assert_int_equal(expected->least == PUBLIC, (route->flags & ROUTE_PUBLIC) != 0);
         }
     }
+    assert_int_equal(missing, 0);
     assert_int_equal(routes_count, EXPECTATIONS_COUNT);
 }
 
