@@ -32,6 +32,8 @@ static const struct access table[] = {
     {"*", "/users/{}/contact_methods", "users:contact_methods", ADMINISTER, SUBJECT_PERSON, RESPOND},
     {"GET", "/users/{}/notification_rules", "users:contact_methods", READ, SUBJECT_NONE, 0},
     {"*", "/users/{}/notification_rules", "users:contact_methods", ADMINISTER, SUBJECT_PERSON, RESPOND},
+    {"GET", "/users/{}/oncall_handoff_notification_rules", "users:contact_methods", READ, SUBJECT_NONE, 0},
+    {"*", "/users/{}/oncall_handoff_notification_rules", "users:contact_methods", ADMINISTER, SUBJECT_PERSON, RESPOND},
     {"GET", "/users", "users", READ, SUBJECT_NONE, 0},
     {"PUT", "/users/{}", "users", ADMINISTER, SUBJECT_PERSON, RESPOND},
     {"*", "/users", "users", ADMINISTER, SUBJECT_NONE, 0},
@@ -52,6 +54,7 @@ static const struct access table[] = {
     {"GET", "/schedules", "schedules", READ, SUBJECT_NONE, 0},
     {"POST", "/schedules/preview", "schedules", READ, SUBJECT_NONE, 0},
     {"*", "/schedules/{}/overrides", "schedules", RESPOND, SUBJECT_SCHEDULE, 0},
+    {"*", "/schedules/{}/swaps", "schedules", RESPOND, SUBJECT_SCHEDULE, 0},
     {"*", "/schedules", "schedules", CONFIGURE, SUBJECT_SCHEDULE, 0},
     {"GET", "/oncalls", "oncalls", READ, SUBJECT_NONE, 0},
 
@@ -67,7 +70,6 @@ static const struct access table[] = {
     {"GET", "/api/v3/checks", "heartbeats", READ, SUBJECT_NONE, 0},
     {"*", "/api/v3/checks", "heartbeats", CONFIGURE, SUBJECT_NONE, 0},
 
-    {"GET", "/cluster/last_gasp", "cluster", READ, SUBJECT_NONE, 0},
     {"*", "/cluster", "cluster", ADMINISTER, SUBJECT_NONE, 0},
 };
 

@@ -430,6 +430,7 @@ struct api_fixture *api_fixture_new(void)
                   .wall_ms = port_wall_ms,
                   .cluster_ms = port_wall_ms,
                   .cluster = port_cluster,
+                  .rehearse_last_gasp = port_cluster,
                   .health = port_health,
                   .ready = port_health},
         .public_url = "https://tocsin.example",

@@ -183,7 +183,7 @@ void swap_undo(struct http_request *request)
 
     if (role_require(request, PERMISSION_RESPOND) && path_id(request, 0, &schedule_id) && path_id(request, 1, &id)) {
         Tocsin__SwapUndo *undo = api_command(request, TOCSIN__COMMAND__BODY_SWAP_UNDO)->swap_undo;
-        bool configures = role_has(principal->role, PERMISSION_CONFIGURE);
+        bool configures = principal->permission >= PERMISSION_CONFIGURE;
         undo->schedule_id = schedule_id;
         undo->id = id;
         undo->user_id = configures ? 0 : principal->user_id;
