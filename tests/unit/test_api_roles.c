@@ -47,6 +47,9 @@ static const struct expectation {
     {"PUT", "/users/{}/oncall_handoff_notification_rules/{}", ADMIN, RESPONDER, "users:contact_methods.write"},
     {"DELETE", "/users/{}/oncall_handoff_notification_rules/{}", ADMIN, RESPONDER, "users:contact_methods.write"},
     {"GET", "/users/{}/shift_notifications", READER, PUBLIC, "users.read"},
+    {"GET", "/users/{}/calendar_feed", READER, PUBLIC, "users.read"},
+    {"POST", "/users/{}/calendar_feed", ADMIN, RESPONDER, "users.write"},
+    {"DELETE", "/users/{}/calendar_feed", ADMIN, RESPONDER, "users.write"},
     /* teams */
     {"GET", "/teams", READER, PUBLIC, "teams.read"},
     {"POST", "/teams", MANAGER, PUBLIC, "teams.write"},
@@ -91,6 +94,9 @@ static const struct expectation {
     {"DELETE", "/schedules/{}/overrides/{}", RESPONDER, PUBLIC, "schedules.write"},
     {"GET", "/schedules/{}/users", READER, PUBLIC, "schedules.read"},
     {"GET", "/schedules/{}/on_call", READER, PUBLIC, "schedules.read"},
+    {"GET", "/schedules/{}/calendar_feed", READER, PUBLIC, "schedules.read"},
+    {"POST", "/schedules/{}/calendar_feed", RESPONDER, PUBLIC, "schedules.write"},
+    {"DELETE", "/schedules/{}/calendar_feed", RESPONDER, PUBLIC, "schedules.write"},
     {"GET", "/schedules/{}/swaps", READER, PUBLIC, "schedules.read"},
     {"POST", "/schedules/{}/swaps", RESPONDER, PUBLIC, "schedules.write"},
     {"GET", "/schedules/{}/swaps/{}", READER, PUBLIC, "schedules.read"},
@@ -117,6 +123,15 @@ static const struct expectation {
     {"GET", "/incidents/{}/alerts", READER, PUBLIC, "incidents.read"},
     {"GET", "/incidents/{}/alerts/{}", READER, PUBLIC, "incidents.read"},
     {"GET", "/incidents/{}/log_entries", READER, PUBLIC, "incidents.read"},
+    {"POST", "/incidents/{}/responder_requests", RESPONDER, PUBLIC, "incidents.write"},
+    {"PUT", "/incidents/{}/responders/{}", ADMIN, PUBLIC, "incidents.write"}, /* and whoever was asked */
+    {"GET", "/incidents/{}/status_updates", READER, PUBLIC, "incidents.read"},
+    {"POST", "/incidents/{}/status_updates", RESPONDER, PUBLIC, "incidents.write"},
+    {"GET", "/incidents/{}/status_updates/subscribers", READER, PUBLIC, "incidents.read"},
+    {"POST", "/incidents/{}/status_updates/subscribers", RESPONDER, PUBLIC, "incidents.write"},
+    {"POST", "/incidents/{}/status_updates/unsubscribe", RESPONDER, PUBLIC, "incidents.write"},
+    {"PUT", "/incidents/{}/alerts", RESPONDER, PUBLIC, "incidents.write"},
+    {"PUT", "/incidents/{}/alerts/{}", RESPONDER, PUBLIC, "incidents.write"},
     {"GET", "/log_entries", READER, PUBLIC, "incidents.read"},
     {"GET", "/log_entries/{}", READER, PUBLIC, "incidents.read"},
     /* heartbeats */
@@ -145,6 +160,7 @@ static const struct expectation {
     {"DELETE", "/cluster/members/{}", ADMIN, PUBLIC, "cluster.write"},
     /* where the address or a key in it is the secret, or there is none */
     {"GET", "/cluster", PUBLIC, PUBLIC, NULL},
+    {"GET", "/calendars/{}", PUBLIC, PUBLIC, NULL},
     {"GET", "/healthz", PUBLIC, PUBLIC, NULL},
     {"GET", "/readyz", PUBLIC, PUBLIC, NULL},
     {"POST", "/v2/enqueue", PUBLIC, PUBLIC, NULL},
