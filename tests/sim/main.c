@@ -41,6 +41,8 @@ static void on_delivered(void *context, Tocsin__Channel channel, const char *to,
     people_delivered(workload_people(sim->workload), channel, to, text);
 }
 
+static void on_silent(void *context, const char *key) { workload_silent(context, key); }
+
 static void check_end(struct sim *sim) {
     uint64_t leader = nodes_leader(sim);
     if (leader == 0) {
@@ -112,6 +114,7 @@ static void run(struct sim *sim) {
     sim_run_until(sim, sim->now_ms + 3 * sim->profile->election_timeout_ms + 2000);
     struct workload_options options = sim->profile->calm_work ? workload_calm() : workload_dense(sim->profile->minute_ms);
     sim->workload = workload_new(sim, &options);
+    model_tell_silence(sim->model, on_silent, sim->workload);
     workload_start(sim->workload);
     if (!wait_for(sim, is_set_up)) sim_violation(sim, "the company could not be set up");
     if (sim->violation[0] != '\0') return;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/sim/clients/jobs.h"
 #include "tests/sim/judge/audit.h"
 #include "tests/sim/world/names.h"
 
@@ -36,6 +37,8 @@ struct workload {
     struct client *client;
     struct company *company;
     struct people *people;
+    struct silence *silence;
+    struct jobs *jobs;
     struct key *keys;
     size_t keys_count, keys_capacity;
     bool set_up, stopped;
@@ -55,6 +58,8 @@ struct workload_options workload_dense(unsigned minute_ms)
         .deletions_per_hour = 200,
         .requests_per_hour = 600,
         .reads_per_hour = 4000,
+        .jobs_permille = 300,
+        .jobs_max = 4,
     };
 }
 
@@ -70,6 +75,8 @@ struct workload_options workload_calm(void)
         .deletions_per_hour = 1,
         .requests_per_hour = 3,
         .reads_per_hour = 20,
+        .jobs_permille = 200,
+        .jobs_max = 4,
     };
 }
 
@@ -91,11 +98,15 @@ struct workload *workload_new(struct sim *sim, const struct workload_options *op
     workload->client = client_new(sim, workload->history, options->way != NULL ? options->way : sim_ask_with);
     workload->company = company_new(sim, workload->client, workload->history, options->minute_ms);
     workload->people = people_new(sim, workload->client, workload->history, workload->company);
+    workload->silence = silence_new(on_violation, sim);
+    workload->jobs = jobs_new(workload->company, workload->silence, options->way != NULL ? options->way : sim_ask_with);
     return workload;
 }
 
 void workload_free(struct workload *workload)
 {
+    jobs_free(workload->jobs);
+    silence_free(workload->silence);
     people_free(workload->people);
     company_free(workload->company);
     client_free(workload->client);
@@ -112,6 +123,11 @@ struct people *workload_people(struct workload *workload)
 struct history *workload_history(struct workload *workload)
 {
     return workload->history;
+}
+
+void workload_silent(struct workload *workload, const char *key)
+{
+    silence_said(workload->silence, key, sim_now_ms(workload->sim));
 }
 
 const struct company *workload_company(const struct workload *workload)
@@ -543,6 +559,9 @@ static void on_set_up(void *context)
     struct workload *workload = context;
 
     workload->set_up = true;
+    if (sim_chance(workload->sim, workload->options.jobs_permille)) {
+        jobs_begin(workload->jobs, (unsigned)sim_between(workload->sim, 1, workload->options.jobs_max));
+    }
     for (size_t i = 0; i < sizeof streams / sizeof *streams; i++) {
         unsigned per_hour = *(const unsigned *)((const char *)&workload->options + streams[i].rate);
         if (per_hour > 0) {
@@ -561,6 +580,7 @@ void workload_start(struct workload *workload)
 void workload_stop(struct workload *workload)
 {
     workload->stopped = true;
+    jobs_stop(workload->jobs);
 }
 
 /* ---------------------------------------------------------------- the end */
@@ -580,5 +600,5 @@ void workload_finish(struct workload *workload, void (*done)(void *context), voi
 {
     workload->finished = done;
     workload->finished_context = context;
-    audit_start(workload->company, on_audited, workload);
+    audit_start(workload->company, workload->jobs, on_audited, workload);
 }

@@ -25,6 +25,8 @@ struct workload_options {
     unsigned deletions_per_hour;
     unsigned requests_per_hour; /* manual incidents, reassignments, escalations by hand, notes */
     unsigned reads_per_hour;
+    unsigned jobs_permille; /* of companies that have jobs with heartbeats: while there are any the cluster is never idle */
+    unsigned jobs_max;
     client_way way; /* NULL: sim_ask_with */
 };
 
@@ -49,6 +51,9 @@ void workload_stop(struct workload *workload);
  * lost, and requests that nobody answered. `done` comes once.
  */
 void workload_finish(struct workload *workload, void (*done)(void *context), void *context);
+
+/* The cluster says that the job with this key is silent. */
+void workload_silent(struct workload *workload, const char *key);
 
 struct people *workload_people(struct workload *workload);
 struct history *workload_history(struct workload *workload);

@@ -22,6 +22,7 @@
 
 struct audit {
     struct company *company;
+    struct jobs *jobs;
     uint64_t began_ms;
     uint64_t told; /* moment since which the walk tells of all incidents */
     uint64_t node; /* being asked */
@@ -87,12 +88,12 @@ static void wait_for_answers(void *context)
     ask_page(audit);
 }
 
-void audit_start(struct company *company, void (*done)(void *context), void *context)
+void audit_start(struct company *company, struct jobs *jobs, void (*done)(void *context), void *context)
 {
     struct audit *audit = task_begin(company->client, sizeof *audit);
 
     *audit = (struct audit){
-        .company = company, .began_ms = sim_now_ms(company->sim), .node = 1, .done = done, .context = context};
+        .company = company, .jobs = jobs, .began_ms = sim_now_ms(company->sim), .node = 1, .done = done, .context = context};
     sim_tell(company->sim, "What was promised is asked for.");
     wait_for_answers(audit);
 }
@@ -139,6 +140,7 @@ static const char *const questions[] = {
     "/users?limit=100",
     "/escalation_policies?limit=100",
     "/services?limit=100",
+    "/api/v3/checks",
 };
 #define QUESTIONS_COUNT (sizeof questions / sizeof *questions)
 
@@ -155,6 +157,7 @@ static void on_node(void *context, const struct client_answer *answer)
         again(audit, node_again);
         return;
     }
+    jobs_audit(audit->jobs, answer); /* only one of the questions is about them */
     audit->question++;
     if (audit->question == QUESTIONS_COUNT) {
         audit->question = 0;

@@ -2,9 +2,9 @@
 #ifndef TESTS_SIM_JUDGE_AUDIT_H
 #define TESTS_SIM_JUDGE_AUDIT_H
 
-#include "tests/sim/clients/company.h"
+#include "tests/sim/clients/jobs.h"
 
 /* Waits for requests that are under way, then asks; `done` comes once, later. */
-void audit_start(struct company *company, void (*done)(void *context), void *context);
+void audit_start(struct company *company, struct jobs *jobs, void (*done)(void *context), void *context);
 
 #endif

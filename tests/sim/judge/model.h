@@ -59,6 +59,9 @@ void model_healed(struct model *model, uint64_t true_ms);
 /* Something goes wrong again. A model begins like this. */
 void model_troubled(struct model *model);
 
+/* `silent` is told the key of each heartbeat that goes down because nothing was heard of it. */
+void model_tell_silence(struct model *model, void (*silent)(void *context, const char *key), void *context);
+
 /* The cluster time of the last entry: 0 before the first. */
 uint64_t model_time_ms(const struct model *model);
 

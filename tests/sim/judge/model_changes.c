@@ -129,8 +129,15 @@ void model_incident_of_blindness(struct model *model)
 /* What was opened without a request is called what the state calls it. */
 void model_incidents_name(struct model *model, const struct machine_store *names)
 {
-    for (size_t i = model->incidents.count; i > 0 && model->incidents.items[i - 1]->id == 0; i--) {
-        struct incident *incident = model->incidents.items[i - 1];
+    size_t i = model->incidents.count;
+    while (i > 0 && model->incidents.items[i - 1]->number > model->last_named_number) {
+        i--;
+    }
+    for (; i < model->incidents.count; i++) {
+        struct incident *incident = model->incidents.items[i];
+        if (incident->id != 0) {
+            continue;
+        }
         Tocsin__Incident *named = incident_get_by_number(names, incident->number, NULL);
         if (named == NULL) {
             model_broken(model, "entry %" PRIu64 ": incident %" PRIu64 " should have been opened, and is not there",
@@ -143,6 +150,7 @@ void model_incidents_name(struct model *model, const struct machine_store *names
         }
         tocsin__incident__free_unpacked(named, NULL);
     }
+    model->last_named_number = model->last_number;
 }
 
 /* ---------------------------------------------------------------- requests */

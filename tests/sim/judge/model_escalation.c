@@ -32,7 +32,7 @@ struct incident *model_incident_find(const struct model *model, uint64_t number)
 
 struct incident *model_incident_find_id(const struct model *model, uint64_t id)
 {
-    for (size_t i = 0; i < model->incidents.count; i++) {
+    for (size_t i = 0; id != 0 && i < model->incidents.count; i++) {
         if (model->incidents.items[i]->id == id) {
             return model->incidents.items[i];
         }

@@ -220,6 +220,7 @@ static void heartbeat_define(struct model *model, const Tocsin__HeartbeatPut *pu
     if (creation) {
         heartbeat = list_add(&model->heartbeats);
         heartbeat->id = model_named(reply);
+        (void)snprintf(heartbeat->key, sizeof heartbeat->key, "%s", asked->key);
     }
     heartbeat->service_id = model_given(creation, put->fields, 7) ? asked->service_id : heartbeat->service_id;
     heartbeat->period_s = model_given(creation, put->fields, 8) ? asked->period_s : heartbeat->period_s;
@@ -321,6 +322,12 @@ static void judge_lateness(struct model *model, const struct heartbeat *heartbea
     }
 }
 
+void model_tell_silence(struct model *model, void (*silent)(void *context, const char *key), void *context)
+{
+    model->silent = silent;
+    model->silent_context = context;
+}
+
 void model_heartbeats_due(struct model *model, uint32_t limit)
 {
     while (limit > 0) {
@@ -333,6 +340,9 @@ void model_heartbeats_due(struct model *model, uint32_t limit)
         if (down_ms != 0 && down_ms <= model->now_ms) {
             judge_lateness(model, heartbeat, down_ms);
             model->counts.heartbeats_silent++;
+            if (model->silent != NULL) {
+                model->silent(model->silent_context, heartbeat->key);
+            }
             goes_down(model, heartbeat);
             limit--;
         } else {

@@ -79,6 +79,7 @@ enum life { LIFE_NEW, LIFE_UP, LIFE_DOWN, LIFE_PAUSED };
 /* A job that is to say now and then that it lives. */
 struct heartbeat {
     uint64_t id, service_id;
+    char key[40];
     enum life life;
     uint32_t period_s, grace_s;
     bool manual_resume, post_only;
@@ -199,6 +200,8 @@ struct grant {
 struct model {
     void (*violation)(void *context, const char *sentence);
     void *context;
+    void (*silent)(void *context, const char *key);
+    void *silent_context;
     struct model_counts counts;
 
     LIST(struct person) people;
@@ -215,7 +218,7 @@ struct model {
     uint32_t minute_ms;
 
     LIST(struct incident *) incidents; /* open ones, and closed ones for as long as something may still come of them */
-    uint64_t last_number, last_sequence;
+    uint64_t last_number, last_named_number, last_sequence;
 
     LIST(struct origin) origins;
     LIST(struct promise) promises;
