@@ -454,6 +454,57 @@ static json_t *find_named(struct client *client, const char *path, const char *p
     return found;
 }
 
+/* The id of the user who is named so, by name, e-mail or id; a new string, NULL when there is none. */
+static char *find_user(struct client *client, const char *name)
+{
+    char path[PATH_SIZE_BYTES_MAX];
+    char *escaped = curl_easy_escape(client->curl, name, 0);
+    bool fits = escaped != NULL && (size_t)snprintf(path, sizeof path, "/users?limit=100&query=%s", escaped) < sizeof path;
+
+    curl_free(escaped);
+    json_t *user = fits ? find_named(client, path, "users", name) : NULL;
+    char *id = user != NULL ? strdup(text_at(user, "id")) : NULL;
+    json_decref(user);
+    return id;
+}
+
+static int run_reassign(struct client *client, char *const *arguments)
+{
+    char *user = find_user(client, arguments[1]);
+
+    if (user == NULL) {
+        return EXIT_REFUSED;
+    }
+    int result = about_incident(client, "PUT", arguments[0], "",
+                                json_pack("{s:{s:s, s:[{s:{s:s, s:s}}]}}", "incident", "type", "incident_reference",
+                                          "assignments", "assignee", "id", user, "type", "user_reference"),
+                                "reassigned");
+    free(user);
+    return result;
+}
+
+static int run_add_responder(struct client *client, char *const *arguments)
+{
+    char *user = find_user(client, arguments[1]);
+
+    if (user == NULL) {
+        return EXIT_REFUSED;
+    }
+    int result = about_incident(client, "POST", arguments[0], "/responder_requests",
+                                json_pack("{s:s, s:[{s:{s:s, s:s}}]}", "message", arguments[2],
+                                          "responder_request_targets", "responder_request_target", "id", user, "type",
+                                          "user_reference"),
+                                "asked");
+    free(user);
+    return result;
+}
+
+static int run_status_update(struct client *client, char *const *arguments)
+{
+    return about_incident(client, "POST", arguments[0], "/status_updates", json_pack("{s:s}", "message", arguments[1]),
+                          "told");
+}
+
 static int run_priority(struct client *client, char *const *arguments)
 {
     json_t *priority = strcmp(arguments[1], "none") == 0
@@ -585,6 +636,9 @@ static const struct verb verbs[] = {
     {"snooze", "ID TIME", 2, run_snooze, "quiet for 30m, 4h or 2d; then it pages again"},
     {"merge", "ID INTO", 2, run_merge, "one incident is part of another, which takes its alerts"},
     {"priority", "ID NAME", 2, run_priority, "P1, P2, ... or none"},
+    {"reassign", "ID USER", 2, run_reassign, "to somebody, by name, e-mail or id: the phone rings there"},
+    {"add-responder", "ID USER TEXT", 3, run_add_responder, "ask somebody to help; the incident stays where it is"},
+    {"status-update", "ID TEXT", 2, run_status_update, "tell those who have subscribed"},
     {"note", "ID TEXT", 2, run_note, "write a note on the timeline"},
     {"trigger", "KEY SUMMARY", 2, run_trigger, "page, by the key of an integration"},
     {"version", "", 0, run_version, "this program's version"},
@@ -595,7 +649,7 @@ static void print_help(FILE *to)
 {
     fputs("Usage: tocsin [--url URL] [--token TOKEN] VERB ...\n\n", to);
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
-        fprintf(to, "  %-15s%-13s%s\n", verbs[i].name, verbs[i].arguments, verbs[i].help);
+        fprintf(to, "  %-15s%-14s%s\n", verbs[i].name, verbs[i].arguments, verbs[i].help);
     }
     fputs("\n  --url URL      any node (TOCSIN_URL, or " URL_STANDARD ")\n"
           "  --token TOKEN  of the API (TOCSIN_TOKEN, which others on this machine cannot see)\n\n"

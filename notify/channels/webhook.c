@@ -51,6 +51,20 @@ static json_t *news_json(const Tocsin__Notification *notification)
                      notice->end_ms ? end : NULL, "swap_id", notice->swap_id ? swap_id : NULL);
 }
 
+static const char *event_type(const Tocsin__Notification *notification)
+{
+    switch (notification->bulletin) {
+    case TOCSIN__BULLETIN_KIND__BULLETIN_STATUS_UPDATE:
+        return "incident.status_update_published";
+    case TOCSIN__BULLETIN_KIND__BULLETIN_RESPONDER_REQUEST:
+        return "incident.responder.added";
+    case TOCSIN__BULLETIN_KIND__BULLETIN_TARGET_MISSED:
+        return "incident.target_missed";
+    default:
+        return notification->guardian ? "incident.escalation_exhausted" : "incident.notified";
+    }
+}
+
 static json_t *event_json(const Tocsin__Notification *notification)
 {
     char id[24], incident_id[16], at[32], text[TEXT_SIZE];
@@ -63,7 +77,7 @@ static json_t *event_json(const Tocsin__Notification *notification)
                                  (json_int_t)notification->incident_number, "title", notification->title, "urgency",
                                  urgency, "service", "summary", notification->service_name);
     json_t *event = json_pack("{s:{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:i, s:s, s:o}}", "event", "id", id, "event_type",
-                              notification->guardian ? "incident.escalation_exhausted" : "incident.notified",
+                              event_type(notification),
                               "resource_type", "incident", "occurred_at", at, "text", text, "possibly_repeated",
                               (int)notification->possibly_repeated, "guardian", (int)notification->guardian, "level",
                               (int)notification->level, "user", notification->user_name, "data", incident);

@@ -303,6 +303,55 @@ static void what_reports_need_is_recorded(void **state)
     story_refused(api_put(api, self, "{\"incident\":{\"runbook_url\":\"wiki\"}}"), 400, 2001, "http");
 }
 
+static void security_incidents_are_seen_by_their_team_alone(void **state)
+{
+    struct company *company = *state;
+    struct api_fixture *api = company->api;
+    const char *eve = story_user(api, "Eve", "eve@example.org"), *carol = story_user(api, "Carol", "carol@example.org");
+    const char *open = trigger(company, "disk"), *secret = trigger(company, "breach");
+    const char *self = story_text("/incidents/%s", secret), *body = "{\"incident\":{\"category\":\"security\"}}";
+    api_fixture_add_token(api, "tokenofbob0tokenofbob", TOCSIN__ROLE__ROLE_ADMIN, id_parse(company->bob));
+    api_fixture_add_token(api, "tokenofeve0tokenofeve", TOCSIN__ROLE__ROLE_ADMIN, id_parse(eve));
+    api_fixture_add_token(api, "tokenofcarol0tokencar", TOCSIN__ROLE__ROLE_USER, id_parse(carol));
+
+    story_refused(api_put(api, self, body), 400, 2001, "team"); /* nobody would see it */
+    const char *team = story_create(api, "/teams", "team", "{\"team\":{\"name\":\"Blue\"}}");
+    assert_int_equal(api_put(api, story_text("/teams/%s/users/%s", team, company->bob), "{}")->status, 204);
+    assert_int_equal(api_put(api, story_text("/teams/%s/escalation_policies/%s", team, company->policy), "{}")->status, 204);
+    const char *entry = api_answer_text(api_get(api, story_text("%s/log_entries", self)), "log_entries", "0", "id", NULL);
+    assert_int_equal(api_put(api, self, body)->status, 200);
+
+    /* Neither a token without a person nor an admin who is not in the team. */
+    static const char *const outsiders[] = {API_FIXTURE_TOKEN, "tokenofeve0tokenofeve"};
+    for (size_t i = 0; i < 2; i++) {
+        api->token = outsiders[i];
+        assert_string_equal(titles(api, "/incidents"), "disk");
+        assert_string_equal(titles(api, "/incidents?urgencies[]=high&total=true"), "disk");
+        assert_int_equal(api_get(api, self)->status, 404);
+        assert_int_equal(api_get(api, "/incidents/2")->status, 404);
+        assert_int_equal(api_get(api, story_text("%s/alerts", self))->status, 404);
+        assert_int_equal(api_get(api, story_text("%s/log_entries", self))->status, 404);
+        assert_int_equal(api_get(api, story_text("/log_entries/%s", entry))->status, 404);
+        assert_null(strstr(api_get(api, "/log_entries?limit=100")->text, secret));
+        assert_int_equal(api_put(api, self, "{\"incident\":{\"status\":\"resolved\"}}")->status, 404);
+        assert_int_equal(api_post(api, story_text("%s/notes", self), "{\"note\":{\"content\":\"x\"}}")->status, 404);
+        assert_int_equal(
+            api_put(api, story_text("/incidents/%s/merge", open),
+                    story_text("{\"source_incidents\":[{\"id\":\"%s\"}]}", secret))->status, 404);
+    }
+    api->token = "tokenofbob0tokenofbob"; /* of the team */
+    assert_string_equal(titles(api, "/incidents"), "disk breach");
+    assert_non_null(strstr(api_get(api, "/log_entries?limit=100")->text, secret));
+    api->token = "tokenofcarol0tokencar"; /* once she is asked to help */
+    assert_int_equal(api_get(api, self)->status, 404);
+    api->token = "tokenofbob0tokenofbob";
+    assert_int_equal(api_post(api, story_text("%s/responder_requests", self),
+                              story_text("{\"responder_request_targets\":[{\"id\":\"%s\",\"type\":\"user\"}]}", carol))->status,
+                     200);
+    api->token = "tokenofcarol0tokencar";
+    assert_int_equal(api_get(api, self)->status, 200);
+}
+
 static void alerts_are_moved_and_resolved(void **state)
 {
     struct company *company = *state;
@@ -337,6 +386,7 @@ int main(void)
         story(people_are_asked_to_help),
         story(subscribers_hear_of_updates),
         story(what_reports_need_is_recorded),
+        story(security_incidents_are_seen_by_their_team_alone),
         story(alerts_are_moved_and_resolved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include "consensus/machine/base/text.h"
 #include "consensus/machine/checks.h"
 #include "consensus/machine/incidents/priorities.h"
+#include "consensus/machine/incidents/visibility.h"
 
 const Tocsin__IncidentDetails *incident_details(const Tocsin__Incident *incident)
 {
@@ -165,6 +166,7 @@ bool details_change(struct apply *apply, Tocsin__Incident *incident, const Tocsi
     record_patch(&details->base, &given->base, false, fields, DETAIL_NAMES);
     incident->details = details;
     log_changes(apply, incident, before, details);
+    secret_note(apply, details->category);
     if (details->priority_id != before->priority_id) {
         targets_file(apply, incident);
     }
@@ -179,6 +181,7 @@ void details_begin(struct apply *apply, Tocsin__Incident *incident, const Tocsin
     if (given != NULL) {
         incident->details = apply_alloc(apply, sizeof *incident->details);
         *incident->details = *given;
+        secret_note(apply, given->category);
         targets_file(apply, incident);
     }
 }

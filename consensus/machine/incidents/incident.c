@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "consensus/machine/checks.h"
+#include "consensus/machine/incidents/visibility.h"
 #include "consensus/machine/incidents/grouping.h"
 #include "consensus/machine/planted.h"
 
@@ -82,12 +83,21 @@ uint64_t incident_deadline_due(const Tocsin__Incident *incident, enum deadline_k
     return *deadline_field(&copy, kind);
 }
 
-Tocsin__Incident *incident_get_open(struct apply *apply, uint64_t id, Tocsin__Reply *reply)
+Tocsin__Incident *incident_get_seen(struct apply *apply, uint64_t id, Tocsin__Reply *reply)
 {
     Tocsin__Incident *incident = incident_get(apply->store, id, apply->arena);
-    if (incident == NULL) {
+    if (incident == NULL || !incident_seen_by(apply->store, apply->arena, incident, apply->actor)) {
         reply_refuse(apply, reply, TOCSIN__STATUS__STATUS_NOT_FOUND, TOCSIN__REASON__REASON_UNKNOWN_OBJECT,
                      "The incident does not exist.");
+        return NULL;
+    }
+    return incident;
+}
+
+Tocsin__Incident *incident_get_open(struct apply *apply, uint64_t id, Tocsin__Reply *reply)
+{
+    Tocsin__Incident *incident = incident_get_seen(apply, id, reply);
+    if (incident == NULL) {
         return NULL;
     }
     if (incident_is(incident, TOCSIN__INCIDENT_STATUS__INCIDENT_RESOLVED)) {
@@ -352,6 +362,11 @@ static Tocsin__Service *create_check(struct apply *apply, const Tocsin__Incident
         !details_check(apply, NULL, create->details, create->details != NULL ? UINT64_MAX : 0, reply)) {
         return NULL;
     }
+    uint64_t policy_id =
+        create->escalation_policy_id != 0 ? create->escalation_policy_id : service->escalation_policy_id;
+    if (create->details != NULL && !secret_check(apply, create->details->category, policy_id, reply)) {
+        return NULL;
+    }
     if (create->incident_key[0] != '\0' &&
         index_find(apply, TABLE_INCIDENT_BY_KEY, key_1_hash(service->id, create->incident_key)) != 0) {
         reply_refuse(apply, reply, TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_INCIDENT_KEY_OPEN,
@@ -450,14 +465,22 @@ static bool level_check(struct apply *apply, const Tocsin__IncidentChange *chang
     return true;
 }
 
+static bool category_check(struct apply *apply, const Tocsin__IncidentChange *change, const Tocsin__Incident *incident,
+                           Tocsin__Reply *reply)
+{
+    bool other_category =
+        field_given(change->details_fields, &tocsin__incident_details__descriptor, "category") && change->details != NULL;
+    if (!other_category && change->escalation_policy_id == 0) {
+        return true;
+    }
+    return secret_check(apply, other_category ? change->details->category : incident_details(incident)->category,
+                        change->escalation_policy_id != 0 ? change->escalation_policy_id : incident->escalation_policy_id,
+                        reply);
+}
+
 static bool change_check(struct apply *apply, const Tocsin__IncidentChange *change, const Tocsin__Incident *incident,
                          Tocsin__Reply *reply)
 {
-    if (incident == NULL) {
-        reply_refuse(apply, reply, TOCSIN__STATUS__STATUS_NOT_FOUND, TOCSIN__REASON__REASON_UNKNOWN_OBJECT,
-                     "The incident does not exist.");
-        return false;
-    }
     if (incident_is(incident, TOCSIN__INCIDENT_STATUS__INCIDENT_RESOLVED) && !is_record_only(change)) {
         reply_refuse(apply, reply, TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_ALREADY_RESOLVED,
                      "The incident has already been resolved.");
@@ -475,7 +498,8 @@ static bool change_check(struct apply *apply, const Tocsin__IncidentChange *chan
     }
     return target_check(apply, change->assignee_ids, change->n_assignee_ids, change->escalation_policy_id, reply) &&
            level_check(apply, change, incident, reply) &&
-           details_check(apply, incident, change->details, change->details_fields, reply);
+           details_check(apply, incident, change->details, change->details_fields, reply) &&
+           category_check(apply, change, incident, reply);
 }
 
 static void change_title(struct apply *apply, Tocsin__Incident *incident, const char *title)
@@ -551,8 +575,8 @@ void apply_incident_update(struct apply *apply, const Tocsin__IncidentUpdate *up
         const Tocsin__IncidentChange *change = update->changes[i];
         Tocsin__Reply *part = part_new(apply);
         reply->parts[reply->n_parts++] = part;
-        Tocsin__Incident *incident = incident_get(apply->store, change->id, apply->arena);
-        if (change_check(apply, change, incident, part)) {
+        Tocsin__Incident *incident = incident_get_seen(apply, change->id, part);
+        if (incident != NULL && change_check(apply, change, incident, part)) {
             change_apply(apply, incident, change);
             incident_put(apply->store, incident);
             reply_id(apply, part, incident->id);
@@ -565,10 +589,8 @@ void apply_incident_update(struct apply *apply, const Tocsin__IncidentUpdate *up
 
 void apply_note_create(struct apply *apply, const Tocsin__NoteCreate *note, Tocsin__Reply *reply)
 {
-    Tocsin__Incident *incident = incident_get(apply->store, note->incident_id, apply->arena);
+    Tocsin__Incident *incident = incident_get_seen(apply, note->incident_id, reply);
     if (incident == NULL) {
-        reply_refuse(apply, reply, TOCSIN__STATUS__STATUS_NOT_FOUND, TOCSIN__REASON__REASON_UNKNOWN_OBJECT,
-                     "The incident does not exist.");
         return;
     }
     if (incident->notes >= LIMIT_NOTES_PER_INCIDENT) {

@@ -47,7 +47,9 @@ uint64_t incident_deadline_due(const Tocsin__Incident *, enum deadline_kind);
 /* Moves to another status, by `by` (NULL: the cluster). The consequences are the caller's. */
 void incident_set_status(struct apply *, Tocsin__Incident *, Tocsin__IncidentStatus, const Tocsin__Actor *by);
 
-/* The incident when it is open; otherwise NULL, with the reply refused. */
+/* The incident when whoever asks may see it (visibility.h); otherwise NULL, with the reply refused. */
+Tocsin__Incident *incident_get_seen(struct apply *, uint64_t id, Tocsin__Reply *);
+/* ... and when it is open. */
 Tocsin__Incident *incident_get_open(struct apply *, uint64_t id, Tocsin__Reply *);
 /* A new incident with its number, its open row and its auto-resolve; counted in `service`, which the caller stores.
  * NULL, with the reply refused, when LIMIT_OPEN_INCIDENTS is reached. The escalation is still to be started. */

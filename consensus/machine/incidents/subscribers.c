@@ -44,16 +44,6 @@ static uint64_t *lists_join(struct apply *apply, const uint64_t *ids, size_t cou
 
 /* ---------------------------------------------------------------- who hears of it */
 
-static Tocsin__Incident *incident_find(struct apply *apply, uint64_t id, Tocsin__Reply *reply)
-{
-    Tocsin__Incident *incident = incident_get(apply->store, id, apply->arena);
-    if (incident == NULL) {
-        reply_refuse(apply, reply, TOCSIN__STATUS__STATUS_NOT_FOUND, TOCSIN__REASON__REASON_UNKNOWN_OBJECT,
-                     "The incident does not exist.");
-    }
-    return incident;
-}
-
 static bool subscribers_check(struct apply *apply, const Tocsin__SubscribersChange *change, Tocsin__Reply *reply)
 {
     for (size_t i = 0; i < change->n_user_ids && !change->remove; i++) {
@@ -68,7 +58,7 @@ static bool subscribers_check(struct apply *apply, const Tocsin__SubscribersChan
 
 void apply_subscribers_change(struct apply *apply, const Tocsin__SubscribersChange *change, Tocsin__Reply *reply)
 {
-    Tocsin__Incident *incident = incident_find(apply, change->incident_id, reply);
+    Tocsin__Incident *incident = incident_get_seen(apply, change->incident_id, reply);
     if (incident == NULL || !subscribers_check(apply, change, reply)) {
         return;
     }
@@ -118,7 +108,7 @@ static void audience_collect(struct apply *apply, const Tocsin__Incident *incide
 
 void apply_status_update_create(struct apply *apply, const Tocsin__StatusUpdateCreate *create, Tocsin__Reply *reply)
 {
-    Tocsin__Incident *incident = incident_find(apply, create->incident_id, reply);
+    Tocsin__Incident *incident = incident_get_seen(apply, create->incident_id, reply);
     if (incident == NULL ||
         !check_lines(apply, reply, "The status update", create->message, 1, LIMIT_STATUS_UPDATE_CHARACTERS)) {
         return;

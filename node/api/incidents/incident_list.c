@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "consensus/machine/incidents/priorities.h"
+#include "consensus/machine/incidents/visibility.h"
 #include "node/api/incidents/incidents.h"
 #include "node/api/render.h"
 
@@ -59,6 +60,7 @@ struct listing {
     unsigned statuses, urgencies; /* sets of bits */
     uint64_t since_ms, until_ms;
     bool default_window;
+    bool secrets; /* not everybody may see everything */
     bool by_people, by_key, by_service, by_team, by_priority; /* filters that the query has */
     uint64_t *policies;                                       /* of the teams asked for */
     size_t policies_count;
@@ -373,14 +375,16 @@ static void take_row(struct http_request *request, const struct machine_store *v
         !query_admits_id(request, "service_ids", span_number(value, 0))) {
         return;
     }
-    bool unread = matches_unread(listing, pass);
+    bool unread = !listing->secrets && matches_unread(listing, pass);
     if (unread && !page_take(&listing->page)) {
         return;
     }
     Tocsin__Incident *incident = pass->table == TABLE_INCIDENT
                                      ? record_unpack(&tocsin__incident__descriptor, value, NULL)
                                      : incident_get(view, id, NULL);
-    if (incident != NULL && (unread || (matches(request, listing, pass, incident) && page_take(&listing->page)))) {
+    if (incident != NULL && (unread || (matches(request, listing, pass, incident) &&
+                                          (!listing->secrets || incident_visible(request, view, incident)) &&
+                                          page_take(&listing->page)))) {
         json_array_append_new(incidents, render_incident(request, view, incident));
     }
     if (incident != NULL) {
@@ -440,6 +444,7 @@ static void on_read(struct http_request *request, const struct machine_store *vi
     json_t *incidents = json_array(), *answer = json_pack("{s:o}", "incidents", incidents);
 
     listing->priorities = priorities_read(view, request_memory(request));
+    listing->secrets = secrets_exist(view);
     plan(listing, view);
     if (listing->by_team) {
         find_policies(request, view, listing);

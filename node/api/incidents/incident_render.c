@@ -89,7 +89,8 @@ static json_t *resolve_reason(struct http_request *request, const struct machine
     const Tocsin__Incident *target =
         incident->merged_into_id != 0 ? incident_get(view, incident->merged_into_id, request_memory(request)) : NULL;
 
-    return target != NULL ? json_pack("{s:s, s:o}", "type", "merge_resolve_reason", "incident",
+    return target != NULL && incident_visible(request, view, target)
+               ? json_pack("{s:s, s:o}", "type", "merge_resolve_reason", "incident",
                                       reference_incident(request, target))
                           : json_null();
 }

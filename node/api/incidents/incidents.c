@@ -5,9 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "consensus/machine/incidents/visibility.h"
 #include "node/api/render.h"
 
-const Tocsin__Incident *incident_find(struct http_request *request, const struct machine_store *view, const char *text)
+bool incident_visible(struct http_request *request, const struct machine_store *view, const Tocsin__Incident *incident)
+{
+    return incident_seen_by(view, request_memory(request), incident, &api_call_of(request)->principal.actor);
+}
+
+static const Tocsin__Incident *find(struct http_request *request, const struct machine_store *view, const char *text)
 {
     if (text[0] == '\0' || text[strspn(text, "0123456789")] != '\0') {
         uint64_t id = id_parse(text);
@@ -16,6 +22,13 @@ const Tocsin__Incident *incident_find(struct http_request *request, const struct
     errno = 0;
     uint64_t number = strtoull(text, NULL, 10);
     return errno == 0 ? incident_get_by_number(view, number, request_memory(request)) : NULL;
+}
+
+const Tocsin__Incident *incident_find(struct http_request *request, const struct machine_store *view, const char *text)
+{
+    const Tocsin__Incident *incident = find(request, view, text);
+
+    return incident != NULL && incident_visible(request, view, incident) ? incident : NULL;
 }
 
 const Tocsin__Incident *incident_of_path(struct http_request *request, const struct machine_store *view)

@@ -13,8 +13,10 @@ json_t *render_incident(struct http_request *request, const struct machine_store
 
 /* ---- incidents.c */
 
-/* A text as the id of an incident, or as its number when it is all digits. NULL when there is none. Memory of the
- * request. */
+/* Whether who asks may see the incident (visibility.h). */
+bool incident_visible(struct http_request *request, const struct machine_store *view, const Tocsin__Incident *incident);
+/* A text as the id of an incident, or as its number when it is all digits. NULL when there is none, or none that who asks
+ * may see. Memory of the request. */
 const Tocsin__Incident *incident_find(struct http_request *request, const struct machine_store *view, const char *text);
 /* The incident that the path's first parameter names; NULL: already answered with 404. */
 const Tocsin__Incident *incident_of_path(struct http_request *request, const struct machine_store *view);

@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "consensus/machine/incidents/visibility.h"
 #include "consensus/machine/limits.h"
 #include "node/api/incidents/incidents.h"
 #include "node/api/render.h"
@@ -234,12 +235,27 @@ static bool timeline_matches(const struct timeline *timeline, const Tocsin__LogE
            !(timeline->overview && entry->type == TOCSIN__LOG_TYPE__LOG_NOTIFY);
 }
 
+/* Whether who asks may see the entry's incident: one that was named already, or of all. */
+static bool is_for(struct http_request *request, const struct machine_store *view, const Tocsin__Incident *named,
+                   const Tocsin__LogEntry *entry)
+{
+    if (named != NULL || !secrets_exist(view)) {
+        return true;
+    }
+    Tocsin__Incident *incident = incident_get(view, entry->incident_id, NULL);
+    bool visible = incident != NULL && incident_visible(request, view, incident);
+    if (incident != NULL) {
+        tocsin__incident__free_unpacked(incident, NULL);
+    }
+    return visible;
+}
+
 static void take_entry(struct http_request *request, const struct machine_store *view, struct timeline *timeline,
                        const Tocsin__Incident *incident, struct span value, json_t *entries)
 {
     Tocsin__LogEntry *entry = record_unpack(&tocsin__log_entry__descriptor, value, NULL);
 
-    if (timeline_matches(timeline, entry) && page_take(&timeline->page)) {
+    if (timeline_matches(timeline, entry) && is_for(request, view, incident, entry) && page_take(&timeline->page)) {
         const Tocsin__Incident *of =
             incident != NULL ? incident : incident_get(view, entry->incident_id, request_memory(request));
         if (of != NULL) {
@@ -333,7 +349,8 @@ static void on_read_one(struct http_request *request, const struct machine_store
     const Tocsin__Incident *incident =
         incident_id != 0 ? incident_get(view, incident_id, request_memory(request)) : NULL;
     const Tocsin__LogEntry *entry =
-        incident != NULL ? log_entry_get(view, incident_id, id, request_memory(request)) : NULL;
+        incident != NULL && incident_visible(request, view, incident)
+            ? log_entry_get(view, incident_id, id, request_memory(request)) : NULL;
 
     if (entry == NULL) {
         api_not_found(request);
