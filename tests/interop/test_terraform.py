@@ -30,6 +30,9 @@ IMPORT_IDS = {
     "pagerduty_event_orchestration_integration": "{event_orchestration}:{id}",
 }
 
+# The provider reads this only into a state that has it already: after an import it is written once more.
+NOT_IMPORTED = {"alert_grouping_parameters"}
+
 
 class Workspace:
     """A folder with a configuration and a state."""
@@ -66,12 +69,12 @@ class Workspace:
         return self.run("apply", "-auto-approve", "-no-color", "-input=false")
 
     def plan(self):
-        """What would change: {address: (actions, before, after)}, and how many would be imported."""
+        """What would change: {address: (actions, {attribute: (before, after)})}, and how many would be imported."""
         self.run("plan", "-no-color", "-input=false", "-out", "plan")
         shown = json.loads(self.run("show", "-json", "plan").stdout)
         changes = {one["address"]: one["change"] for one in shown.get("resource_changes", [])}
         imported = sum("importing" in change for change in changes.values())
-        return {address: (change["actions"], change["before"], change["after"]) for address, change in changes.items()
+        return {address: (change["actions"], differences(change["before"] or {}, change["after"] or {})) for address, change in changes.items()
                 if change["actions"] not in (["no-op"], ["read"])}, imported
 
     def managed(self):
@@ -86,6 +89,10 @@ class Workspace:
         self.temporary.cleanup()
 
 
+def differences(before, after):
+    return {name: (before.get(name), after.get(name)) for name in {**before, **after} if before.get(name) != after.get(name)}
+
+
 def on_turn(keys, moment):
     """Whose week it is in a weekly rotation since ROTATION_START, by the wall clock there."""
     start = ROTATION_START.replace(tzinfo=None)
@@ -94,6 +101,8 @@ def on_turn(keys, moment):
 
 
 class WithPager(unittest.TestCase):
+    maxDiff = None
+
     @classmethod
     def setUpClass(cls):
         tools.terraform()
@@ -132,7 +141,8 @@ class Life(WithPager):
         blocks = [f'import {{\n  to = {address}\n  id = "{IMPORT_IDS.get(kind, "{id}").format(**values)}"\n}}\n' for address, kind, values in managed]
         other.write("import.tf", "".join(blocks))
         changes, imported = other.plan()
-        self.assertEqual({}, changes, "what was imported differs from the configuration")
+        differing = {address: names for address, (_, names) in changes.items() if set(names) - NOT_IMPORTED}
+        self.assertEqual({}, differing, "what was imported differs from the configuration")
         self.assertEqual(len(managed), imported)
         other.run("apply", "-no-color", "plan")
         self.assert_no_change(other, "after import")
