@@ -99,6 +99,19 @@ class Story:
         self.assertEqual("Auditors are here", made["title"])
         self.pager.wait_page(made, "sms", "+12025550101")
 
+    def test_incidents_are_snoozed_merged_and_given_a_priority(self):
+        rest = self.rest()
+        first, second = (rest.rpost("incidents", json={"type": "incident", "title": title, "service": {
+            "id": self.service["id"], "type": "service_reference"}}) for title in ("Cards fail", "Cards fail in Paris"))
+        snoozed = rest.rpost(f"{first['self']}/snooze", json={"duration": 3600})
+        self.assertEqual("acknowledged", snoozed["status"])
+        self.assertIn("unacknowledge", [action["type"] for action in snoozed["pending_actions"]])
+        priority = rest.find("priorities", "P2")
+        raised = rest.rput(first, json={"type": "incident_reference", "priority": {"id": priority["id"], "type": "priority_reference"}})
+        self.assertEqual("P2", raised["priority"]["summary"])
+        rest.rput(f"{first['self']}/merge", json=[{"id": second["id"], "type": "incident_reference"}])
+        self.assertEqual("resolved", rest.rget(second)["status"])
+
     def test_lists_of_several_pages(self):
         rest = self.rest()
         made = {rest.rpost("users", json={"type": "user", "name": f"Person {i}", "email": f"person{i}@many.example"})["id"] for i in range(PEOPLE)}

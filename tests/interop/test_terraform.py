@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import unittest
+import urllib.parse
 import zoneinfo
 
 import tools
@@ -26,6 +27,7 @@ ROTATION_START = datetime.datetime(2026, 1, 5, 10, tzinfo=zoneinfo.ZoneInfo("Ame
 IMPORT_IDS = {
     "pagerduty_user_contact_method": "{user_id}:{id}",
     "pagerduty_user_notification_rule": "{user_id}:{id}",
+    "pagerduty_user_handoff_notification_rule": "{user_id}.{id}",
     "pagerduty_service_integration": "{service}.{id}",
     "pagerduty_event_orchestration_integration": "{event_orchestration}:{id}",
 }
@@ -181,9 +183,21 @@ class PaymentsTeam(WithPager):
     def test_who_is_on_call_is_who_the_rotation_says(self):
         now = datetime.datetime.now(datetime.timezone.utc)
         expected = {1: on_turn(["Ada Lovelace", "Brian Kernighan", "Claude Shannon"], now), 3: "Margaret Hamilton"}
-        on_call = {one["escalation_level"]: one["user"]["summary"] for one in self.pager.listed("/oncalls", "oncalls")}
+        policy = self.pager.named("/escalation_policies", "escalation_policies", "Payments")
+        on_call = {one["escalation_level"]: one["user"]["summary"]
+                   for one in self.pager.listed(f"/oncalls?escalation_policy_ids[]={policy['id']}", "oncalls")}
         self.assertEqual(expected, {level: on_call[level] for level in expected})
-        self.assertIn(on_call[2], (on_turn(["Brian Kernighan", "Claude Shannon", "Ada Lovelace"], now), "Margaret Hamilton"))
+
+    def test_the_layer_described_last_lies_on_top(self):
+        schedule = self.pager.named("/schedules", "schedules", "Payments secondary")
+        monday = datetime.datetime.now(ROTATION_START.tzinfo).replace(hour=12, minute=30, second=0, microsecond=0)
+        monday += datetime.timedelta(days=7 - monday.weekday())
+        for moment, expected in ((monday, "Margaret Hamilton"),
+                                 (monday + datetime.timedelta(hours=2), on_turn(["Brian Kernighan", "Claude Shannon", "Ada Lovelace"],
+                                                                                monday + datetime.timedelta(hours=2)))):
+            window = {"since": moment.isoformat(), "until": (moment + datetime.timedelta(minutes=1)).isoformat()}
+            rendered = self.pager.get(f"/schedules/{schedule['id']}?{urllib.parse.urlencode(window)}")["schedule"]["final_schedule"]
+            self.assertEqual([expected], [entry["user"]["summary"] for entry in rendered["rendered_schedule_entries"]], moment)
 
     def test_what_is_looked_up_is_found(self):
         found = self.team.output("looked_up")

@@ -116,6 +116,8 @@ static void hand_off_rules_are_kept_in_the_form_of_pagerduty(void **state)
                         "oncall");
     assert_string_equal(
         api_answer_text(read, "oncall_handoff_notification_rules", "0", "contact_method", "id", NULL), method);
+    assert_string_equal(api_answer_text(read, "oncall_handoff_notification_rules", "0", "contact_method", "type", NULL),
+                        "email_contact_method"); /* Terraform compares it with what it wrote */
     const char *one = story_text("%s/%s", rules, id);
     read = api_put(api, one, "{\"oncall_handoff_notification_rule\":{\"handoff_type\":\"both\"}}");
     assert_int_equal(read->status, 200);

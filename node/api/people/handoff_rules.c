@@ -20,7 +20,7 @@ static json_t *render_rule(struct http_request *request, const struct machine_st
     return json_pack("{s:o, s:o, s:I, s:o}", "id", json_id(rule->id), "handoff_type",
                      json_word(words_handoff_type, (int)rule->type), "notify_advance_in_minutes",
                      (json_int_t)rule->advance_minutes, "contact_method",
-                     method != NULL ? reference_contact_method(request, method) : json_null());
+                     method != NULL ? render_contact_method(request, view, method) : json_null()); /* as in notification rules */
 }
 
 static const struct resource resource_handoff_rule = {

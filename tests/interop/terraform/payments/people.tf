@@ -92,6 +92,17 @@ resource "pagerduty_user_notification_rule" "manager_mail" {
   }
 }
 
+resource "pagerduty_user_handoff_notification_rule" "ahead" {
+  for_each                  = local.engineers
+  user_id                   = pagerduty_user.engineer[each.key].id
+  handoff_type              = "oncall"
+  notify_advance_in_minutes = 180
+  contact_method {
+    type = "sms_contact_method"
+    id   = pagerduty_user_contact_method.sms[each.key].id
+  }
+}
+
 resource "pagerduty_team" "payments" {
   name        = "Payments"
   description = "Takes the money"
