@@ -125,6 +125,10 @@ static void what_was_written_is_read_back(void **state)
         company->api, target, "{\"service\":{\"alert_grouping\":\"time\",\"alert_grouping_timeout\":2}}");
     assert_string_equal(api_answer_text(old, "service", "alert_grouping", NULL), "time");
     assert_int_equal(story_number(old, "service", "alert_grouping_timeout"), 2);
+    old = api_put(company->api, target,
+                  "{\"service\":{\"alert_grouping\":\"time\",\"alert_grouping_timeout\":3,"
+                  "\"alert_grouping_parameters\":{\"type\":null}}}");
+    assert_int_equal(story_number(old, "service", "alert_grouping_timeout"), 3);
     assert_string_equal(api_answer_text(old, "service", "alert_creation", NULL), "create_incidents");
     assert_string_equal(api_answer_text(old, "service", "response_play", "id", NULL), "PLAY1");
     old = api_put(company->api, target,

@@ -54,18 +54,18 @@ static json_t *render_config(const Tocsin__AlertGrouping *grouping)
     return config;
 }
 
+/* The old words are there for who wrote them: Terraform's provider takes either them or the parameters for its own. */
 void render_alert_grouping(json_t *object, const Tocsin__AlertGrouping *grouping)
 {
-    Tocsin__GroupingType type = grouping != NULL ? grouping->type : TOCSIN__GROUPING_TYPE__GROUPING_NONE;
-    bool old_word =
-        type == TOCSIN__GROUPING_TYPE__GROUPING_TIME || type == TOCSIN__GROUPING_TYPE__GROUPING_INTELLIGENT;
+    bool old_words = grouping != NULL && grouping->by_old_words;
 
-    json_object_set_new(object, "alert_grouping", old_word ? json_word(words_type, (int)type) : json_null());
+    json_object_set_new(object, "alert_grouping",
+                        old_words ? json_word(words_type, (int)grouping->type) : json_null());
     json_object_set_new(object, "alert_grouping_timeout",
-                        type == TOCSIN__GROUPING_TYPE__GROUPING_TIME ? json_integer(grouping->timeout_minutes)
-                                                                     : json_null());
+                        old_words && grouping->has_timeout ? json_integer(grouping->timeout_minutes) : json_null());
     json_object_set_new(object, "alert_grouping_parameters",
-                        grouping != NULL ? json_pack("{s:o, s:o}", "type", json_word(words_type, (int)type), "config",
+                        grouping != NULL ? json_pack("{s:o, s:o}", "type",
+                                                     json_word(words_type, (int)grouping->type), "config",
                                                      render_config(grouping))
                                          : json_null());
 }
@@ -173,6 +173,7 @@ static void take_old_words(const struct field_target *target, Tocsin__AlertGroup
                 &grouping->timeout_minutes);
     if (present) {
         grouping->type = (Tocsin__GroupingType)type;
+        grouping->by_old_words = true;
         grouping->has_timeout = grouping->has_config = type == TOCSIN__GROUPING_TYPE__GROUPING_TIME;
         *slot = grouping;
     }
@@ -188,7 +189,10 @@ void take_alert_grouping(const struct field_target *target, Tocsin__AlertGroupin
     if (!field_object(target->reader, "alert_grouping_parameters", &object)) {
         return;
     }
-    if (object != NULL) {
+    /* Terraform's provider sends parameters of type null along with the old words. */
+    bool empty = object != NULL && json_is_null(json_object_get(object, "type"));
+    bool old_words = json_is_string(json_object_get(target->reader->object, "alert_grouping"));
+    if (object != NULL && !(empty && old_words)) {
         take_parameters(target, object, slot);
     } else if (json_object_get(target->reader->object, "alert_grouping") != NULL) {
         take_old_words(target, slot);

@@ -47,3 +47,20 @@ resource "pagerduty_service" "ledger" {
   name                    = "Payments ledger, double entry"
   acknowledgement_timeout = 3600
 }
+
+resource "pagerduty_service" "desk" {
+  alert_grouping_parameters {
+    type = "content_based"
+    config {
+      aggregate = "any"
+      fields    = ["class", "group"]
+    }
+  }
+  support_hours {
+    type         = "fixed_time_per_day"
+    time_zone    = "Europe/London"
+    start_time   = "08:00:00"
+    end_time     = "16:00:00"
+    days_of_week = [1, 2, 3, 4, 5, 6]
+  }
+}
