@@ -48,19 +48,12 @@ resource "pagerduty_service" "ledger" {
   acknowledgement_timeout = 3600
 }
 
-resource "pagerduty_service" "desk" {
+resource "pagerduty_service" "batch" {
   alert_grouping_parameters {
     type = "content_based"
     config {
       aggregate = "any"
       fields    = ["class", "group"]
     }
-  }
-  support_hours {
-    type         = "fixed_time_per_day"
-    time_zone    = "Europe/London"
-    start_time   = "08:00:00"
-    end_time     = "16:00:00"
-    days_of_week = [1, 2, 3, 4, 5, 6]
   }
 }
