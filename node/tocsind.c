@@ -94,6 +94,7 @@ static int run(struct daemon *daemon, enum host_start how) {
              daemon->config->http_listen);
     uv_run(&daemon->loop, UV_RUN_DEFAULT);
     host_free(daemon->host);
+    api_close(&daemon->api);
     if (uv_loop_close(&daemon->loop) != 0) return refuse("something was still open at the end");
     curl_global_cleanup();
     config_free(daemon->config);

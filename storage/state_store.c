@@ -88,6 +88,11 @@ static const char *const table_names[TABLE_COUNT] = {
     [TABLE_SWAP] = "swap",
     [TABLE_CALENDAR_FEED] = "calendar_feed",
     [TABLE_CALENDAR_FEED_BY_HASH] = "calendar_feed_by_hash",
+    [TABLE_ORCHESTRATION] = "orchestration",
+    [TABLE_ORCHESTRATION_INTEGRATION] = "orchestration_integration",
+    [TABLE_ORCHESTRATION_BY_KEY] = "orchestration_by_key",
+    [TABLE_ORCHESTRATION_PATH] = "orchestration_path",
+    [TABLE_EVENT_ASIDE] = "event_aside",
 };
 
 struct state_store {

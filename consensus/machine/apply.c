@@ -178,7 +178,11 @@ void reply_id(struct apply *apply, Tocsin__Reply *reply, uint64_t id)
     each(CALENDAR_FEED_PUT, calendar_feed_put) each(CALENDAR_FEED_DELETE, calendar_feed_delete)                       \
     each(RESPONDERS_REQUEST, responders_request) each(RESPONDER_ANSWER, responder_answer)                             \
     each(STATUS_UPDATE_CREATE, status_update_create) each(SUBSCRIBERS_CHANGE, subscribers_change)                     \
-    each(ALERTS_UPDATE, alerts_update)
+    each(ALERTS_UPDATE, alerts_update)\
+    each(ORCHESTRATION_PUT, orchestration_put) each(ORCHESTRATION_DELETE, orchestration_delete)                       \
+    each(ORCHESTRATION_INTEGRATION_PUT, orchestration_integration_put)                                                \
+    each(ORCHESTRATION_INTEGRATION_DELETE, orchestration_integration_delete)                                          \
+    each(ORCHESTRATION_PATH_PUT, orchestration_path_put) each(ORCHESTRATION_ACTIVATE, orchestration_activate)
 
 static void hand_over(struct apply *apply, const Tocsin__Command *command, Tocsin__Reply *reply)
 {

@@ -9,6 +9,7 @@
  *     incident.c   requests about incidents                           escalation.c  levels, assignments, acknowledgement timeout
  *     outbox.c     rules to notifications, claims, receipts           timeline.c  log entries
  *     pulse.c      deadlines that are due                             retention.c  what may go
+ *     orchestration/  rules that look at events before they become alerts
  *     heartbeat*.c what is expected of jobs, their pings, their silence; blindness.c  when no ping could be taken
  */
 #ifndef CONSENSUS_MACHINE_APPLY_H
@@ -104,6 +105,13 @@ void apply_heartbeat_pause(struct apply *, const Tocsin__HeartbeatPause *, Tocsi
 void apply_ping(struct apply *, const Tocsin__Ping *, Tocsin__Reply *);
 void apply_tick(struct apply *, const Tocsin__Tick *, Tocsin__Reply *);
 void apply_last_gasp_report(struct apply *, const Tocsin__LastGaspReport *, Tocsin__Reply *);
+void apply_orchestration_put(struct apply *, const Tocsin__OrchestrationPut *, Tocsin__Reply *);
+void apply_orchestration_delete(struct apply *, const Tocsin__OrchestrationDelete *, Tocsin__Reply *);
+void apply_orchestration_integration_put(struct apply *, const Tocsin__OrchestrationIntegrationPut *, Tocsin__Reply *);
+void apply_orchestration_integration_delete(struct apply *, const Tocsin__OrchestrationIntegrationDelete *,
+                                            Tocsin__Reply *);
+void apply_orchestration_path_put(struct apply *, const Tocsin__OrchestrationPathPut *, Tocsin__Reply *);
+void apply_orchestration_activate(struct apply *, const Tocsin__OrchestrationActivate *, Tocsin__Reply *);
 void apply_pulse(struct apply *, const Tocsin__Pulse *, Tocsin__Reply *);
 void apply_claim(struct apply *, const Tocsin__Claim *, Tocsin__Reply *);
 void apply_receipt(struct apply *, const Tocsin__Receipt *, Tocsin__Reply *);

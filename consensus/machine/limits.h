@@ -188,6 +188,22 @@
 /* The guardians hear of blindness from this length on. */
 #define BLIND_PAGE_MINUTES 1u
 
+/* Event orchestration. PagerDuty's customers have some dozens of orchestrations, and up to a thousand rules in one. */
+#define LIMIT_ORCHESTRATIONS 1000u
+#define LIMIT_INTEGRATIONS_PER_ORCHESTRATION 100u
+#define LIMIT_SETS_PER_PATH 100u
+#define LIMIT_RULES_PER_PATH 1000u /* of all its sets */
+#define LIMIT_CONDITIONS_PER_RULE 25u
+#define LIMIT_VARIABLES_PER_RULE 25u
+#define LIMIT_EXTRACTIONS_PER_RULE 25u
+#define LIMIT_CONDITION_SIZE_BYTES 2048u /* PagerDuty's */
+#define LIMIT_PATTERN_SIZE_BYTES 1024u   /* PagerDuty's, of a literal */
+#define LIMIT_TEMPLATE_CHARACTERS 1024u
+#define LIMIT_FIELD_PATH_CHARACTERS 512u
+#define LIMIT_SUSPEND_SECONDS (24u * 3600)
+/* Events that rules dropped or did not route, remembered of each orchestration, to be looked at. */
+#define LIMIT_EVENTS_ASIDE 100u
+
 /* Commands of one node that may be under way; apply remembers this many per node to drop repeats. */
 #define LIMIT_ORIGIN_WINDOW 8192u
 /* An Idempotency-Key is remembered this long, as Stripe's are. */

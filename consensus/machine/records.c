@@ -85,6 +85,10 @@ GET_BY_2(log_entry_get, LogEntry, log_entry, TABLE_LOG_ENTRY)
 GET_BY_1(token_get, Token, token, TABLE_TOKEN)
 GET_BY_1(team_get, Team, team, TABLE_TEAM)
 GET_BY_2(team_member_get, TeamMember, team_member, TABLE_TEAM_MEMBER)
+GET_BY_1(orchestration_get, Orchestration, orchestration, TABLE_ORCHESTRATION)
+GET_BY_2(orchestration_integration_get, OrchestrationIntegration, orchestration_integration,
+         TABLE_ORCHESTRATION_INTEGRATION)
+GET_BY_2(orchestration_path_get, OrchestrationPath, orchestration_path, TABLE_ORCHESTRATION_PATH)
 
 PUT(heartbeat_put, Heartbeat, TABLE_HEARTBEAT, key_1(record->id))
 PUT(user_put, User, TABLE_USER, key_1(record->id))
@@ -98,6 +102,16 @@ PUT(alert_put, Alert, TABLE_ALERT, key_2(record->incident_id, record->id))
 PUT(log_entry_put, LogEntry, TABLE_LOG_ENTRY, key_2(record->incident_id, record->id))
 PUT(token_put, Token, TABLE_TOKEN, key_1(record->id))
 PUT(team_put, Team, TABLE_TEAM, key_1(record->id))
+
+Tocsin__OrchestrationIntegration *orchestration_integration_get_by_key(const struct machine_store *store,
+                                                                       const char *key, ProtobufCAllocator *allocator)
+{
+    struct span value;
+    if (!row_get(store, TABLE_ORCHESTRATION_BY_KEY, key_hash(key), &value)) {
+        return NULL;
+    }
+    return orchestration_integration_get(store, span_number(value, 0), span_number(value, 1), allocator);
+}
 
 Tocsin__Integration *integration_get_by_key(const struct machine_store *store, const char *key,
                                             ProtobufCAllocator *allocator)

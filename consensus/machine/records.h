@@ -53,6 +53,14 @@ Tocsin__Token *token_get_by_hash(const struct machine_store *, const uint8_t has
 Tocsin__Heartbeat *heartbeat_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);
 Tocsin__HeartbeatState *heartbeat_state_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);
 Tocsin__Blindness *blindness_get(const struct machine_store *, ProtobufCAllocator *);
+Tocsin__Orchestration *orchestration_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);
+Tocsin__OrchestrationIntegration *orchestration_integration_get(const struct machine_store *, uint64_t orchestration_id,
+                                                                uint64_t id, ProtobufCAllocator *);
+Tocsin__OrchestrationIntegration *orchestration_integration_get_by_key(const struct machine_store *, const char *key,
+                                                                       ProtobufCAllocator *);
+/* The rules of an orchestration or a service; `kind` is an enum PathKind. */
+Tocsin__OrchestrationPath *orchestration_path_get(const struct machine_store *, uint64_t owner_id, uint64_t kind,
+                                                  ProtobufCAllocator *);
 /* The id that the key of a ping URL belongs to, 0 for none. */
 uint64_t heartbeat_find_key(const struct machine_store *, const char *key);
 /* The next id after `after_id` (0: the first) with this slug in the service, or with this name; 0 when there is none. */

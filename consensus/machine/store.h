@@ -73,6 +73,11 @@ enum machine_table {
     TABLE_SWAP,                  /* schedule, id: Swap */
     TABLE_CALENDAR_FEED,         /* schedule or user, id 0: CalendarFeed */
     TABLE_CALENDAR_FEED_BY_HASH, /* SHA-256: schedule or user */
+    TABLE_ORCHESTRATION,         /* id: Orchestration */
+    TABLE_ORCHESTRATION_INTEGRATION, /* orchestration, id: OrchestrationIntegration */
+    TABLE_ORCHESTRATION_BY_KEY,  /* hash of the key: orchestration, id (two numbers) */
+    TABLE_ORCHESTRATION_PATH,    /* orchestration or service, enum PathKind: OrchestrationPath */
+    TABLE_EVENT_ASIDE,           /* orchestration or service, number: EventAside */
     TABLE_COUNT
 };
 

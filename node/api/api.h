@@ -72,7 +72,11 @@ struct api {
     bool members_anywhere;  /* members may have addresses outside loopback */
     struct ping_allowance ping_allowances[PING_ALLOWANCES];
     struct token_use_told token_uses[TOKEN_USES];
+    struct rule_cache *rules; /* of event orchestration, compiled; NULL until the first event */
 };
+
+/* Gives back what handlers have made; the struct itself is the owner's. */
+void api_close(struct api *api);
 
 /* How much somebody may do; each holds what the ones before hold. */
 enum permission {
@@ -141,6 +145,7 @@ extern const struct route routes_catalog[];
 extern const struct route routes_schedules[];
 extern const struct route routes_feeds[];
 extern const struct route routes_incidents[];
+extern const struct route routes_orchestration[];
 extern const struct route routes_pings[];
 extern const struct route routes_checks[];
 extern const struct route routes_opsgenie[];

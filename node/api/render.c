@@ -132,6 +132,7 @@ const struct word words_why[] = {
     {TOCSIN__WHY__WHY_HEARTBEAT_FAILED, "heartbeat_failed"},
     {TOCSIN__WHY__WHY_HEARTBEAT_BACK, "heartbeat_back"},
     {TOCSIN__WHY__WHY_HEARTBEAT_DELETED, "heartbeat_deleted"},
+    {TOCSIN__WHY__WHY_RULE, "rule"},
     {TOCSIN__WHY__WHY_BLIND, "blind"},
     {TOCSIN__WHY__WHY_TURN_PASSED, "turn_passed"},
     {TOCSIN__WHY__WHY_SNOOZE_ENDED, "snooze_ended"},

@@ -20,6 +20,7 @@ static const struct route *const tables[] = {
     routes_catalog,
     routes_schedules,
     routes_feeds,
+    routes_orchestration,
     routes_operator,
     routes_members,
     routes_checks,

@@ -142,6 +142,10 @@ void world_check(struct machine_fixture *world)
         {TABLE_TOKEN, &tocsin__token__descriptor},
         {TABLE_HEARTBEAT_PING, &tocsin__heartbeat_ping__descriptor},
         {TABLE_HEARTBEAT_FLIP, &tocsin__heartbeat_flip__descriptor},
+        {TABLE_ORCHESTRATION, &tocsin__orchestration__descriptor},
+        {TABLE_ORCHESTRATION_INTEGRATION, &tocsin__orchestration_integration__descriptor},
+        {TABLE_ORCHESTRATION_PATH, &tocsin__orchestration_path__descriptor},
+        {TABLE_EVENT_ASIDE, &tocsin__event_aside__descriptor},
     };
     const struct machine_store *store = &world->store;
 

@@ -448,6 +448,7 @@ struct api_fixture *api_fixture_new(void)
 
 void api_fixture_free(struct api_fixture *fixture)
 {
+    api_close(&fixture->api);
     for (struct api_answer *answer = fixture->answers, *next; answer != NULL; answer = next) {
         next = answer->next;
         for (unsigned i = 0; i < answer->headers_count; i++) {

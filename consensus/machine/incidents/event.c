@@ -10,6 +10,8 @@
 
 #include "consensus/machine/checks.h"
 #include "consensus/machine/incidents/grouping.h"
+#include "consensus/machine/incidents/priorities.h"
+#include "consensus/machine/orchestration/orchestration.h"
 
 struct occurrence {
     const Tocsin__Event *event;
@@ -46,6 +48,11 @@ static void log_trigger(struct apply *apply, Tocsin__Incident *incident, const T
     entry->text = apply_strdup(apply, text);
     entry->severity = severity;
     entry->alert_id = alert->id;
+    if (alert->decision != NULL) {
+        entry->rules = alert->decision->taken;
+        entry->n_rules = alert->decision->n_taken;
+        entry->patterns_given_up = alert->decision->patterns_given_up;
+    }
     if (incident->first_trigger_log_entry_id == 0) {
         incident->first_trigger_log_entry_id = entry->id;
     }
@@ -87,6 +94,7 @@ static Tocsin__Alert *alert_new(struct apply *apply, const struct occurrence *oc
     alert->summary = occurrence->event->summary;
     alert->created_at_ms = alert->updated_at_ms = apply->time_ms;
     alert->events = 1;
+    alert->decision = occurrence->event->decision;
     return alert;
 }
 
@@ -114,6 +122,44 @@ void alert_resolve(struct apply *apply, Tocsin__Incident *incident, Tocsin__Aler
     incident->alerts_resolved++;
 }
 
+/* A rule's word on the urgency comes before the service's. */
+static Tocsin__Urgency urgency_decided(struct apply *apply, const Tocsin__Service *service, const Tocsin__Alert *alert)
+{
+    const Tocsin__EventDecision *decision = alert->decision;
+    if (decision != NULL && (decision->urgency_low || decision->urgency_high)) {
+        return decision->urgency_low ? TOCSIN__URGENCY__URGENCY_LOW : TOCSIN__URGENCY__URGENCY_HIGH;
+    }
+    return urgency_of_service(apply, service, alert->severity);
+}
+
+/* What rules ask of a new incident, before it escalates. */
+static void obey_rules(struct apply *apply, Tocsin__Incident *incident, const Tocsin__Alert *alert,
+                       const Tocsin__Actor *source)
+{
+    const Tocsin__EventDecision *decision = alert->decision;
+    if (decision == NULL) {
+        return;
+    }
+    uint64_t policy_id = decision->escalation_policy_id;
+    if (policy_id != 0 && escalation_policy_get(apply->store, policy_id, apply->arena) != NULL) {
+        incident->escalation_policy_id = policy_id;
+    }
+    const Tocsin__Priority *priority =
+        priority_find(priorities_read(apply->store, apply->arena), decision->priority_id);
+    if (priority != NULL && !priority->retired) {
+        incident->details = apply_alloc(apply, sizeof *incident->details);
+        tocsin__incident_details__init(incident->details);
+        incident->details->priority_id = priority->id;
+    }
+    for (size_t i = 0; i < decision->n_notes; i++) {
+        Tocsin__LogEntry *entry =
+            timeline_new(apply, incident, TOCSIN__LOG_TYPE__LOG_ANNOTATE, TOCSIN__WHY__WHY_RULE, source);
+        entry->text = decision->notes[i];
+        incident->notes++;
+        timeline_put(apply, incident, entry);
+    }
+}
+
 /* It joins an incident of its group. Nobody is told again, unless it is of high urgency and the incident was not: then
  * whoever has it is told of that, and who acknowledged it did not know. */
 static void alert_join(struct apply *apply, const Tocsin__Service *service, Tocsin__Incident *incident,
@@ -126,7 +172,7 @@ static void alert_join(struct apply *apply, const Tocsin__Service *service, Tocs
                               apply_printf(apply, "%s (joined this incident, because %s)", alert->summary, reason), why,
                               source);
     if (incident->urgency == TOCSIN__URGENCY__URGENCY_LOW &&
-        urgency_of_service(apply, service, alert->severity) == TOCSIN__URGENCY__URGENCY_HIGH) {
+        urgency_decided(apply, service, alert) == TOCSIN__URGENCY__URGENCY_HIGH) {
         bool acknowledged = incident_is(incident, TOCSIN__INCIDENT_STATUS__INCIDENT_ACKNOWLEDGED);
         urgency_raise(apply, incident, TOCSIN__WHY__WHY_GROUPED_URGENT);
         if (acknowledged) {
@@ -143,8 +189,8 @@ static bool alert_admit(struct apply *apply, Tocsin__Service *service, Tocsin__A
     if (incident != NULL) {
         alert_join(apply, service, incident, alert, source);
     } else {
-        incident = incident_open(apply, service, alert->summary, urgency_of_service(apply, service, alert->severity),
-                                 alert->dedup_key, reply);
+        incident = incident_open(apply, service, alert->summary, urgency_decided(apply, service, alert), alert->dedup_key,
+                                 reply);
         if (incident == NULL) {
             return false;
         }
@@ -152,6 +198,7 @@ static bool alert_admit(struct apply *apply, Tocsin__Service *service, Tocsin__A
         incident->alerts_hidden = service->incidents_only;
         alert_open(apply, incident, alert);
         log_trigger(apply, incident, alert, alert->severity, alert->summary, why, source);
+        obey_rules(apply, incident, alert, source);
         escalation_begin(apply, incident, 1, TOCSIN__WHY__WHY_POLICY_START, source);
     }
     incident_put(apply->store, incident);
@@ -184,6 +231,7 @@ static void trigger_again(struct apply *apply, const struct occurrence *occurren
 {
     alert->events++;
     alert->updated_at_ms = apply->time_ms;
+    alert->decision = occurrence->event->decision;
     alert_put(apply->store, alert);
     reply_id(apply, occurrence->reply, alert->incident_id);
 
@@ -216,11 +264,43 @@ static void answer(struct apply *apply, const struct occurrence *occurrence, Toc
     reply_id(apply, occurrence->reply, incident->id);
 }
 
+/* The open alert that the event is about. An answer that rules gave another key may mean the one that was sent: rules may
+ * have changed since the trigger. */
+static Tocsin__Alert *alert_find(struct apply *apply, const struct occurrence *occurrence)
+{
+    uint64_t source_id = occurrence->integration->id;
+    const Tocsin__EventDecision *decision = occurrence->event->decision;
+    Tocsin__Alert *alert = alert_get_open(apply->store, source_id, occurrence->event->dedup_key, apply->arena);
+    bool answer = occurrence->event->action != TOCSIN__EVENT_ACTION__EVENT_TRIGGER;
+    if (alert == NULL && answer && decision != NULL && decision->sent_dedup_key[0] != '\0') {
+        alert = alert_get_open(apply->store, source_id, decision->sent_dedup_key, apply->arena);
+    }
+    return alert;
+}
+
+/* Rules keep a trigger from becoming an alert. One that no rule routes still counts in the alert that it opened before. */
+static bool is_aside(const struct occurrence *occurrence, const Tocsin__Alert *alert)
+{
+    const Tocsin__EventDecision *decision = occurrence->event->decision;
+    if (occurrence->event->action != TOCSIN__EVENT_ACTION__EVENT_TRIGGER || decision == NULL) {
+        return false;
+    }
+    return decision->disposition == TOCSIN__DISPOSITION__DISPOSITION_DROPPED ||
+           (alert == NULL && occurrence->integration->service_id == 0);
+}
+
 static void happen(struct apply *apply, const struct occurrence *occurrence)
 {
     const Tocsin__Event *event = occurrence->event;
-    Tocsin__Alert *alert = alert_get_open(apply->store, occurrence->integration->id, event->dedup_key, apply->arena);
+    Tocsin__Alert *alert = alert_find(apply, occurrence);
     bool trigger = event->action == TOCSIN__EVENT_ACTION__EVENT_TRIGGER;
+    if (is_aside(occurrence, alert)) {
+        uint64_t orchestration_id = occurrence->event->decision->orchestration_id;
+        orchestration_set_aside(apply, event,
+                                orchestration_id != 0 ? orchestration_id : occurrence->integration->service_id,
+                                occurrence->reply);
+        return;
+    }
     if (alert != NULL && trigger) {
         trigger_again(apply, occurrence, alert);
     } else if (alert != NULL) {
@@ -234,7 +314,13 @@ static void happen(struct apply *apply, const struct occurrence *occurrence)
 
 void apply_event(struct apply *apply, const Tocsin__Event *event, Tocsin__Reply *reply)
 {
+    if (!orchestration_decided(apply, event, reply)) {
+        return;
+    }
     const Tocsin__Integration *integration = integration_get_by_key(apply->store, event->routing_key, apply->arena);
+    if (integration == NULL) {
+        integration = orchestration_source(apply, event);
+    }
     if (integration == NULL) {
         reply_refuse(apply, reply, TOCSIN__STATUS__STATUS_NOT_FOUND, TOCSIN__REASON__REASON_UNKNOWN_ROUTING_KEY,
                      "No integration has this routing key.");

@@ -34,6 +34,7 @@ static const char *const WHY_TEXTS[] = {
     [TOCSIN__WHY__WHY_HEARTBEAT_FAILED] = "a heartbeat reported a failure",
     [TOCSIN__WHY__WHY_HEARTBEAT_BACK] = "the heartbeat pings again",
     [TOCSIN__WHY__WHY_HEARTBEAT_DELETED] = "the heartbeat was deleted",
+    [TOCSIN__WHY__WHY_RULE] = "a rule of event orchestration says so",
     [TOCSIN__WHY__WHY_BLIND] = "the cluster could not take pings for a time",
     [TOCSIN__WHY__WHY_TURN_PASSED] = "whoever had the turn could not be told",
     [TOCSIN__WHY__WHY_SNOOZE_ENDED] = "the snooze ended",

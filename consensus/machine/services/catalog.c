@@ -7,6 +7,7 @@
 #include "consensus/machine/incidents/grouping.h"
 #include "consensus/machine/services/support_hours.h"
 #include "consensus/machine/schedules/handoffs.h"
+#include "consensus/machine/orchestration/orchestration.h"
 
 #define INVALID TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_BAD_VALUE
 #define CONFLICT TOCSIN__STATUS__STATUS_CONFLICT
@@ -147,6 +148,7 @@ void apply_service_delete(struct apply *apply, const Tocsin__ServiceDelete *dele
         }
     }
     support_hours_delete(apply, service);
+    orchestration_rules_delete(apply, service->id);
     row_delete(apply, TABLE_SERVICE_BY_NAME, key_hash(service->name));
     row_delete(apply, TABLE_SERVICE, key_1(service->id));
     reply_id(apply, reply, service->id);

@@ -11,6 +11,7 @@
 
 #include "consensus/machine/limits.h"
 #include "node/api/incidents/incidents.h"
+#include "node/api/orchestration/event_submit.h"
 #include "node/api/router.h"
 #include "node/http/utf8.h"
 
@@ -359,6 +360,27 @@ static void on_reply(struct http_request *request, const Tocsin__Reply *reply)
     }
 }
 
+/* What rules may look at beside the key of an acknowledge or a resolve: as far as it can be read. */
+static void read_leniently(const struct field_reader *reader, Tocsin__Event *event)
+{
+    struct field_reader lenient = {.request = reader->request, .object = reader->object, .prefix = ""};
+    if (json_object_get(reader->object, "payload") != NULL) {
+        read_trigger(&lenient, event);
+        json_decref(lenient.errors);
+    }
+}
+
+bool event_read_payload(struct http_request *request, json_t *body, Tocsin__Event *event)
+{
+    struct field_reader reader = {.request = request, .object = body, .prefix = ""};
+    if (json_object_get(body, "event_action") != NULL) {
+        read_action(&reader, event);
+    }
+    read_dedup_key(&reader, event);
+    read_trigger(&reader, event);
+    return fields_finish(&reader);
+}
+
 /* `path_key`: the routing key where the path has it, else NULL. */
 static void enqueue(struct http_request *request, const char *path_key)
 {
@@ -368,8 +390,8 @@ static void enqueue(struct http_request *request, const char *path_key)
         refuse(request, 413, json_pack("[s]", "Event size exceeds the limit of 512 KB"));
         return;
     }
-    Tocsin__Command *command = api_command(request, TOCSIN__COMMAND__BODY_EVENT);
-    Tocsin__Event *event = command->event;
+    Tocsin__Event *event = http_alloc(request, sizeof *event);
+    tocsin__event__init(event);
     struct field_reader reader = {.request = request, .object = call->body, .prefix = ""};
     const char *routing_key = path_key != NULL ? path_key : required_text(&reader, "routing_key");
 
@@ -380,6 +402,8 @@ static void enqueue(struct http_request *request, const char *path_key)
     read_dedup_key(&reader, event);
     if (event->action == TOCSIN__EVENT_ACTION__EVENT_TRIGGER) {
         read_trigger(&reader, event);
+    } else if (reader.errors == NULL) {
+        read_leniently(&reader, event);
     }
     if (reader.errors != NULL) {
         refuse(request, 400, reader.errors);
@@ -388,7 +412,7 @@ static void enqueue(struct http_request *request, const char *path_key)
     if (event->dedup_key[0] == '\0') {
         make_dedup_key(request, event);
     }
-    api_submit(request, on_reply);
+    event_submit(request, event, on_reply);
 }
 
 static void post_enqueue(struct http_request *request)

@@ -10,6 +10,7 @@
 #include "consensus/machine/incidents/visibility.h"
 #include "consensus/machine/limits.h"
 #include "node/api/incidents/incidents.h"
+#include "node/api/orchestration/paths.h"
 #include "node/api/render.h"
 #include "node/api/roles.h"
 
@@ -112,6 +113,10 @@ static json_t *render_log_entry(struct http_request *request, const struct machi
     json_object_set_new(object, "user",
                         entry->user_id != 0 ? reference_user(request, view, entry->user_id) : json_null());
     json_object_set_new(object, "assignees", render_assignees(request, view, entry));
+    if (entry->n_rules > 0) {
+        json_object_set_new(object, "rules", render_rules_taken(entry->rules, entry->n_rules)); /* ours */
+        json_object_set_new(object, "patterns_given_up", json_integer(entry->patterns_given_up));
+    }
     json_object_set_new(object, "why", json_word(words_why, (int)entry->why)); /* ours, as are those below */
     json_object_set_new(object, "escalation_level", json_integer(entry->level));
     json_object_set_new(object, "guardian", json_boolean(entry->guardian));

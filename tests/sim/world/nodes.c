@@ -616,6 +616,7 @@ void node_stop(struct node *node, enum disk_end end) {
     network_node_stopped(node->sim, node->id);
     disk_close(node->disk, end);
     engine_free(node->engine);
+    api_close(&node->api);
     node->engine = NULL;
     if (end == DISK_POWER_CUT) { /* its clocks begin anew */
         clock_settle(node);
