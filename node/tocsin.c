@@ -17,28 +17,14 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "node/cli/client.h"
+#include "node/cli/tokens.h"
 #include "node/version.h"
 
 #define URL_STANDARD "http://127.0.0.1:7100"
-#define TIMEOUT_S 30L
-#define ANSWER_SIZE_BYTES_MAX (16u << 20)
-#define PATH_SIZE_BYTES_MAX 1024
-#define URL_SIZE_BYTES_MAX 512
 #define TOKEN_SIZE_BYTES_MAX 257
 
-enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_NO_ANSWER = 3 };
-
-struct client {
-    const char *url, *token;
-    CURL *curl;
-};
-
-struct answer {
-    long status;
-    char *text;
-    size_t size_bytes;
-    json_t *json; /* NULL when the answer is not JSON */
-};
+#define ARGUMENTS_ANY (-1) /* ended by NULL */
 
 struct verb {
     const char *name, *arguments;
@@ -46,121 +32,6 @@ struct verb {
     int (*run)(struct client *client, char *const *arguments);
     const char *help;
 };
-
-/* ---------------------------------------------------------------- requests */
-
-static size_t on_data(char *data, size_t one, size_t size_bytes, void *context)
-{
-    struct answer *answer = context;
-
-    (void)one;
-    if (size_bytes > ANSWER_SIZE_BYTES_MAX - answer->size_bytes) {
-        return 0; /* curl then ends with an error */
-    }
-    char *text = realloc(answer->text, answer->size_bytes + size_bytes + 1);
-    if (text == NULL) {
-        return 0;
-    }
-    memcpy(text + answer->size_bytes, data, size_bytes);
-    answer->size_bytes += size_bytes;
-    text[answer->size_bytes] = '\0';
-    answer->text = text;
-    return size_bytes;
-}
-
-static struct curl_slist *add_header(struct curl_slist *headers, const char *header)
-{
-    struct curl_slist *longer = curl_slist_append(headers, header);
-    if (longer == NULL) {
-        abort();
-    }
-    return longer;
-}
-
-static struct curl_slist *make_headers(const struct client *client, bool has_body)
-{
-    struct curl_slist *headers = add_header(NULL, "Accept: application/json");
-    char authorization[512];
-
-    if (has_body) {
-        headers = add_header(headers, "Content-Type: application/json");
-    }
-    if (client->token != NULL) {
-        snprintf(authorization, sizeof authorization, "Authorization: Token token=%s", client->token);
-        headers = add_header(headers, authorization);
-    }
-    return headers;
-}
-
-/* The reason that the cluster gives, in whichever family's shape. */
-static void print_refusal(const struct answer *answer)
-{
-    json_t *error = json_object_get(answer->json, "error"), *text;
-    const char *message = json_string_value(json_object_get(error != NULL ? error : answer->json, "message"));
-    size_t i;
-
-    fprintf(stderr, "tocsin: %s (HTTP %ld)\n", message != NULL ? message : "the cluster refused", answer->status);
-    json_array_foreach(json_object_get(error != NULL ? error : answer->json, "errors"), i, text)
-    {
-        if (json_is_string(text) && (message == NULL || strcmp(json_string_value(text), message) != 0)) {
-            fprintf(stderr, "  %s\n", json_string_value(text));
-        }
-    }
-}
-
-static void release(struct answer *answer)
-{
-    json_decref(answer->json);
-    free(answer->text);
-}
-
-/* Asks and waits. EXIT_DONE with the answer, to be released; otherwise the reason has been printed. `body` is taken
- * over; NULL: none. */
-static int ask(struct client *client, const char *method, const char *path, json_t *body, struct answer *answer)
-{
-    char url[PATH_SIZE_BYTES_MAX + URL_SIZE_BYTES_MAX], problem[CURL_ERROR_SIZE] = "";
-    char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
-    struct curl_slist *headers = make_headers(client, text != NULL);
-    int result = EXIT_DONE;
-
-    *answer = (struct answer){0};
-    snprintf(url, sizeof url, "%s%s", client->url, path);
-    curl_easy_reset(client->curl);
-    curl_easy_setopt(client->curl, CURLOPT_URL, url);
-    curl_easy_setopt(client->curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(client->curl, CURLOPT_CUSTOMREQUEST, method);
-    curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(client->curl, CURLOPT_TIMEOUT, TIMEOUT_S);
-    curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, on_data);
-    curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, answer);
-    curl_easy_setopt(client->curl, CURLOPT_ERRORBUFFER, problem);
-    if (text != NULL) {
-        curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, text);
-    }
-    CURLcode code = curl_easy_perform(client->curl);
-    if (code != CURLE_OK) {
-        fprintf(stderr, "tocsin: no answer from %s: %s\n", client->url,
-                problem[0] != '\0' ? problem : curl_easy_strerror(code));
-        result = EXIT_NO_ANSWER;
-    } else {
-        curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &answer->status);
-        answer->json = answer->text != NULL ? json_loads(answer->text, 0, NULL) : NULL;
-        if (answer->status < 200 || answer->status > 299) {
-            print_refusal(answer);
-            result = EXIT_REFUSED;
-        } else if (!json_is_object(answer->json)) {
-            fprintf(stderr, "tocsin: %s does not speak Tocsin's API\n", client->url);
-            result = EXIT_NO_ANSWER;
-        }
-    }
-    curl_slist_free_all(headers);
-    free(text);
-    json_decref(body);
-    if (result != EXIT_DONE) {
-        release(answer);
-    }
-    return result;
-}
 
 /* "/incidents/<id><rest>" with the id as one part of the path. */
 static bool incident_path(struct client *client, const char *id, const char *rest, char *path, size_t size)
@@ -177,31 +48,6 @@ static bool incident_path(struct client *client, const char *id, const char *res
 }
 
 /* ---------------------------------------------------------------- what people read */
-
-/* Text from a cluster must not command the terminal. */
-static void print_text(const char *text)
-{
-    for (; *text != '\0'; text++) {
-        putchar((unsigned char)*text < 0x20 || *text == 0x7f ? ' ' : *text);
-    }
-}
-
-static const char *text_at(json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text != NULL ? text : "-";
-}
-
-static void print_number_at(json_t *object, const char *name)
-{
-    json_t *value = json_object_get(object, name);
-
-    if (json_is_integer(value)) {
-        printf("%lld", (long long)json_integer_value(value));
-    } else {
-        putchar('-');
-    }
-}
 
 static void print_people(json_t *list, const char *who)
 {
@@ -226,29 +72,6 @@ static void print_incident(json_t *incident)
     fputs("  -> ", stdout);
     print_people(json_object_get(incident, "assignments"), "assignee");
     putchar('\n');
-}
-
-static int print_list_of(struct client *client, const char *path, const char *name, void (*print)(json_t *))
-{
-    struct answer answer;
-    int result = ask(client, "GET", path, NULL, &answer);
-    json_t *element;
-    size_t i;
-
-    if (result != EXIT_DONE) {
-        return result;
-    }
-    json_array_foreach(json_object_get(answer.json, name), i, element)
-    {
-        print(element);
-    }
-    if (json_array_size(json_object_get(answer.json, name)) == 0) {
-        printf("no %s\n", name);
-    } else if (json_is_true(json_object_get(answer.json, "more"))) {
-        puts("... and more");
-    }
-    release(&answer);
-    return EXIT_DONE;
 }
 
 static void print_log_entry(json_t *entry)
@@ -641,6 +464,8 @@ static const struct verb verbs[] = {
     {"status-update", "ID TEXT", 2, run_status_update, "tell those who have subscribed"},
     {"note", "ID TEXT", 2, run_note, "write a note on the timeline"},
     {"trigger", "KEY SUMMARY", 2, run_trigger, "page, by the key of an integration"},
+    {"teams", "", 0, run_teams, "who belongs together"},
+    {"token", "create ...", ARGUMENTS_ANY, run_token, "create NAME [user=ID|role=R] [scopes=A,B] [expires_at=T], list, revoke ID"},
     {"version", "", 0, run_version, "this program's version"},
     {"help", "", 0, run_help, "this"},
 };
@@ -674,7 +499,7 @@ static int run(struct client *client, int count, char *const *words)
         if (strcmp(verbs[i].name, words[0]) != 0) {
             continue;
         }
-        if (count - 1 != verbs[i].count) {
+        if (verbs[i].count != ARGUMENTS_ANY && count - 1 != verbs[i].count) {
             fprintf(stderr, "Usage: tocsin %s %s\n", verbs[i].name, verbs[i].arguments);
             return EXIT_USAGE;
         }

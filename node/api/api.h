@@ -141,6 +141,7 @@ extern const struct route routes_operator[];
 extern const struct route routes_members[];
 extern const struct route routes_people[];
 extern const struct route routes_teams[];
+extern const struct route routes_tokens[];
 extern const struct route routes_catalog[];
 extern const struct route routes_schedules[];
 extern const struct route routes_feeds[];

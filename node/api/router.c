@@ -17,6 +17,7 @@ static const struct route *const tables[] = {
     routes_incidents,
     routes_people,
     routes_teams,
+    routes_tokens,
     routes_catalog,
     routes_schedules,
     routes_feeds,

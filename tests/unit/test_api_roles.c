@@ -50,6 +50,14 @@ static const struct expectation {
     {"GET", "/users/{}/calendar_feed", READER, PUBLIC, "users.read"},
     {"POST", "/users/{}/calendar_feed", ADMIN, RESPONDER, "users.write"},
     {"DELETE", "/users/{}/calendar_feed", ADMIN, RESPONDER, "users.write"},
+    /* tokens */
+    {"GET", "/users/{}/tokens", ADMIN, READER, "tokens.read"},
+    {"POST", "/users/{}/tokens", ADMIN, READER, "tokens.write"},
+    {"DELETE", "/users/{}/tokens/{}", ADMIN, READER, "tokens.write"},
+    {"GET", "/tokens", ADMIN, PUBLIC, "tokens.read"},
+    {"POST", "/tokens", ADMIN, PUBLIC, "tokens.write"},
+    {"GET", "/tokens/{}", ADMIN, PUBLIC, "tokens.read"},
+    {"DELETE", "/tokens/{}", ADMIN, PUBLIC, "tokens.write"},
     /* teams */
     {"GET", "/teams", READER, PUBLIC, "teams.read"},
     {"POST", "/teams", MANAGER, PUBLIC, "teams.write"},
