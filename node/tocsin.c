@@ -277,7 +277,7 @@ static json_t *find_named(struct client *client, const char *path, const char *p
     return found;
 }
 
-/* The id of the user who is named so, by name, e-mail or id; a new string, NULL when there is none. */
+/* The id of the user who is named so, by name or e-mail; a new string, NULL when there is none. */
 static char *find_user(struct client *client, const char *name)
 {
     char path[PATH_SIZE_BYTES_MAX];
@@ -459,7 +459,7 @@ static const struct verb verbs[] = {
     {"snooze", "ID TIME", 2, run_snooze, "quiet for 30m, 4h or 2d; then it pages again"},
     {"merge", "ID INTO", 2, run_merge, "one incident is part of another, which takes its alerts"},
     {"priority", "ID NAME", 2, run_priority, "P1, P2, ... or none"},
-    {"reassign", "ID USER", 2, run_reassign, "to somebody, by name, e-mail or id: the phone rings there"},
+    {"reassign", "ID USER", 2, run_reassign, "to somebody, by name or e-mail: the phone rings there"},
     {"add-responder", "ID USER TEXT", 3, run_add_responder, "ask somebody to help; the incident stays where it is"},
     {"status-update", "ID TEXT", 2, run_status_update, "tell those who have subscribed"},
     {"note", "ID TEXT", 2, run_note, "write a note on the timeline"},

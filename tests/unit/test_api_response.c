@@ -91,8 +91,14 @@ static void an_incident_is_snoozed_by_id_or_number(void **state)
     assert_string_equal(api_answer_text(answer, "incident", "pending_actions", "0", "type", NULL), "unacknowledge");
     assert_string_equal(api_answer_text(answer, "incident", "pending_actions", "0", "at", NULL),
                         "2026-09-21T15:13:20Z");
-    const struct api_answer *log = api_get(api, story_text("/incidents/%s/log_entries", id));
+    const struct api_answer *log = api_get(api, story_text("/incidents/%s/log_entries?include[]=channels", id));
     assert_string_equal(api_answer_text(log, "log_entries", "0", "type", NULL), "snooze_log_entry");
+    size_t first = json_array_size(api_answer_at(log, "log_entries", NULL)) - 1;
+    for (; strcmp(api_answer_text(log, "log_entries", story_text("%zu", first), "type", NULL), "trigger_log_entry") != 0; first--) {
+    }
+    assert_string_equal(api_answer_text(log, "log_entries", story_text("%zu", first), "channel", "source", NULL), "web1");
+    const struct api_answer *whole = api_get(api, "/incidents/1?include[]=first_trigger_log_entries");
+    assert_string_equal(api_answer_text(whole, "incident", "first_trigger_log_entry", "type", NULL), "trigger_log_entry");
 
     story_refused(api_post(api, story_text("/incidents/%s/snooze", id), "{\"duration\":0}"), 400, 1013, "seconds");
     story_refused(api_post(api, story_text("/incidents/%s/snooze", id), "{\"duration\":604801}"), 400, 1013, "seconds");

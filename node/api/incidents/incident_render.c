@@ -69,12 +69,20 @@ static json_t *pending_actions(const Tocsin__Incident *incident)
     return array;
 }
 
-static json_t *first_trigger(struct http_request *request, const Tocsin__Incident *incident)
+static json_t *first_trigger(struct http_request *request, const struct machine_store *view,
+                             const Tocsin__Incident *incident)
 {
     char id[16], entry[16];
 
     if (incident->first_trigger_log_entry_id == 0) {
         return json_null();
+    }
+    const Tocsin__LogEntry *whole = query_has(request, "include", "first_trigger_log_entries")
+                                        ? log_entry_get(view, incident->id, incident->first_trigger_log_entry_id,
+                                                        request_memory(request))
+                                        : NULL;
+    if (whole != NULL) {
+        return render_log_entry(request, view, incident, whole);
     }
     id_format(incident->id, id);
     id_format(incident->first_trigger_log_entry_id, entry);
@@ -111,7 +119,7 @@ static void add_relations(struct http_request *request, const struct machine_sto
                                "acknowledgers"));
     json_object_set_new(object, "last_status_change_by",
                         reference_actor(request, view, incident->last_status_change_by, incident->service_id));
-    json_object_set_new(object, "first_trigger_log_entry", first_trigger(request, incident));
+    json_object_set_new(object, "first_trigger_log_entry", first_trigger(request, view, incident));
 }
 
 /* What PagerDuty has and Tocsin does not: clients read these without asking whether they are there. */

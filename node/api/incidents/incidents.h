@@ -77,6 +77,8 @@ void alerts_list(struct http_request *request);
 void alert_read(struct http_request *request);
 
 /* ---- log_entries.c */
+json_t *render_log_entry(struct http_request *request, const struct machine_store *view,
+                         const Tocsin__Incident *incident, const Tocsin__LogEntry *entry);
 void notes_list(struct http_request *request);
 void note_create(struct http_request *request);
 void incident_log_entries_list(struct http_request *request);

@@ -27,18 +27,44 @@ static const char *channel_type(const Tocsin__LogEntry *entry)
     case TOCSIN__WHY__WHY_LEVEL_TIMEOUT:
     case TOCSIN__WHY__WHY_ACKNOWLEDGEMENT_TIMEOUT:
     case TOCSIN__WHY__WHY_AUTO_RESOLVE:
+    case TOCSIN__WHY__WHY_SNOOZE_ENDED:
+    case TOCSIN__WHY__WHY_ACKNOWLEDGE_TARGET:
+    case TOCSIN__WHY__WHY_RESOLVE_TARGET:
         return "timeout";
     default:
         return "auto";
     }
 }
 
-static json_t *render_channel(const Tocsin__LogEntry *entry)
+/* What the sender wrote; only for who asks, for it may be long. */
+static void add_payload(json_t *channel, const Tocsin__AlertPayload *payload)
+{
+    json_t *details = payload->details_json.len > 0
+                          ? json_loadb((const char *)payload->details_json.data, payload->details_json.len,
+                                       JSON_DECODE_ANY, NULL)
+                          : NULL;
+
+    json_object_set_new(channel, "details", details != NULL ? details : json_null());
+    json_object_set_new(channel, "client", json_text(payload->client));
+    json_object_set_new(channel, "client_url", json_text(payload->client_url));
+    json_object_set_new(channel, "source", json_text(payload->source));
+}
+
+static json_t *render_channel(struct http_request *request, const struct machine_store *view,
+                              const Tocsin__LogEntry *entry)
 {
     json_t *channel = json_pack("{s:s}", "type", channel_type(entry));
+    bool triggers = entry->type == TOCSIN__LOG_TYPE__LOG_TRIGGER;
 
-    if (entry->type == TOCSIN__LOG_TYPE__LOG_ANNOTATE) {
+    if (entry->type == TOCSIN__LOG_TYPE__LOG_ANNOTATE || triggers) {
         json_object_set_new(channel, "summary", json_string(entry->text));
+    }
+    if (triggers && entry->alert_id != 0 && query_has(request, "include", "channels")) {
+        Tocsin__AlertPayload *payload = alert_payload_get(view, entry->alert_id, NULL);
+        if (payload != NULL) {
+            add_payload(channel, payload);
+            tocsin__alert_payload__free_unpacked(payload, NULL);
+        }
     }
     if (entry->type == TOCSIN__LOG_TYPE__LOG_NOTIFY) {
         json_object_set_new(
@@ -90,8 +116,8 @@ static json_t *render_on_call(struct http_request *request, const struct machine
     return list;
 }
 
-static json_t *render_log_entry(struct http_request *request, const struct machine_store *view,
-                                const Tocsin__Incident *incident, const Tocsin__LogEntry *entry)
+json_t *render_log_entry(struct http_request *request, const struct machine_store *view,
+                         const Tocsin__Incident *incident, const Tocsin__LogEntry *entry)
 {
     const char *type = word_of(words_log_type, (int)entry->type);
     char id[16], incident_id[16];
@@ -102,7 +128,7 @@ static json_t *render_log_entry(struct http_request *request, const struct machi
                                  render_self(request, "/log_entries/%s?incident_id=%s", id, incident_id));
     json_object_set_new(object, "created_at", json_time(entry->at_ms));
     json_object_set_new(object, "agent", reference_actor(request, view, entry->agent, incident->service_id));
-    json_object_set_new(object, "channel", render_channel(entry));
+    json_object_set_new(object, "channel", render_channel(request, view, entry));
     json_object_set_new(object, "note",
                         entry->type == TOCSIN__LOG_TYPE__LOG_ANNOTATE ? json_string(entry->text) : json_null());
     json_object_set_new(object, "contexts", json_array());

@@ -1,0 +1,67 @@
+"""The verbs of a night, as they are typed: what each says, and what people then hear, with minutes a fifth of a second long."""
+
+import os
+import subprocess
+import unittest
+
+from cluster import BUILD, Cluster
+from page import Page, Person
+
+MINUTE_MS = 200
+
+
+class CommandLine(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = Cluster(nodes=1, minute_ms=MINUTE_MS)
+        cls.addClassCleanup(cls.cluster.close)
+
+    def tocsin(self, *words):
+        """How the client ended, and the first line that it wrote."""
+        environment = dict(os.environ, TOCSIN_URL=self.cluster.description["nodes"][0]["url"],
+                           TOCSIN_TOKEN=self.cluster.description["token"])
+        done = subprocess.run([os.path.join(BUILD, "tocsin"), *words], env=environment, capture_output=True, text=True,
+                              timeout=60, check=False)
+        return done.returncode, (done.stdout + done.stderr).splitlines()[0]
+
+    def page(self, person, name):
+        page = Page(self.cluster, name, [(600, [person])]).trigger()
+        page.wait_received(1, person)
+        return page
+
+    def test_a_snooze_ends_the_pages_until_its_time_is_over(self):
+        alice = Person(self.cluster, "Alice", ("sms",))
+        page = self.page(alice, "snoozed")
+        number = page.incident["id"]
+        self.assertEqual((0, "snoozed: it pages again when the time is over"), self.tocsin("snooze", number, "10m"))
+        self.assertEqual("acknowledged", page.now()["status"])
+        again = page.wait_received(2, alice)[1]
+        self.assertGreater(page.after_seconds(again), 10 * MINUTE_MS / 1000)
+        self.assertEqual(["snooze_ended"], [entry["why"] for entry in page.timeline("unacknowledge")])
+        self.assertEqual((2, 'tocsin: "soon" is not a duration such as 45s, 30m, 4h or 2d'), self.tocsin("snooze", number, "soon"))
+        self.assertEqual((1, "tocsin: Invalid Snooze Duration (HTTP 400)"), self.tocsin("snooze", number, "8d"))
+
+    def test_two_become_one(self):
+        alice = Person(self.cluster, "Alice", ("sms",))
+        first, second = self.page(alice, "first"), self.page(alice, "second")
+        self.assertEqual((0, "merged"), self.tocsin("merge", second.incident["id"], first.incident["id"]))
+        self.assertEqual(first.incident["id"], second.now()["resolve_reason"]["incident"]["id"])
+        self.assertEqual(2, first.now()["alert_counts"]["triggered"])
+
+    def test_others_are_brought_in(self):
+        alice, bob, carol = (Person(self.cluster, name, ("sms",)) for name in ("Alice Adams", "Bob Brown", "Carol Clark"))
+        page = self.page(alice, "helped")
+        number = page.incident["id"]
+        self.assertEqual((0, "set"), self.tocsin("priority", number, "P2"))
+        self.assertEqual("P2", page.now()["priority"]["summary"])
+        self.assertEqual((1, 'tocsin: none of the priorities is called "P9"'), self.tocsin("priority", number, "P9"))
+        self.assertEqual((0, "asked"), self.tocsin("add-responder", number, "bob brown", "The database again"))
+        self.assertIn("HELP WANTED", page.wait_received(1, bob)[0]["text"])
+        self.assertEqual((0, "reassigned"), self.tocsin("reassign", number, "Carol Clark"))
+        self.assertIn("TRIGGERED", page.wait_received(1, carol)[0]["text"])
+        self.assertEqual((0, "told"), self.tocsin("status-update", number, "We are looking"))
+        self.assertEqual(["We are looking"], [update["message"] for update in page.get("/status_updates")["status_updates"]])
+
+
+if __name__ == "__main__":
+    unittest.main()
