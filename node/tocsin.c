@@ -19,6 +19,7 @@
 
 #include "node/cli/client.h"
 #include "node/cli/tokens.h"
+#include "node/cli/doctor.h"
 #include "node/version.h"
 
 #define URL_STANDARD "http://127.0.0.1:7100"
@@ -445,6 +446,30 @@ static int run_version(struct client *client, char *const *arguments)
     return EXIT_DONE;
 }
 
+static const char *control_socket(void)
+{
+    const char *path = getenv("TOCSIN_SOCKET");
+    return path != NULL && path[0] != '\0' ? path : CONTROL_SOCKET_STANDARD;
+}
+
+static int run_doctor(struct client *client, char *const *arguments)
+{
+    (void)client;
+    (void)arguments;
+    return doctor_run(control_socket());
+}
+
+static int run_page(struct client *client, char *const *arguments)
+{
+    (void)client;
+    if (strcmp(arguments[0], "--local") != 0) {
+        fputs("tocsin: \"page\" is for guardians, from this machine: tocsin page --local WHO TEXT; other people are paged by \"trigger\"\n",
+              stderr);
+        return EXIT_USAGE;
+    }
+    return doctor_page(control_socket(), arguments[1], arguments[2]);
+}
+
 static int run_help(struct client *client, char *const *arguments);
 
 static const struct verb verbs[] = {
@@ -466,6 +491,8 @@ static const struct verb verbs[] = {
     {"trigger", "KEY SUMMARY", 2, run_trigger, "page, by the key of an integration"},
     {"teams", "", 0, run_teams, "who belongs together"},
     {"token", "create ...", ARGUMENTS_ANY, run_token, "create NAME [user=ID|role=R] [scopes=A,B] [expires_at=T], list, revoke ID"},
+    {"doctor", "", 0, run_doctor, "the node on this machine, without majority, token or DNS"},
+    {"page", "--local WHO TEXT", 3, run_page, "page a guardian, or all, from this machine alone"},
     {"version", "", 0, run_version, "this program's version"},
     {"help", "", 0, run_help, "this"},
 };
@@ -477,7 +504,8 @@ static void print_help(FILE *to)
         fprintf(to, "  %-15s%-14s%s\n", verbs[i].name, verbs[i].arguments, verbs[i].help);
     }
     fputs("\n  --url URL      any node (TOCSIN_URL, or " URL_STANDARD ")\n"
-          "  --token TOKEN  of the API (TOCSIN_TOKEN, which others on this machine cannot see)\n\n"
+          "  --token TOKEN  of the API (TOCSIN_TOKEN, which others on this machine cannot see)\n"
+          "  TOCSIN_SOCKET  for doctor and page --local: the socket in the node's data directory (" CONTROL_SOCKET_STANDARD ")\n\n"
           "Exits with 0 when it was done, 1 when the cluster refused it, 2 when it was asked for wrongly, 3 when no "
           "answer came.\n",
           to);

@@ -99,6 +99,14 @@ static void degraded_parts(const Tocsin__Notification *notification, const char 
                        of_service ? "The event was refused and is not stored: it cannot be acknowledged here." : "Look at the nodes.");
 }
 
+static void by_hand_parts(const Tocsin__Notification *notification, struct parts *parts)
+{
+    (void)snprintf(parts->head, sizeof parts->head, "[BY HAND] ");
+    (void)snprintf(parts->why, sizeof parts->why, " You are paged as a guardian, by somebody at node %llu.",
+                   (unsigned long long)notification->claim_node);
+    (void)snprintf(parts->answer, sizeof parts->answer, "There is nothing to acknowledge: call back.");
+}
+
 static void stored_parts(const Tocsin__Notification *notification, const char *id, struct parts *parts)
 {
     (void)snprintf(parts->head, sizeof parts->head, "[#%llu %s%s] ", (unsigned long long)notification->incident_number,
@@ -118,12 +126,20 @@ static void bulletin_parts(const Tocsin__Notification *notification, const char 
     (void)snprintf(parts->answer, sizeof parts->answer, "%s %s.", words->answer, id);
 }
 
+/* Pages of the cluster itself, or by hand, are of no service. */
+static bool names_service(const Tocsin__Notification *notification)
+{
+    return notification->service_name[0] != '\0' || !(notification->degraded || notification->by_hand);
+}
+
 static void parts_of(const Tocsin__Notification *notification, struct parts *parts)
 {
     char id[16], level[24] = "", service[SERVICE_SIZE + 16] = "";
     id_format(notification->incident_id, id);
     clean_copy(parts->service, sizeof parts->service, notification->service_name, strlen(notification->service_name));
-    if (notification->degraded)
+    if (notification->by_hand)
+        by_hand_parts(notification, parts);
+    else if (notification->degraded)
         degraded_parts(notification, id, parts);
     else if (is_bulletin(notification))
         bulletin_parts(notification, id, parts);
@@ -131,7 +147,7 @@ static void parts_of(const Tocsin__Notification *notification, struct parts *par
         stored_parts(notification, id, parts);
     if (notification->level && !notification->guardian && !is_bulletin(notification))
         (void)snprintf(level, sizeof level, ", level %u", notification->level);
-    if (!notification->degraded || parts->service[0] != '\0')
+    if (names_service(notification))
         (void)snprintf(service, sizeof service, " - service %s", parts->service);
     (void)snprintf(parts->tail, sizeof parts->tail, "%s%s.%s %s%s", service, level, parts->why, parts->answer,
                    notification->possibly_repeated ? " (possibly repeated)" : "");
@@ -191,7 +207,7 @@ void message_long(const Tocsin__Notification *notification, char *out, size_t si
                strlen(notification->title));
     compose_text(&text, title);
     compose_text(&text, "\n\n");
-    if (!notification->degraded || parts.service[0] != '\0')
+    if (names_service(notification))
         compose_format(&text, "Service: %s\n", parts.service);
     if (notification->level && !notification->guardian && !is_bulletin(notification))
         compose_format(&text, "Escalation level: %u\n", notification->level);
@@ -208,7 +224,7 @@ void message_long(const Tocsin__Notification *notification, char *out, size_t si
     }
     if (notification->possibly_repeated)
         compose_text(&text, "This message is (possibly repeated): an earlier attempt may have reached you.\n");
-    bool own_answer = notification->degraded || is_bulletin(notification);
+    bool own_answer = notification->degraded || notification->by_hand || is_bulletin(notification);
     compose_format(&text, "\n%s\n", own_answer ? parts.answer : "Acknowledge through the API, on any node of the cluster.");
     assert(text.size_bytes < size);
     memcpy(out, text.data, text.size_bytes + 1);

@@ -134,6 +134,15 @@ struct engine_status engine_status(const struct engine *engine);
 /* Valid until the next call into the engine. */
 const struct raft_configuration *engine_configuration(const struct engine *engine);
 
+/* ---- for whoever has a shell on this machine: from this node alone, whatever is gone */
+
+/* /cluster, and: open incidents, who is on call, owed pages, the next steps to take ("next"). The caller's. */
+json_t *engine_doctor(struct engine *engine);
+/* By how many ways the configuration tells this guardian, or "all"; 0: there is none of that name. */
+size_t engine_guardian_ways(const struct engine *engine, const char *name);
+/* Pages by all of these ways at once; `paged` is called once for each, perhaps from inside. */
+void engine_page_guardians(struct engine *engine, const char *name, const char *text, last_gasp_paged paged, void *context);
+
 /* What waits in this node, and is to be bounded by what comes in. */
 struct engine_queues {
     size_t commands, command_bytes;           /* without a reply yet; waiting on a leader for their entry */

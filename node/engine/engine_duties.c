@@ -268,8 +268,6 @@ static void offer_settings(struct engine *engine, const struct machine_store *vi
         submit_system(engine, &command, "the configuration's settings");
     }
     if (settings != NULL) tocsin__settings__free_unpacked(settings, NULL);
-    if (config->guardians_count < 2)
-        log_warning("fewer than two guardians are configured: nobody hears of it when an escalation ends without anyone");
 }
 
 /*

@@ -35,6 +35,8 @@ static void port_look(void *context, void (*with)(void *argument, const struct m
     if (fault != STORAGE_OK) engine_fail(engine, failure.message);
 }
 
+void engine_gasp_look(struct engine *engine, void (*with)(void *argument, const struct machine_store *view), void *argument) { port_look(engine, with, argument); }
+
 static uint64_t port_cluster_ms(void *context) { return engine_cluster_ms(context); }
 
 static void port_transfer(void *context, uint64_t transfer_id, const struct outgoing *outgoing) {
@@ -164,6 +166,7 @@ void engine_gasp_turn(struct engine *engine) {
     sight.current = sight.leader && engine->progress.applied_index >= driver_status(engine->driver).commit_index;
     engine->gasp_next_ms = last_gasp_turn(engine->gasp, &sight);
     ask_members(engine);
+    engine_guardians_warn(engine);
 }
 
 /* ---- requests while there is no majority */

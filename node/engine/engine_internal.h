@@ -4,6 +4,7 @@
  *     engine.c          beginning, frames, the turn, the end           engine_storage.c   driver and snapshots over the stores
  *     engine_duties.c   what a leader owes                             engine_view.c      what handlers and operators see
  *     engine_members.c  who takes part, and whom to dial             engine_gasp.c      paging without a majority
+ *     engine_doctor.c   for whoever has a shell here
  */
 #ifndef NODE_ENGINE_ENGINE_INTERNAL_H
 #define NODE_ENGINE_ENGINE_INTERNAL_H
@@ -97,6 +98,7 @@ struct engine {
 
     struct last_gasp *gasp;                 /* engine_gasp.c */
     uint64_t gasp_next_ms;                  /* boottime */
+    uint64_t guardians_warned_ms;           /* monotonic */
     uint64_t leader_heard_ms;               /* boottime: a raft message of the leader, or to the leader */
     uint64_t asked_ms;                      /* members' public addresses, last */
     uint32_t asked;                         /* which of them have not answered yet, by their place in the configuration */
@@ -162,8 +164,15 @@ void engine_gasp_answered(struct engine *engine, uint64_t transfer_id, const str
 bool engine_gasp_takes(const struct engine *engine, const Tocsin__Command *command);
 /* It could not be committed. True when this node keeps what it says until it can. */
 bool engine_gasp_keep(struct engine *engine, const Tocsin__Command *command);
+/* Calls `with` once, inside a short read of the local state; not when it cannot be read: the node then stops. */
+void engine_gasp_look(struct engine *engine, void (*with)(void *argument, const struct machine_store *view), void *argument);
 json_t *engine_gasp_json(const struct engine *engine);
 json_t *engine_gasp_rehearse(void *context);
+/* ---- engine_doctor.c */
+/* NULL, or what is wrong with the guardians of this node's configuration. */
+const char *engine_guardians_fault(const struct engine *engine);
+/* Says so in the log, now and then. */
+void engine_guardians_warn(struct engine *engine);
 /* ---- engine_duties.c: cluster time as this node knows it */
 uint64_t engine_cluster_ms(const struct engine *engine);
 

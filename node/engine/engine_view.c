@@ -210,6 +210,9 @@ static json_t *port_cluster(void *context) {
                                   (json_int_t)state_size_bytes, "log_first_index", (json_int_t)status.first_index, "log_last_index", (json_int_t)status.last_index));
     json_object_set_new(cluster, "machine_version", json_integer(engine->members.state_version));
     json_object_set_new(cluster, "joining", json_boolean(engine->joining));
+    const char *guardians = engine_guardians_fault(engine);
+    json_object_set_new(cluster, "guardians", json_pack("{s:I, s:o}", "configured", (json_int_t)engine->config->guardians_count, "warning",
+                                                        guardians != NULL ? json_string(guardians) : json_null()));
     json_object_set_new(cluster, "last_gasp", engine_gasp_json(engine));
     json_object_set_new(cluster, "recovering", json_boolean(engine->recovering_index != 0));
     return cluster;

@@ -5,6 +5,7 @@
  *     <dir>/boot        number of the last start; rises by one with each
  *     <dir>/joining     there while a node that joins has not been told that it is a member
  *     <dir>/removed     there once a node was told that it was removed from its cluster
+ *     <dir>/control     a socket (control.h)
  *     <dir>/last-gasp   what this node did on its own without a majority, as long as the cluster does not know it (last_gasp.h)
  *     <dir>/recovering  last log index that this voter may have acknowledged and no longer has: it does not vote below it
  */

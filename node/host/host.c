@@ -253,6 +253,8 @@ struct host *host_open(uv_loop_t *loop, const struct config *config, enum host_s
     if (!host_storage_open(host, error, error_size) || !open_peers(host, options.boot, error, error_size) ||
         !host_storage_start(host, error, error_size) || !open_engine(host, &options, error, error_size))
         return NULL;
+    host->control = control_open(loop, config->data_dir, host->engine, error, error_size);
+    if (host->control == NULL) log_warning("tocsin doctor and tocsin page --local will not work on this machine: %s", error);
     open_handles(host);
     return host;
 }
@@ -273,12 +275,13 @@ void host_close(struct host *host, void (*closed)(void *context), void *context)
     host->closing = true;
     host->closed = closed;
     host->closed_context = context;
-    host->handles_open = 5;
+    host->handles_open = 6;
     /* What is on its way to disk is finished; nothing new comes, because nothing turns any more. */
     host_storage_stop(host);
     uv_close((uv_handle_t *)&host->wake, on_handle_closed);
     uv_close((uv_handle_t *)&host->prepare, on_handle_closed);
     uv_close((uv_handle_t *)&host->timer, on_handle_closed);
+    control_close(host->control, one_closed, host);
     transport_close(host->transport, one_closed, host);
     transfers_close(host->transfers, one_closed, host);
 }

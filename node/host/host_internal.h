@@ -7,6 +7,7 @@
 #ifndef NODE_HOST_HOST_INTERNAL_H
 #define NODE_HOST_HOST_INTERNAL_H
 
+#include "node/host/control.h"
 #include "node/host/host.h"
 #include "notify/transfer.h"
 #include "storage/snapshot.h"
@@ -23,6 +24,7 @@ struct host {
     struct snapshot *outgoing; /* the snapshot that is being sent */
     struct snapshot *staged;   /* the one that arrived and was verified */
 
+    struct control *control; /* NULL when there is none */
     struct transport *transport;
     uint64_t refusals_told; /* of connections that the transport refused */
     struct transfers *transfers;

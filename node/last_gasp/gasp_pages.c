@@ -23,6 +23,8 @@ static Tocsin__Notification *copy_of(const Tocsin__Notification *notification) {
     return copy;
 }
 
+static uint64_t now_of(const struct last_gasp *gasp) { return gasp->ports.boottime_ms(gasp->ports.context); }
+
 void gasp_pages_add(struct gasp_pages *pages, const Tocsin__Notification *notification, uint64_t due_ms) {
     if (pages->count == pages->capacity) {
         pages->capacity = pages->capacity != 0 ? pages->capacity * 2 : 64;
@@ -58,7 +60,12 @@ uint64_t gasp_pages_next_ms(const struct last_gasp *gasp) {
 
 /* ---- one page */
 
-static void record_page(struct last_gasp *gasp, const Tocsin__Notification *notification, const struct verdict *verdict, const char *provider) {
+static void end_page(struct last_gasp *gasp, const struct gasp_page *ended, const struct verdict *verdict, const char *provider) {
+    const Tocsin__Notification *notification = ended->notification;
+    if (ended->paged != NULL) {
+        ended->paged(ended->paged_context, notification, provider, verdict->outcome, verdict->detail);
+        return;
+    }
     Tocsin__GaspPage page = TOCSIN__GASP_PAGE__INIT;
     page.incident_id = notification->incident_id;
     page.user_id = notification->user_id;
@@ -99,7 +106,7 @@ static bool start(struct last_gasp *gasp, struct gasp_page *page) {
     } else {
         const char *why = missing != NULL ? missing : error;
         clean_copy(verdict.detail, sizeof verdict.detail, why, strlen(why));
-        record_page(gasp, page->notification, &verdict, channel != NULL ? channel->provider : "");
+        end_page(gasp, page, &verdict, channel != NULL ? channel->provider : "");
     }
     outgoing_close(&outgoing);
     return ready;
@@ -118,6 +125,14 @@ void gasp_pages_send(struct last_gasp *gasp, uint64_t now_ms) {
     }
 }
 
+void last_gasp_page(struct last_gasp *gasp, const Tocsin__Notification *notification, last_gasp_paged paged, void *context) {
+    gasp_pages_add(&gasp->pages, notification, now_of(gasp));
+    size_t at = gasp->pages.count - 1;
+    gasp->pages.pages[at].paged = paged;
+    gasp->pages.pages[at].paged_context = context;
+    if (!start(gasp, &gasp->pages.pages[at])) drop(&gasp->pages, at);
+}
+
 /* ---- what came of it */
 
 static struct gasp_page *page_of(struct last_gasp *gasp, uint64_t transfer_id) {
@@ -133,13 +148,14 @@ void last_gasp_answered(struct last_gasp *gasp, uint64_t transfer_id, const stru
     const struct channel *channel = channel_for(page->notification->channel);
     struct verdict verdict = {.retry_after_s = -1};
     channel->judge(answer, &verdict);
-    bool again = verdict.outcome == TOCSIN__OUTCOME__OUTCOME_RETRY && page->attempts < LAST_GASP_ATTEMPTS_MAX && gasp->standing == GASP_SPEAKS;
+    bool again = verdict.outcome == TOCSIN__OUTCOME__OUTCOME_RETRY && page->attempts < LAST_GASP_ATTEMPTS_MAX && gasp->standing == GASP_SPEAKS &&
+                 page->paged == NULL;
     if (again) {
         page->transfer_id = 0;
-        page->due_ms = gasp->ports.boottime_ms(gasp->ports.context) + LAST_GASP_RETRY_MS;
+        page->due_ms = now_of(gasp) + LAST_GASP_RETRY_MS;
         return;
     }
     log_info("last gasp: %s: %s", channel->provider, verdict.outcome == TOCSIN__OUTCOME__OUTCOME_SENT ? "a page was taken" : verdict.detail);
-    record_page(gasp, page->notification, &verdict, channel->provider);
+    end_page(gasp, page, &verdict, channel->provider);
     drop(&gasp->pages, (size_t)(page - gasp->pages.pages));
 }

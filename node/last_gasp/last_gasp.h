@@ -99,6 +99,12 @@ bool last_gasp_answer(struct last_gasp *gasp, uint64_t incident_id, bool resolve
 /* A trigger was answered with 503: whom it is for is told once. */
 void last_gasp_refused(struct last_gasp *gasp, const Tocsin__Event *event);
 
+/* ---- a page by hand, whatever the standing: sent at once, tried once, not recorded */
+
+typedef void (*last_gasp_paged)(void *context, const Tocsin__Notification *notification, const char *provider, Tocsin__Outcome outcome, const char *detail);
+/* `paged` is called once, perhaps from inside this call. */
+void last_gasp_page(struct last_gasp *gasp, const Tocsin__Notification *notification, last_gasp_paged paged, void *context);
+
 /* ---- what is seen of it */
 
 enum gasp_standing { GASP_LED, GASP_WAITING, GASP_SILENT, GASP_DEFERS, GASP_SPEAKS };

@@ -21,6 +21,8 @@ struct gasp_page {
     uint64_t due_ms; /* boottime */
     uint64_t transfer_id; /* 0: waits */
     unsigned attempts;
+    last_gasp_paged paged; /* by hand: who wants to know; NULL: recorded */
+    void *paged_context;
 };
 
 struct gasp_pages {

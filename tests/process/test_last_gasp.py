@@ -2,9 +2,12 @@
 
 import collections
 import os
+import socket
+import stat
+import subprocess
 import unittest
 
-from cluster import wait_for
+from cluster import BUILD, wait_for
 from company import Company
 
 AFTER_MS = 2500
@@ -39,6 +42,12 @@ class LastGasp(unittest.TestCase):
         for (to, text), times in collections.Counter((delivery["to"], delivery["text"]) for delivery in degraded(self.company)).items():
             self.assertEqual(1, times, f"{to}: {text}")
 
+    def tocsin(self, number, *arguments):
+        """The command line on the machine of this node, with nothing but its socket."""
+        control = os.path.join(self.company.node(number)["data_dir"], "control")
+        return subprocess.run([os.path.join(BUILD, "tocsin"), *arguments], env={"TOCSIN_SOCKET": control}, capture_output=True, text=True,
+                              timeout=60, check=False)
+
     def test_the_last_of_three(self):
         company = self.cluster()
         left = company.others(company.wait_leader())[0]
@@ -71,6 +80,17 @@ class LastGasp(unittest.TestCase):
         self.assert_nobody_twice()
         record = os.path.join(company.node(left)["data_dir"], "last-gasp")
         self.assertTrue(os.path.exists(record))
+        # Whoever has a shell there sees what is wrong, and can call for help.
+        told = self.tocsin(left, "doctor")
+        self.assertEqual(0, told.returncode, told.stderr)
+        for words in ("THERE IS NO LEADER", "Last gasp: speaks", "NOT CONNECTED", "Trouble with the power - Alice", "2 are needed"):
+            self.assertIn(words, told.stdout)
+        paged = self.tocsin(left, "page", "--local", "grace", "Come to the machine room")
+        self.assertEqual(0, paged.returncode, paged.stderr + paged.stdout)
+        self.assertEqual(2, paged.stdout.count("taken"))
+        by_hand = [delivery for delivery in company.deliveries() if "[BY HAND] Come to the machine room" in delivery["text"]]
+        self.assertEqual({"+15550190", "grace@example.com"}, {delivery["to"] for delivery in by_hand})
+        self.assertEqual(1, self.tocsin(left, "page", "--local", "nobody", "Hello").returncode)
         # It heals: what was said and heard is in the cluster's state, what was sent in the timelines.
         company.start(company.others(left)[0])
         numbers = [left, company.others(left)[0]]
@@ -108,6 +128,31 @@ class LastGasp(unittest.TestCase):
         company.start(1)
         wait_for(lambda: company.insist([1] + left, "GET", f"/incidents/{disk['id']}")["incident"]["status"] == "acknowledged", "the acknowledgement")
         self.assertFalse(self.texts_to("5550102"), "Bob's level never came")
+
+    def test_the_doctor_of_a_cluster_that_is_well_and_of_a_node_that_is_not(self):
+        company = self.cluster()
+        told = self.tocsin(1, "doctor")
+        self.assertEqual(0, told.returncode, told.stderr)
+        self.assertIn("Nothing: the cluster has a leader", told.stdout)
+        control = os.path.join(company.node(1)["data_dir"], "control")
+        self.assertEqual(0o600, stat.S_IMODE(os.stat(control).st_mode))
+        # What is no request is told so, however it comes.
+        for request in (b"hello\n", b"{}\n", b'{"ask": "page"}\n', b'{"ask": "page", "who": "grace", "text": "' + b"x" * 301 + b'"}\n'):
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(control)
+                connection.sendall(request)
+                self.assertIn(b'"error"', connection.recv(4096))
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(control)
+            connection.sendall(b"x" * 5000)
+            try:
+                self.assertEqual(b"", connection.recv(4096))
+            except ConnectionResetError:
+                pass
+        company.kill_and_wait(1)
+        gone = self.tocsin(1, "doctor")
+        self.assertEqual(3, gone.returncode)
+        self.assertIn("Is tocsind running", gone.stderr)
 
     def test_a_rehearsal_tells_nobody(self):
         company = self.cluster()

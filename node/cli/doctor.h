@@ -1,0 +1,12 @@
+/* What the command line asks the node on this machine for, over its control socket (node/host/control.h): no HTTP, no token, no majority. */
+#ifndef NODE_CLI_DOCTOR_H
+#define NODE_CLI_DOCTOR_H
+
+#define CONTROL_SOCKET_STANDARD "/var/lib/tocsin/control"
+
+/* Prints the node's report. 0: done; 1: refused; 3: nobody answers there. */
+int doctor_run(const char *socket_path);
+/* Pages a guardian of the node's configuration, or "all", and prints what became of it. 0: at least one provider took it. */
+int doctor_page(const char *socket_path, const char *who, const char *text);
+
+#endif
