@@ -17,7 +17,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 
 # What the product links, and what only its unit tests link.
-LIBRARIES := libuv lmdb jansson libcurl libmicrohttpd libprotobuf-c gnutls nettle inih
+LIBRARIES := libuv lmdb jansson libcurl libmicrohttpd libprotobuf-c gnutls nettle inih libical
 TEST_LIBRARIES := cmocka
 # The guards read fields of libraft's public structs: exactly this version, no other.
 RAFT_VERSION := 0.22.1

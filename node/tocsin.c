@@ -89,6 +89,33 @@ static void print_member(json_t *member)
     printf("  %-21s  %s\n", text_at(member, "address"), text_at(member, "role"));
 }
 
+static void print_oncall(json_t *oncall)
+{
+    printf("level ");
+    print_number_at(oncall, "escalation_level");
+    fputs("  ", stdout);
+    print_text(text_at(json_object_get(oncall, "user"), "summary"));
+    fputs("  ", stdout);
+    print_text(text_at(json_object_get(oncall, "escalation_policy"), "summary"));
+    printf("  until %s\n", text_at(oncall, "end"));
+}
+
+static void print_schedule(json_t *schedule)
+{
+    printf("%s  %-20s  ", text_at(schedule, "id"), text_at(schedule, "time_zone"));
+    print_text(text_at(schedule, "name"));
+    putchar('\n');
+}
+
+static void print_revision(json_t *revision)
+{
+    printf("  revision ");
+    print_number_at(revision, "revision");
+    printf("  %s  ", text_at(revision, "created_at"));
+    print_text(text_at(json_object_get(revision, "created_by"), "summary"));
+    putchar('\n');
+}
+
 /* ---------------------------------------------------------------- verbs */
 
 static int run_cluster(struct client *client, char *const *arguments)
@@ -132,6 +159,29 @@ static int run_incidents(struct client *client, char *const *arguments)
     (void)arguments;
     return print_list_of(client, "/incidents?statuses[]=triggered&statuses[]=acknowledged&date_range=all&limit=100",
                          "incidents", print_incident);
+}
+
+static int run_oncall(struct client *client, char *const *arguments)
+{
+    (void)arguments;
+    return print_list_of(client, "/oncalls?limit=100", "oncalls", print_oncall);
+}
+
+static int run_schedules(struct client *client, char *const *arguments)
+{
+    (void)arguments;
+    return print_list_of(client, "/schedules?limit=100", "schedules", print_schedule);
+}
+
+static int run_revisions(struct client *client, char *const *arguments)
+{
+    char path[PATH_SIZE_BYTES_MAX];
+    char *escaped = curl_easy_escape(client->curl, arguments[0], 0);
+    bool fits = escaped != NULL && (size_t)snprintf(path, sizeof path, "/schedules/%s/revisions?limit=100", escaped) <
+                                       sizeof path;
+
+    curl_free(escaped);
+    return fits ? print_list_of(client, path, "revisions", print_revision) : EXIT_USAGE;
 }
 
 static int run_show(struct client *client, char *const *arguments)
@@ -487,6 +537,9 @@ static const struct verb verbs[] = {
     {"reassign", "ID USER", 2, run_reassign, "to somebody, by name or e-mail: the phone rings there"},
     {"add-responder", "ID USER TEXT", 3, run_add_responder, "ask somebody to help; the incident stays where it is"},
     {"status-update", "ID TEXT", 2, run_status_update, "tell those who have subscribed"},
+    {"oncall", "", 0, run_oncall, "who is on call now, by policy and level"},
+    {"schedules", "", 0, run_schedules, "the schedules"},
+    {"revisions", "SCHEDULE", 1, run_revisions, "what was done to a schedule, by whom"},
     {"note", "ID TEXT", 2, run_note, "write a note on the timeline"},
     {"trigger", "KEY SUMMARY", 2, run_trigger, "page, by the key of an integration"},
     {"teams", "", 0, run_teams, "who belongs together"},

@@ -53,6 +53,8 @@
 #define LIMIT_LAYERS_PER_SCHEDULE 100u
 #define LIMIT_USERS_PER_LAYER 200u
 #define LIMIT_RESTRICTIONS_PER_LAYER 50u
+/* Of a calendar, for a year: more than five hand-offs a day. */
+#define LIMIT_FIXED_SHIFTS_PER_LAYER 2000u
 /* An hour is the shortest turn that PagerDuty offers; a year is more than anybody stays awake. */
 #define LIMIT_TURN_SECONDS_LEAST 3600u
 #define LIMIT_TURN_SECONDS (366u * 24 * 3600)

@@ -146,7 +146,9 @@ uint64_t render_count_max(const Tocsin__Schedule *schedule, uint64_t since_ms, u
         const Tocsin__ScheduleLayer *layer = schedule->layers[i];
         uint64_t start_ms = layer->start_ms > since_ms ? layer->start_ms : since_ms;
         uint64_t end_ms = layer->end_ms != 0 && layer->end_ms < until_ms ? layer->end_ms : until_ms;
-        if (start_ms < end_ms) {
+        if (layer->n_fixed > 0) {
+            count += layer->n_fixed;
+        } else if (start_ms < end_ms) {
             uint64_t span_s = (end_ms - start_ms) / 1000;
             count += span_s / layer->turn_length_s + layer->n_restrictions * (span_s / SECONDS_PER_DAY + 2) + 2;
         }
@@ -154,9 +156,25 @@ uint64_t render_count_max(const Tocsin__Schedule *schedule, uint64_t since_ms, u
     return count;
 }
 
+/* Of a calendar. The layer's end, if it has one, cuts it. */
+static void add_fixed(const Tocsin__ScheduleLayer *layer, uint64_t since_ms, uint64_t until_ms, struct shifts *out)
+{
+    uint64_t end_ms = layer->end_ms != 0 && layer->end_ms < until_ms ? layer->end_ms : until_ms;
+    for (size_t i = 0; i < layer->n_fixed; i++) {
+        const Tocsin__FixedShift *fixed = layer->fixed[i];
+        shifts_add(out, (struct shift){.start_ms = fixed->start_ms > since_ms ? fixed->start_ms : since_ms,
+                                       .end_ms = fixed->end_ms < end_ms ? fixed->end_ms : end_ms,
+                                       .user_id = fixed->user_id});
+    }
+}
+
 void render_layer(const Tocsin__ScheduleLayer *layer, const struct zone *zone, uint64_t since_ms, uint64_t until_ms,
                   struct shifts *out)
 {
+    if (layer->n_fixed > 0) {
+        add_fixed(layer, since_ms, until_ms, out);
+        return;
+    }
     assert(layer->n_user_ids > 0 && layer->turn_length_s >= LIMIT_TURN_SECONDS_LEAST);
     struct rotation rotation = {.layer = layer,
                                 .zone = zone,

@@ -111,10 +111,41 @@ static bool check_people(struct apply *apply, Tocsin__Reply *reply, const Tocsin
     return true;
 }
 
+static bool has_person(const Tocsin__ScheduleLayer *layer, uint64_t user_id)
+{
+    for (size_t i = 0; i < layer->n_user_ids; i++) {
+        if (layer->user_ids[i] == user_id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Shifts of a calendar: in order, of people of the layer, and nothing beside them. */
+static bool check_fixed(struct apply *apply, Tocsin__Reply *reply, const Tocsin__ScheduleLayer *layer)
+{
+    if (!check_room(apply, reply, "shifts of one calendar", layer->n_fixed - 1, LIMIT_FIXED_SHIFTS_PER_LAYER)) {
+        return false;
+    }
+    bool good = layer->n_restrictions == 0 && layer->turn_length_s == 0;
+    for (size_t i = 0; good && i < layer->n_fixed; i++) {
+        const Tocsin__FixedShift *shift = layer->fixed[i];
+        good = shift->end_ms > shift->start_ms && has_person(layer, shift->user_id) &&
+               (i == 0 || shift->start_ms >= layer->fixed[i - 1]->end_ms);
+    }
+    if (!good) {
+        reply_refuse(apply, reply, INVALID, "The shifts of a calendar must be in order, and of its people.");
+    }
+    return good;
+}
+
 static bool check_layer(struct apply *apply, Tocsin__Reply *reply, const Tocsin__ScheduleLayer *layer)
 {
     if (!check_line(apply, reply, "The name of a layer", layer->name, 0, LIMIT_NAME_CHARACTERS)) {
         return false;
+    }
+    if (layer->n_fixed > 0) {
+        return check_fixed(apply, reply, layer) && check_people(apply, reply, layer);
     }
     if (layer->turn_length_s < LIMIT_TURN_SECONDS_LEAST || layer->turn_length_s > LIMIT_TURN_SECONDS) {
         reply_refuse(apply, reply, INVALID, "The turns of a layer must last from %u to %u seconds.",

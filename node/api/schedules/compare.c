@@ -56,6 +56,17 @@ static bool same_users(const Tocsin__ScheduleLayer *a, const Tocsin__ScheduleLay
            (a->n_user_ids == 0 || memcmp(a->user_ids, b->user_ids, a->n_user_ids * sizeof *a->user_ids) == 0);
 }
 
+static bool same_fixed(const Tocsin__ScheduleLayer *a, const Tocsin__ScheduleLayer *b)
+{
+    bool same = a->n_fixed == b->n_fixed;
+
+    for (size_t i = 0; same && i < a->n_fixed; i++) {
+        const Tocsin__FixedShift *x = a->fixed[i], *y = b->fixed[i];
+        same = x->start_ms == y->start_ms && x->end_ms == y->end_ms && x->user_id == y->user_id;
+    }
+    return same;
+}
+
 /* Names of what differs between two forms of one layer. */
 static json_t *compare_layer(const Tocsin__ScheduleLayer *from, const Tocsin__ScheduleLayer *to, size_t place_from,
                              size_t place_to)
@@ -71,6 +82,7 @@ static json_t *compare_layer(const Tocsin__ScheduleLayer *from, const Tocsin__Sc
         {"rotation_turn_length_seconds", from->turn_length_s == to->turn_length_s},
         {"users", same_users(from, to)},
         {"restrictions", same_restrictions(from, to)},
+        {"calendar_shifts", same_fixed(from, to)},
         {"order", place_from == place_to},
     };
     json_t *fields = json_array();

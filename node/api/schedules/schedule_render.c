@@ -11,6 +11,8 @@
 #include "node/api/schedules/schedules.h"
 #include "node/api/teams/teams.h"
 
+/* What clients read for the turns of a calendar, which has none: a value that they may send back. */
+#define CALENDAR_TURN_S 86400u
 /* Entries of all layers in one answer. */
 #define ENTRIES_MAX 20000u
 /* How far beyond a window entries are followed, when they are wanted whole. */
@@ -241,8 +243,9 @@ static json_t *render_a_layer(struct http_request *request, const struct machine
         json_pack("{s:o, s:s, s:o, s:o, s:o, s:I, s:o, s:o}", "id", json_id(layer->id), "name", layer->name, "start",
                   json_time_in(shown_zone, layer->start_ms), "end", json_time_in(shown_zone, layer->end_ms),
                   "rotation_virtual_start", json_time_in(shown_zone, layer->rotation_virtual_start_ms),
-                  "rotation_turn_length_seconds", (json_int_t)layer->turn_length_s, "users", users, "restrictions",
+                  "rotation_turn_length_seconds", (json_int_t)(layer->n_fixed > 0 ? CALENDAR_TURN_S : layer->turn_length_s), "users", users, "restrictions",
                   render_restrictions(layer));
+    json_object_set_new(object, "calendar_shifts", json_integer((json_int_t)layer->n_fixed)); /* ours */
     if (!window->given || schedule_zone == NULL) {
         render_nothing(object);
         return object;

@@ -118,6 +118,25 @@ static void submit_put(struct http_request *request, Tocsin__Schedule *schedule,
     }
 }
 
+/* Clients send layers back as they read them, and a calendar's shifts are not among that: they stay. */
+static void keep_calendars(const Tocsin__Schedule *from, const Tocsin__Schedule *to)
+{
+    for (size_t i = 0; i < from->n_layers; i++) {
+        const Tocsin__ScheduleLayer *old = from->layers[i];
+        for (size_t j = 0; j < to->n_layers && old->n_fixed > 0; j++) {
+            Tocsin__ScheduleLayer *layer = to->layers[j];
+            if (layer->id == old->id) {
+                layer->fixed = old->fixed;
+                layer->n_fixed = old->n_fixed;
+                layer->user_ids = old->user_ids;
+                layer->n_user_ids = old->n_user_ids;
+                layer->n_restrictions = 0;
+                layer->turn_length_s = 0;
+            }
+        }
+    }
+}
+
 /* What the body does not have stays as it is. */
 static void on_read_for_put(struct http_request *request, const struct machine_store *view)
 {
@@ -139,6 +158,7 @@ static void on_read_for_put(struct http_request *request, const struct machine_s
         schedule->n_team_ids = given->schedule->n_team_ids;
     }
     if (given->layers) {
+        keep_calendars(schedule, given->schedule);
         schedule->layers = given->schedule->layers;
         schedule->n_layers = given->schedule->n_layers;
     }
@@ -281,6 +301,8 @@ const struct route routes_schedules[] = {
     {"GET", "/schedules/{}/users", schedule_users, FAMILY_REST, 0},
     {"GET", "/schedules/{}/on_call", schedule_on_call_read, FAMILY_REST, 0},
     {"GET", "/schedules/{}/log_entries", schedule_log_list, FAMILY_REST, 0},
+    {"POST", "/schedules/{}/calendar_layers", calendar_layer_create, FAMILY_REST, 0},
+    {"PUT", "/schedules/{}/calendar_layers/{}", calendar_layer_replace, FAMILY_REST, 0},
     {"GET", "/schedules/{}/swaps", swaps_list, FAMILY_REST, 0},
     {"POST", "/schedules/{}/swaps", swap_offer, FAMILY_REST, ROUTE_JSON_BODY},
     {"GET", "/schedules/{}/swaps/{}", swap_read, FAMILY_REST, 0},

@@ -10,6 +10,7 @@
  *     compare.c          two revisions side by side
  *     swaps.c            shifts that are given away
  *     feeds.c, ics.c     calendars of shifts, for calendar programs
+ *     calendar_layers.c  calendars from outside as layers; calendar_import.c reads them
  */
 #ifndef NODE_API_SCHEDULES_SCHEDULES_H
 #define NODE_API_SCHEDULES_SCHEDULES_H
@@ -54,6 +55,10 @@ void swap_read(struct http_request *request);
 void swap_offer(struct http_request *request);
 void swap_take(struct http_request *request);
 void swap_undo(struct http_request *request);
+
+/* ---- calendar_layers.c */
+void calendar_layer_create(struct http_request *request);
+void calendar_layer_replace(struct http_request *request);
 
 /* ---- compare.c */
 void revisions_compare(struct http_request *request);

@@ -1,0 +1,211 @@
+/*
+ * A calendar as a layer: the body is iCalendar text, its events become the layer's shifts.
+ *
+ *     POST /schedules/{id}/calendar_layers?name=...        a new layer, over all others
+ *     PUT  /schedules/{id}/calendar_layers/{layer}         the same layer, with other shifts
+ *
+ * Events are laid out for a year from now; to go on, the calendar is sent again. Whose an event is says its first attendee's
+ * address, otherwise its summary: a user's address or name.
+ */
+#include <string.h>
+#include <strings.h>
+
+#include "consensus/machine/limits.h"
+#include "node/api/render.h"
+#include "node/api/roles.h"
+#include "node/api/schedules/calendar_import.h"
+#include "node/api/schedules/schedules.h"
+
+#define PEOPLE_MAX LIMIT_USERS_PER_LAYER
+
+struct calendar_call {
+    uint64_t schedule_id, layer_id; /* 0: a new one */
+};
+
+/* Words of events that were looked up already: a calendar names the same few people again and again. */
+struct people {
+    const char *words[PEOPLE_MAX];
+    uint64_t ids[PEOPLE_MAX];
+    size_t count;
+};
+
+static uint64_t user_by_name(const struct machine_store *view, const char *name)
+{
+    struct walk walk = walk_all(view, TABLE_USER);
+    uint64_t id = 0;
+
+    while (id == 0 && walk_next(&walk)) {
+        Tocsin__User *user = record_unpack(&tocsin__user__descriptor, walk.value, NULL);
+        id = user != NULL && strcasecmp(user->name, name) == 0 ? user->id : 0;
+        tocsin__user__free_unpacked(user, NULL);
+    }
+    return id;
+}
+
+static uint64_t user_of_words(const struct machine_store *view, const char *words)
+{
+    struct key key = key_hash_lower(words);
+    struct span found;
+
+    if (view->get(view->context, TABLE_USER_BY_EMAIL, key_span(&key), &found)) {
+        return span_number(found, 0);
+    }
+    return user_by_name(view, words);
+}
+
+/* 0: nobody, or more people than a layer may have. */
+static uint64_t user_of(const struct machine_store *view, struct people *people, const char *words)
+{
+    for (size_t i = 0; i < people->count; i++) {
+        if (strcmp(people->words[i], words) == 0) {
+            return people->ids[i];
+        }
+    }
+    uint64_t id = words[0] != '\0' && people->count < PEOPLE_MAX ? user_of_words(view, words) : 0;
+    if (id != 0) {
+        people->words[people->count] = words;
+        people->ids[people->count++] = id;
+    }
+    return id;
+}
+
+static void add_user(Tocsin__ScheduleLayer *layer, uint64_t user_id)
+{
+    for (size_t i = 0; i < layer->n_user_ids; i++) {
+        if (layer->user_ids[i] == user_id) {
+            return;
+        }
+    }
+    layer->user_ids[layer->n_user_ids++] = user_id;
+}
+
+/* The events as the layer's shifts; false: answered with 400. */
+static bool fill_layer(struct http_request *request, const struct machine_store *view, const struct calendar *calendar,
+                       Tocsin__ScheduleLayer *layer)
+{
+    struct people *people = http_alloc(request, sizeof *people);
+    struct field_reader reader = {.request = request, .prefix = ""};
+
+    layer->turn_length_s = 0;
+    layer->n_restrictions = layer->n_user_ids = layer->n_fixed = 0;
+    layer->end_ms = 0;
+    layer->start_ms = layer->rotation_virtual_start_ms = calendar->events[0].start_ms;
+    layer->user_ids = http_alloc(request, PEOPLE_MAX * sizeof *layer->user_ids);
+    layer->fixed = http_alloc(request, calendar->count * sizeof(Tocsin__FixedShift *));
+    for (size_t i = 0; i < calendar->count; i++) {
+        const struct calendar_event *event = &calendar->events[i];
+        Tocsin__FixedShift *shift = http_alloc(request, sizeof *shift);
+        tocsin__fixed_shift__init(shift);
+        shift->start_ms = event->start_ms;
+        shift->end_ms = event->end_ms;
+        shift->user_id = user_of(view, people, event->address);
+        shift->user_id = shift->user_id != 0 ? shift->user_id : user_of(view, people, event->summary);
+        if (shift->user_id == 0) {
+            field_error(&reader, "An event belongs to nobody who is known here: '%.100s'",
+                        event->address[0] != '\0' ? event->address : event->summary);
+            break;
+        }
+        layer->fixed[layer->n_fixed++] = shift;
+        add_user(layer, shift->user_id);
+    }
+    return fields_finish(&reader);
+}
+
+/* The layer that is filled anew, or a new one over all others; NULL when it is not there. */
+static Tocsin__ScheduleLayer *layer_of(struct http_request *request, Tocsin__Schedule *schedule, uint64_t layer_id)
+{
+    for (size_t i = 0; i < schedule->n_layers; i++) {
+        if (schedule->layers[i]->id == layer_id) {
+            return schedule->layers[i]->n_fixed > 0 ? schedule->layers[i] : NULL;
+        }
+    }
+    if (layer_id != 0) {
+        return NULL;
+    }
+    const char *name = http_query(request, "name");
+    Tocsin__ScheduleLayer *layer = http_alloc(request, sizeof *layer);
+    Tocsin__ScheduleLayer **layers = http_alloc(request, (schedule->n_layers + 1) * sizeof *layers);
+    tocsin__schedule_layer__init(layer);
+    layer->name = http_strdup(request, name != NULL ? name : "Calendar");
+    if (schedule->n_layers > 0) {
+        memcpy(layers, schedule->layers, schedule->n_layers * sizeof *layers);
+    }
+    layers[schedule->n_layers++] = layer;
+    schedule->layers = layers;
+    return layer;
+}
+
+static void on_put(struct http_request *request, const Tocsin__Reply *reply)
+{
+    const struct calendar_call *state = api_call_of(request)->data;
+
+    resource_saved(request, &resource_schedule, 0, state->layer_id != 0 ? 200 : 201, reply);
+}
+
+/* False: answered. */
+static bool parse(struct http_request *request, struct calendar *calendar, const char *zone_name)
+{
+    const struct api_ports *ports = &api_call_of(request)->api->ports;
+    struct field_reader reader = {.request = request, .prefix = ""};
+    uint64_t now_ms = ports->wall_ms(ports->context);
+    struct zone *zone;
+
+    if (!schedule_zone(request, zone_name, &zone)) {
+        return false;
+    }
+    if (!calendar_parse(calendar, request->body, zone, zones_load, now_ms - SCHEDULE_RENDER_BEFORE_MS,
+                        now_ms + SCHEDULE_HORIZON_MS)) {
+        field_error(&reader, "%s", calendar->error);
+    }
+    zone_free(zone);
+    return fields_finish(&reader);
+}
+
+static void on_read_for_import(struct http_request *request, const struct machine_store *view)
+{
+    const struct calendar_call *state = api_call_of(request)->data;
+    Tocsin__Schedule *schedule = schedule_get(view, state->schedule_id, request_memory(request));
+    Tocsin__ScheduleLayer *layer = schedule != NULL ? layer_of(request, schedule, state->layer_id) : NULL;
+    struct calendar calendar = {0};
+
+    if (layer == NULL) {
+        api_not_found(request);
+        return;
+    }
+    uint32_t revision = schedule->revision;
+    schedule->restored_from = 0;
+    if (parse(request, &calendar, schedule->time_zone) && fill_layer(request, view, &calendar, layer) &&
+        schedule_command(request, schedule->id, schedule, revision)) {
+        api_submit(request, on_put);
+    }
+    calendar_free(&calendar);
+}
+
+static void import(struct http_request *request, bool replaces)
+{
+    struct calendar_call *state = http_alloc(request, sizeof *state);
+    const char *name = http_query(request, "name");
+    struct field_reader reader = {.request = request, .prefix = ""};
+
+    if (!role_require(request, PERMISSION_CONFIGURE) || !path_id(request, 0, &state->schedule_id) ||
+        (replaces && !path_id(request, 1, &state->layer_id))) {
+        return;
+    }
+    if (name != NULL && !text_fits(name, LIMIT_NAME_CHARACTERS)) {
+        field_error(&reader, "'name' is too long (maximum is %u characters)", LIMIT_NAME_CHARACTERS);
+    }
+    if (fields_finish(&reader)) {
+        api_call_of(request)->data = state;
+        api_read(request, on_read_for_import);
+    }
+}
+
+void calendar_layer_create(struct http_request *request)
+{
+    import(request, false);
+}
+
+void calendar_layer_replace(struct http_request *request)
+{
+    import(request, true);
+}
