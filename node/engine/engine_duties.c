@@ -268,6 +268,11 @@ static void offer_settings(struct engine *engine, const struct machine_store *vi
         submit_system(engine, &command, "the configuration's settings");
     }
     if (settings != NULL) tocsin__settings__free_unpacked(settings, NULL);
+    if (config->guardians_count == 0) {
+        log_warning("no guardians are configured: nobody hears of it when an escalation ends without anyone");
+    } else if (config->guardians_count == 1) {
+        log_warning("one guardian is configured: when an escalation ends without anyone, all depends on one person");
+    }
 }
 
 /*

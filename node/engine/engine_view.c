@@ -209,6 +209,7 @@ static json_t *port_cluster(void *context) {
                         json_pack("{s:I, s:I, s:I, s:I}", "log_size_bytes", (json_int_t)log_size_bytes, "state_size_bytes",
                                   (json_int_t)state_size_bytes, "log_first_index", (json_int_t)status.first_index, "log_last_index", (json_int_t)status.last_index));
     json_object_set_new(cluster, "machine_version", json_integer(engine->members.state_version));
+    json_object_set_new(cluster, "guardians", json_integer((json_int_t)engine->config->guardians_count)); /* 0: an escalation may end in silence */
     json_object_set_new(cluster, "joining", json_boolean(engine->joining));
     const char *guardians = engine_guardians_fault(engine);
     json_object_set_new(cluster, "guardians", json_pack("{s:I, s:o}", "configured", (json_int_t)engine->config->guardians_count, "warning",

@@ -86,6 +86,9 @@ static void a_service_is_created_read_changed_and_deleted(void **state)
     assert_int_equal(story_number(changed, "service", "auto_resolve_timeout"), 14400);
     assert_string_equal(api_answer_text(changed, "service", "status", NULL), "disabled");
     assert_string_equal(api_answer_text(changed, "service", "name", NULL), "Shop");
+    changed = api_put(api, target, "{\"service\":{\"acknowledgement_timeout\":0,\"auto_resolve_timeout\":0}}");
+    assert_true(json_is_null(api_answer_at(changed, "service", "acknowledgement_timeout", NULL)));
+    assert_true(json_is_null(api_answer_at(changed, "service", "auto_resolve_timeout", NULL)));
     changed = api_put(api, target, "{\"service\":{\"status\":\"active\"}}");
     assert_string_equal(api_answer_text(changed, "service", "status", NULL), "active");
     assert_true(json_is_null(api_answer_at(changed, "service", "acknowledgement_timeout", NULL)));

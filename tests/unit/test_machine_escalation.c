@@ -421,6 +421,86 @@ static void the_incidents_of_a_deleted_user_move_on(void **state)
     assert_false(fixture_incident(f, shared)->exhausted);
 }
 
+static void when_who_acknowledged_is_deleted_the_guardians_hear_of_it(void **state)
+{
+    struct machine_fixture *f = *state;
+    uint64_t alice = person(f, "Alice", "15550001");
+    uint64_t carol = person(f, "Carol", "15550003");
+    struct fixture_level levels[] = {{30, {alice}}};
+    service(f, 0, 1, levels, HIGH, 0);
+    fixture_guardian(f, "Grace", SMS, "15550009");
+    uint64_t id = fixture_trigger(f, KEY, "disk");
+    fixture_deliver_all(f);
+    Tocsin__IncidentChange change = fixture_change_of(id);
+    change.n_assignee_ids = 1;
+    change.assignee_ids = &carol;
+    fixture_change(f, change);
+    fixture_deliver_all(f);
+    fixture_act_as_user(f, carol, "Carol");
+    fixture_set_status(f, id, ACKNOWLEDGED);
+    fixture_act_as_user(f, alice, "Alice");
+    delete_user(f, carol);
+    expect_told(f, "Grace", SMS);
+    assert_int_equal(fixture_incident(f, id)->status, TRIGGERED);
+}
+
+static void put_levels(struct machine_fixture *f, uint64_t policy_id, uint64_t user_id)
+{
+    Tocsin__EscalationLevel level = TOCSIN__ESCALATION_LEVEL__INIT, *list[] = {&level};
+    level.user_ids = &user_id;
+    level.n_user_ids = 1;
+    Tocsin__EscalationPolicy policy = TOCSIN__ESCALATION_POLICY__INIT;
+    policy.levels = list;
+    policy.n_levels = 1;
+    Tocsin__EscalationPolicyPut put = TOCSIN__ESCALATION_POLICY_PUT__INIT;
+    put.id = policy_id;
+    put.fields = 1u << 5;
+    put.escalation_policy = &policy;
+    Tocsin__Command command = fixture_command();
+    command.body_case = TOCSIN__COMMAND__BODY_ESCALATION_POLICY_PUT;
+    command.escalation_policy_put = &put;
+    assert_int_equal(fixture_apply(f, &command)->status, TOCSIN__STATUS__STATUS_OK);
+}
+
+static void a_policy_that_lost_its_levels_meanwhile_ends_with_the_guardians(void **state)
+{
+    struct machine_fixture *f = *state;
+    uint64_t alice = person(f, "Alice", "15550001");
+    uint64_t bob = person(f, "Bob", "15550002");
+    struct fixture_level levels[] = {{5, {alice}}, {5, {alice}}, {5, {bob}}};
+    uint64_t policy_id = fixture_policy(f, 0, 3, levels);
+    fixture_integration(f, fixture_service(f, policy_id, HIGH, 0, 0), KEY);
+    fixture_guardian(f, "Grace", SMS, "15550009");
+    fixture_trigger(f, KEY, "disk");
+    fixture_deliver_all(f);
+    for (unsigned i = 0; i < 2; i++) {
+        fixture_run(f, 5 * MINUTE);
+        fixture_deliver_all(f);
+    }
+    put_levels(f, policy_id, alice);
+    fixture_run(f, 5 * MINUTE);
+    expect_told(f, "Grace", SMS);
+}
+
+static void nobody_and_no_guardians_is_recorded_at_any_urgency(void **state)
+{
+    struct machine_fixture *f = *state;
+    uint64_t mute = person(f, "Mute", NULL);
+    struct fixture_level levels[] = {{5, {mute}}};
+    static const Tocsin__Urgency urgencies[] = {HIGH, LOW};
+    static const char *const keys[] = {KEY, "fedcba9876543210fedcba9876543210"};
+    uint64_t policy_id = fixture_policy(f, 9, 1, levels);
+    for (unsigned i = 0; i < 2; i++) {
+        fixture_integration(f, fixture_service(f, policy_id, urgencies[i], 0, 0), keys[i]);
+        uint64_t id = fixture_trigger(f, keys[i], "disk");
+        fixture_expect_silence(f);
+        assert_true(fixture_incident(f, id)->exhausted);
+        assert_int_equal(fixture_incident(f, id)->guardians_due_ms, f->now_ms + GUARDIANS_REPEAT_MINUTES * MINUTE);
+        assert_int_equal(fixture_log_count(f, id, TOCSIN__LOG_TYPE__LOG_EXHAUST_ESCALATION_PATH,
+                                           TOCSIN__WHY__WHY_NOBODY_ON_LEVEL), 1);
+    }
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -442,6 +522,9 @@ int main(void)
         STORY(the_rules_of_the_level_before_end_with_it),
         STORY(an_incident_that_nobody_resolves_is_resolved_after_its_last_trigger),
         STORY(the_incidents_of_a_deleted_user_move_on),
+        STORY(when_who_acknowledged_is_deleted_the_guardians_hear_of_it),
+        STORY(a_policy_that_lost_its_levels_meanwhile_ends_with_the_guardians),
+        STORY(nobody_and_no_guardians_is_recorded_at_any_urgency),
     };
     return cmocka_run_group_tests_name("escalation", stories, NULL, NULL);
 }

@@ -220,6 +220,36 @@ static void schedules_take_turns_among_people_in_the_order_given(void **state)
     assert_int_equal(fixture_log_count(story->f, id, TOCSIN__LOG_TYPE__LOG_NOTIFY, PASSED), 1);
 }
 
+static void a_schedule_that_has_nobody_any_more_leads_to_the_guardians(void **state)
+{
+    struct story *story = *state;
+    story->schedule_ids[0] = schedule(story, story->people[2]);
+    story->levels[0].round_robin = false;
+    story->levels[0].delay_minutes = 15;
+    story->levels[0].n_user_ids = 0;
+    story->levels[0].schedule_ids = story->schedule_ids;
+    story->levels[0].n_schedule_ids = 1;
+    story->record.n_levels = 1;
+    story->record.num_loops = 3;
+    put_policy(story);
+    service(story, HIGH);
+    fixture_guardian(story->f, "Grace", SMS, "15550009");
+    uint64_t id = incident(story, "1", "Carol");
+    fixture_run(story->f, 15 * MINUTE);
+    expect_told(story, "Grace");
+    assert_int_equal(fixture_log_count(story->f, id, TOCSIN__LOG_TYPE__LOG_EXHAUST_ESCALATION_PATH,
+                                       TOCSIN__WHY__WHY_NOBODY_ON_LEVEL), 1);
+    for (unsigned i = 0; i < 3; i++) {
+        fixture_run(story->f, 15 * MINUTE - 1);
+        fixture_expect_silence(story->f);
+        fixture_run(story->f, 1);
+        expect_told(story, "Grace");
+    }
+    fixture_set_status(story->f, id, TOCSIN__INCIDENT_STATUS__INCIDENT_ACKNOWLEDGED);
+    fixture_run(story->f, 60 * MINUTE);
+    fixture_expect_silence(story->f);
+}
+
 static void a_changed_policy_goes_on_behind_whoever_had_the_last_turn(void **state)
 {
     struct story *story = *state;
@@ -291,6 +321,7 @@ int main(void)
         STORY(who_cannot_be_told_loses_the_turn_with_a_reason),
         STORY(a_level_of_turns_where_nobody_can_be_told_is_left_at_once),
         STORY(schedules_take_turns_among_people_in_the_order_given),
+        STORY(a_schedule_that_has_nobody_any_more_leads_to_the_guardians),
         STORY(a_changed_policy_goes_on_behind_whoever_had_the_last_turn),
         STORY(the_turns_of_a_policy_go_with_it),
         STORY(low_urgency_escalates_where_the_policy_says_so_and_ends_without_the_guardians),
