@@ -44,7 +44,7 @@ static void abilities_are_probed_at_login(void **state)
     assert_int_equal(all->status, 200);
     assert_true(json_array_size(api_answer_at(all, "abilities", NULL)) > 0);
     assert_int_equal(api_get(api, "/abilities/urgencies")->status, 204);
-    story_refused(api_get(api, "/abilities/teams"), 402, 2014, "abilities");
+    story_refused(api_get(api, "/abilities/event_intelligence"), 402, 2014, "abilities");
     story_refused(api_get(api, "/abilities/flying"), 404, 2100, "");
 }
 
