@@ -164,6 +164,33 @@ static void lost_level(struct town *town)
     incident_give(town, incident);
 }
 
+static void snooze_beside_a_page(struct town *town)
+{
+    Tocsin__Incident *incident = incident_take(town, town->triggered);
+    Tocsin__Deadline row = TOCSIN__DEADLINE__INIT;
+    incident->snooze_due_ms = incident->escalate_due_ms;
+    record_put(town->store, TABLE_DEADLINE, key_deadline(incident->snooze_due_ms, DEADLINE_SNOOZE, incident->id, 0),
+               &row.base);
+    incident_give(town, incident);
+}
+
+static void ticket_that_escalates(struct town *town)
+{
+    Tocsin__Incident *incident = incident_take(town, town->triggered);
+    incident->details = calloc(1, sizeof *incident->details);
+    assert_non_null(incident->details);
+    tocsin__incident_details__init(incident->details);
+    incident->details->category = TOCSIN__INCIDENT_CATEGORY__CATEGORY_TICKET;
+    incident_give(town, incident);
+}
+
+static void lost_target_row(struct town *town)
+{
+    Tocsin__Incident *incident = incident_take(town, town->triggered);
+    incident->resolve_target_due_ms = incident->escalate_due_ms;
+    incident_give(town, incident);
+}
+
 static void lost_level_row(struct town *town)
 {
     Tocsin__Incident *incident = incident_take(town, town->triggered);
@@ -498,6 +525,9 @@ static const struct breakage {
 } BREAKAGES[] = {
     {lost_level, "incident 6 is triggered, and no level and no guardian comes next"},
     {lost_level_row, "incident 6 waits for the next level at"},
+    {snooze_beside_a_page, "incident 6 is triggered, and snoozed"},
+    {ticket_that_escalates, "incident 6 is a ticket, and escalates"},
+    {lost_target_row, "incident 6 waits for the target of its end at"},
     {lost_guardians, "incident 1: its escalation ended, and the guardians are not told again"},
     {acknowledged_escalates, "incident 3 is acknowledged and escalates"},
     {lost_low, "incident 4 is lost: no deadline, nothing owed, no reason"},
