@@ -3,7 +3,6 @@
 import os
 import re
 import tempfile
-import time
 import urllib.parse
 
 from cluster import Cluster, wait_for
@@ -59,12 +58,3 @@ class Pager(Cluster):
         """Until someone got a page about an incident by this channel, at this address."""
         return wait_for(lambda: next((page for page in self.pages(incident) if page["channel"] == channel and page["to"] == to), None),
                         f"a page of #{incident['incident_number']} by {channel} to {to}", PAGE_SECONDS_MAX)
-
-    def stays_silent(self, title, seconds=2.0):
-        """True when no incident of that title opens."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if any(one["title"] == title for one in self.listed("/incidents?date_range=all", "incidents")):
-                return False
-            time.sleep(0.1)
-        return True

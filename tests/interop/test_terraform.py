@@ -206,6 +206,34 @@ class PaymentsTeam(WithPager):
             rendered = self.pager.get(f"/schedules/{schedule['id']}?{urllib.parse.urlencode(window)}")["schedule"]["final_schedule"]
             self.assertEqual([expected], [entry["user"]["summary"] for entry in rendered["rendered_schedule_entries"]], moment)
 
+    def send(self, summary, **payload):
+        self.pager.send(self.team.output("orchestration_key"), summary, **payload)
+
+    def test_events_go_where_their_summary_says(self):
+        for summary, service in (("ledger is slow", "Payments ledger"), ("card payments are slow", "Payments API")):
+            self.send(summary)
+            self.assertEqual(service, self.pager.wait_incident(summary)["service"]["summary"])
+
+    def test_an_event_is_raised_by_a_rule(self):
+        self.send("A double booking", severity="info")
+        incident = self.pager.wait_incident("A double booking")
+        self.assertEqual(["Payments ledger", "P1"], [incident["service"]["summary"], incident["priority"]["summary"]])
+        alerts = self.pager.listed(f"/incidents/{incident['id']}/alerts", "alerts")
+        self.assertEqual(["critical"], [alert["severity"] for alert in alerts])
+        notes = self.pager.get(f"/incidents/{incident['id']}/notes")["notes"]
+        self.assertEqual(["Call the controller before you touch anything"], [note["content"] for note in notes])
+
+    def test_staging_and_noise_wake_nobody(self):
+        self.send("ledger is slow on staging", custom_details={"environment": "staging"})
+        self.send("ledger is slow there, too", source="stg-7")
+        self.send("keepalive of payments")
+        self.send("What nobody knows")
+        self.send("card payments came last")  # the others were decided before
+        self.pager.wait_incident("card payments came last")
+        titles = {one["title"] for one in self.pager.listed("/incidents?date_range=all", "incidents")}
+        self.assertEqual(set(), titles & {"ledger is slow on staging", "ledger is slow there, too", "keepalive of payments", "What nobody knows"})
+        self.assertFalse([page for page in self.pager.deliveries() if "slow on staging" in page["text"] or "slow there" in page["text"]])
+
     def test_what_is_looked_up_is_found(self):
         found = self.team.output("looked_up")
         self.assertEqual({"people": 4, "members": 4}, {name: found.pop(name) for name in ("people", "members")})
