@@ -76,24 +76,3 @@ resource "pagerduty_escalation_policy" "payments" {
     }
   }
 }
-
-# By day, in turns.
-resource "pagerduty_escalation_policy" "office" {
-  name      = "Payments office"
-  num_loops = 0
-  teams     = [pagerduty_team.payments.id]
-
-  rule {
-    escalation_delay_in_minutes = 30
-    escalation_rule_assignment_strategy {
-      type = "round_robin"
-    }
-    dynamic "target" {
-      for_each = ["ada", "brian", "claude"]
-      content {
-        type = "user_reference"
-        id   = pagerduty_user.engineer[target.value].id
-      }
-    }
-  }
-}

@@ -52,7 +52,7 @@ resource "pagerduty_service" "ledger" {
 
 resource "pagerduty_service" "reports" {
   name              = "Payments reports"
-  escalation_policy = pagerduty_escalation_policy.office.id
+  escalation_policy = pagerduty_escalation_policy.payments.id
 
   alert_grouping_parameters {
     type = "content_based"
