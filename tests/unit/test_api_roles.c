@@ -125,6 +125,8 @@ static const struct expectation {
     {"GET", "/schedules/{}/calendar_feed", READER, PUBLIC, "schedules.read"},
     {"POST", "/schedules/{}/calendar_feed", RESPONDER, PUBLIC, "schedules.write"},
     {"DELETE", "/schedules/{}/calendar_feed", RESPONDER, PUBLIC, "schedules.write"},
+    {"POST", "/schedules/{}/calendar_layers", MANAGER, PUBLIC, "schedules.write"},
+    {"PUT", "/schedules/{}/calendar_layers/{}", MANAGER, PUBLIC, "schedules.write"},
     {"GET", "/schedules/{}/swaps", READER, PUBLIC, "schedules.read"},
     {"POST", "/schedules/{}/swaps", RESPONDER, PUBLIC, "schedules.write"},
     {"GET", "/schedules/{}/swaps/{}", READER, PUBLIC, "schedules.read"},
