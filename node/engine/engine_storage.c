@@ -94,15 +94,18 @@ static bool check_log(struct engine *engine, const struct state_position *positi
     return true;
 }
 
-/* A state that was made by rules of a later version is not touched by this one. */
+/* A state that was made by rules of a later version is not touched by this one. Cluster time is no earlier than what it shows, also
+ * for a node that leads nobody and whose wall clock is slow. */
 static bool check_version(struct engine *engine, char *error, size_t error_size) {
     struct state_reader reader;
     struct storage_failure failure;
     if (engine->ports.reader_begin(engine->ports.context, &reader, &failure) != STORAGE_OK) return refuse(error, error_size, &failure);
     uint32_t version = machine_version(&reader.view);
+    uint64_t last_time_ms = machine_last_time_ms(&reader.view);
     enum storage_error fault = engine->ports.reader_fault(engine->ports.context, &reader, &failure);
     engine->ports.reader_end(engine->ports.context, &reader);
     if (fault != STORAGE_OK) return refuse(error, error_size, &failure);
+    cluster_clock_floor(&engine->clock, last_time_ms);
     if (version <= engine->machine_version) return true;
     snprintf(error, error_size, "the state follows the rules of version %u, this program those of version %u: start the later one again", (unsigned)version,
              (unsigned)engine->machine_version);

@@ -84,6 +84,8 @@ static void count_model(struct sim *sim) {
     sim_count(sim, "guardians paged", counts.guardian_pages);
     sim_count(sim, "pings", counts.pings);
     sim_count(sim, "heartbeats silent", counts.heartbeats_silent);
+    sim_count(sim, "schedules rendered for longer", counts.extensions);
+    sim_count(sim, "news of shifts", counts.news);
 }
 
 static bool is_set_up(const struct sim *sim) { return workload_is_set_up(sim->workload); }

@@ -237,6 +237,9 @@ static void attempt_answered(void *context, const struct sim_answer *answer)
         try_again(call);
         return;
     }
+    if (kept) {
+        taken.status = 0; /* given up */
+    }
     sight_of_answer(client->history, &taken, call->method, call->target);
     if (call->done != NULL) {
         call->done(call->context, &taken);

@@ -1,5 +1,5 @@
 /*
- * The company's beginnings: people, then policies, then services, then integrations; what does not need each other at
+ * The company's beginnings: people, then schedules, then policies, then services, then integrations; what does not need each other at
  * once.
  */
 #include "tests/sim/clients/company.h"
@@ -129,24 +129,34 @@ unsigned company_some_timeout_s(struct company *company)
     return timeouts_s[sim_random(company->sim, sizeof timeouts_s / sizeof *timeouts_s)];
 }
 
-/* Everybody at least on some level of some policy: people are drawn without regard to that, so some never are. */
+/* People are drawn without regard to others, so some are on no level; or whoever is on call has it. */
+static char *level_targets(struct company *company)
+{
+    unsigned first = (unsigned)sim_random(company->sim, company->people_count);
+    unsigned second = (unsigned)sim_random(company->sim, company->people_count);
+
+    if (sim_chance(company->sim, 300)) {
+        return text_of("{\"id\":\"%s\",\"type\":\"schedule_reference\"}",
+                       company->schedules[sim_random(company->sim, company->schedules_count)].id);
+    }
+    if (second == first || !sim_chance(company->sim, 300)) {
+        return text_of("{\"id\":\"%s\",\"type\":\"user_reference\"}", company->people[first].id);
+    }
+    return text_of("{\"id\":\"%s\",\"type\":\"user_reference\"},{\"id\":\"%s\",\"type\":\"user_reference\"}",
+                   company->people[first].id, company->people[second].id);
+}
+
 char *company_levels(struct company *company, unsigned levels)
 {
     char *text = text_of("[");
 
     for (unsigned i = 0; i < levels; i++) {
-        unsigned first = (unsigned)sim_random(company->sim, company->people_count);
-        unsigned second = (unsigned)sim_random(company->sim, company->people_count);
-        char *more = text_of("%s%s{\"escalation_delay_in_minutes\":%u,\"targets\":["
-                             "{\"id\":\"%s\",\"type\":\"user_reference\"}",
-                             text, i > 0 ? "," : "",
-                             (unsigned)sim_between(company->sim, 1, sim_chance(company->sim, 200) ? 30 : 6),
-                             company->people[first].id);
+        char *targets = level_targets(company);
+        char *more = text_of("%s%s{\"escalation_delay_in_minutes\":%u,\"targets\":[%s]}", text, i > 0 ? "," : "",
+                             (unsigned)sim_between(company->sim, 1, sim_chance(company->sim, 200) ? 30 : 6), targets);
         free(text);
-        text = second != first && sim_chance(company->sim, 300)
-                   ? text_of("%s,{\"id\":\"%s\",\"type\":\"user_reference\"}]}", more, company->people[second].id)
-                   : text_of("%s]}", more);
-        free(more);
+        free(targets);
+        text = more;
     }
     char *whole = text_of("%s]", text);
     free(text);
@@ -181,6 +191,8 @@ static void begin_next(struct company *company)
     }
     if (company->people_count == 0) {
         make_people(company);
+    } else if (company->schedules_count == 0) {
+        company_make_schedules(company);
     } else if (company->policies_count == 0) {
         make_policies(company);
     } else if (company->services_count == 0) {
@@ -188,10 +200,16 @@ static void begin_next(struct company *company)
     } else if (company->integrations_count == 0) {
         make_integrations(company);
     } else {
-        sim_tell(company->sim, "The company has %u people, %u escalation policies, %u services and %u integrations.",
-                 company->people_count, company->policies_count, company->services_count, company->integrations_count);
+        sim_tell(company->sim, "The company has %u people, %u schedules, %u escalation policies, %u services and %u integrations.",
+                 company->people_count, company->schedules_count, company->policies_count, company->services_count, company->integrations_count);
         company->done(company->context);
     }
+}
+
+void company_step_done(struct company *company)
+{
+    company->under_way--;
+    begin_next(company);
 }
 
 static struct step *step_begin(struct company *company, unsigned at)
@@ -209,8 +227,7 @@ static void step_end(struct step *step)
     struct company *company = step->company;
 
     task_end(company->client, step);
-    company->under_way--;
-    begin_next(company);
+    company_step_done(company);
 }
 
 void company_set_up(struct company *company, void (*done)(void *context), void *context)

@@ -15,6 +15,7 @@
 #define ADDRESSES_MAX 64u /* of a person, ever */
 #define POLICIES_MAX 6u
 #define LEVELS_MAX 3u
+#define SCHEDULES_MAX 3u
 #define SERVICES_MAX 8u
 #define INTEGRATIONS_MAX 32u /* ever */
 
@@ -42,6 +43,11 @@ struct person {
     char addresses[ADDRESSES_MAX][64];
     unsigned addresses_count;
     bool busy; /* something of this person is being edited */
+};
+
+struct rota {
+    char id[HISTORY_ID_SIZE];
+    char override[HISTORY_ID_SIZE]; /* the last one that was made; "": none */
 };
 
 struct policy {
@@ -73,10 +79,11 @@ struct company {
     struct history *history;
     unsigned minute_ms;
     struct person people[PEOPLE_MAX];
+    struct rota schedules[SCHEDULES_MAX];
     struct policy policies[POLICIES_MAX];
     struct service services[SERVICES_MAX];
     struct integration integrations[INTEGRATIONS_MAX];
-    unsigned people_count, policies_count, services_count, integrations_count;
+    unsigned people_count, schedules_count, policies_count, services_count, integrations_count;
     unsigned extras;               /* policies and users made only to be deleted again: how many there were */
     char visitor[HISTORY_ID_SIZE]; /* the user who is here only for a while; "": there is none */
     char visitors_policy[HISTORY_ID_SIZE];
@@ -105,7 +112,17 @@ void company_edit(struct company *company);
 /* One deletion by chance: an integration that is replaced, a rule, a contact method, or a visitor who leaves. */
 void company_delete(struct company *company);
 
-/* ---- for both files */
+/* ---- schedules (company_schedules.c) */
+
+/* Part of the set-up. */
+void company_make_schedules(struct company *company);
+/* One change by chance: of a definition, or of who takes a time over. */
+void company_edit_schedule(struct company *company);
+
+/* ---- for these files */
+
+/* A request of the set-up, counted in under_way, is answered. */
+void company_step_done(struct company *company);
 
 void company_ask(struct company *company, const char *method, char *target, char *body, bool refusable,
                  client_done done, void *context);              /* target and body are freed */

@@ -354,6 +354,9 @@ void people_delivered(struct people *people, Tocsin__Channel channel, const char
     if (number == 0 && strstr(text, "[DEGRADED ") != NULL) {
         return; /* an event that was refused: its sender tries again */
     }
+    if (number == 0 && strncmp(text, "[On call] ", 10) == 0) {
+        return; /* nobody answers news */
+    }
     if (number == 0) {
         sim_violation(people->sim, "a message does not name its incident: %.200s", text);
         return;

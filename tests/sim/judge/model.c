@@ -271,7 +271,7 @@ static void hand_over(struct model *model, const Tocsin__Command *command, const
     case TOCSIN__COMMAND__BODY_VERSION_RAISE: /* to rules that are the same */
         break;
     default:
-        if (!model_heartbeats_command(model, command, reply)) {
+        if (!model_heartbeats_command(model, command, reply) && !model_schedules_command(model, command, reply)) {
             model_company_command(model, command, reply);
         }
     }

@@ -129,7 +129,7 @@ static void person_remove(struct model *model, uint64_t id)
 /* Somebody whom a policy would tell stays. */
 static void user_delete(struct model *model, const Tocsin__UserDelete *delete, const Tocsin__Reply *reply)
 {
-    bool lawful = model_person(model, delete->id) != NULL;
+    bool lawful = model_person(model, delete->id) != NULL && !model_schedules_need(model, delete->id);
     for (size_t i = 0; lawful && i < model->policies.count; i++) {
         lawful = !is_target(model->policies.items[i], delete->id);
     }
@@ -339,12 +339,30 @@ static bool levels_are_lawful(struct model *model, const Tocsin__EscalationPolic
     bool lawful = asked->n_levels > 0;
     for (size_t l = 0; lawful && l < asked->n_levels; l++) {
         const Tocsin__EscalationLevel *level = asked->levels[l];
-        lawful = level->n_user_ids > 0;
+        lawful = level->n_user_ids + level->n_schedule_ids > 0;
+        for (size_t s = 0; lawful && s < level->n_schedule_ids; s++) {
+            lawful = model_schedule_is_known(model, level->schedule_ids[s]);
+        }
         for (size_t p = 0; lawful && p < level->n_user_ids; p++) {
             lawful = model_person(model, level->user_ids[p]) != NULL;
         }
     }
     return lawful;
+}
+
+bool model_policies_name_schedule(const struct model *model, uint64_t schedule_id)
+{
+    for (size_t i = 0; i < model->policies.count; i++) {
+        const struct policy *policy = model->policies.items[i];
+        for (unsigned l = 0; l < policy->levels_count; l++) {
+            for (unsigned s = 0; s < policy->levels[l].schedules_count; s++) {
+                if (policy->levels[l].schedules[s] == schedule_id) {
+                    return true;
+                }
+            }
+        }
+    }
+    return false;
 }
 
 /* A running escalation looks its policy up at each step, so it goes on by what is written here then. */
@@ -364,6 +382,10 @@ static void levels_set(struct policy *policy, const Tocsin__EscalationPolicy *as
             }
         }
         policy->levels[l].people_count = count;
+        policy->levels[l].schedules_count = 0;
+        for (size_t s = 0; s < level->n_schedule_ids && s < MODEL_PEOPLE_PER_LEVEL; s++) {
+            policy->levels[l].schedules[policy->levels[l].schedules_count++] = level->schedule_ids[s];
+        }
         policy->levels[l].delay_minutes =
             level->delay_minutes != 0 ? level->delay_minutes : DEFAULT_LEVEL_DELAY_MINUTES;
         policy->levels_count++;
@@ -526,6 +548,7 @@ void model_company_forget(struct model *model)
     free(model->services.items);
     free(model->sources.items);
     free(model->guardians.items);
+    model_schedules_forget(model);
     free(model->heartbeats.items);
     free(model->gaps.items);
 }

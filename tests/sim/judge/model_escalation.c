@@ -240,6 +240,22 @@ static void give(struct model *model, struct incident *incident, const uint64_t 
     }
 }
 
+/* Its people, and whoever is on call in its schedules at this moment. */
+static size_t level_people(const struct model *model, const struct policy *policy, unsigned level, uint64_t *people)
+{
+    size_t count = 0;
+    for (unsigned i = 0; i < policy->levels[level - 1].people_count; i++) {
+        people[count++] = policy->levels[level - 1].people[i];
+    }
+    for (unsigned i = 0; i < policy->levels[level - 1].schedules_count; i++) {
+        uint64_t person_id = model_schedule_person(model, policy->levels[level - 1].schedules[i]);
+        if (person_id != 0) {
+            people[count++] = person_id;
+        }
+    }
+    return count;
+}
+
 /* The escalation is over without anyone. */
 static void exhaust(struct model *model, struct incident *incident)
 {
@@ -286,8 +302,8 @@ void model_incident_walk_levels(struct model *model, struct incident *incident)
             incident->pass++;
             incident->level = 1;
         }
-        give(model, incident, policy->levels[incident->level - 1].people,
-             policy->levels[incident->level - 1].people_count);
+        uint64_t people[2 * MODEL_PEOPLE_PER_LEVEL];
+        give(model, incident, people, level_people(model, policy, incident->level, people));
         if (people_tell(model, incident)) {
             wait_begin(model, incident, policy);
             return;

@@ -5,7 +5,8 @@
  *     model_escalation.c  who has an incident, and what comes next   model_pulse.c    what is due, in order
  *     model_changes.c     what the outside asks for                  model_pages.c    pages: owed, claimed, ended
  *     model_requests.c    requests; the end                          model_compare.c  the picture held against a state
- *     model_heartbeats.c  jobs, and times in which nobody heard them
+ *     model_heartbeats.c  jobs, and times in which nobody heard them         model_schedules.c who is on call
+ *     model_news.c        what belongs to no incident
  */
 #ifndef TESTS_SIM_JUDGE_MODEL_INTERNAL_H
 #define TESTS_SIM_JUDGE_MODEL_INTERNAL_H
@@ -56,8 +57,8 @@ struct policy {
     unsigned repeats, levels_count;
     struct {
         uint32_t delay_minutes;
-        unsigned people_count;
-        uint64_t people[MODEL_PEOPLE_PER_LEVEL];
+        unsigned people_count, schedules_count;
+        uint64_t people[MODEL_PEOPLE_PER_LEVEL], schedules[MODEL_PEOPLE_PER_LEVEL];
     } levels[MODEL_LEVELS];
 };
 
@@ -72,6 +73,27 @@ struct service {
 struct source { /* an integration */
     uint64_t id, service_id;
     char *key;
+};
+
+/* What belongs to no incident. */
+struct news {
+    uint64_t id;
+    unsigned grants, requests;
+};
+
+/* Somebody takes a time of a schedule over. */
+struct takeover {
+    uint64_t id, start_ms, end_ms, person_id;
+};
+
+struct schedule {
+    uint64_t id;
+    uint32_t revision, ahead_s; /* the clocks on its walls, of UTC */
+    Tocsin__Schedule *definition; /* as it was asked for */
+    LIST(struct takeover) takeovers;
+    struct {
+        uint64_t at_ms, before, after; /* who was on call, and who is */
+    } changed;                         /* last */
 };
 
 enum life { LIFE_NEW, LIFE_UP, LIFE_DOWN, LIFE_PAUSED };
@@ -211,6 +233,8 @@ struct model {
     LIST(struct service) services;
     LIST(struct source) sources;
     LIST(struct way) guardians;
+    LIST(struct schedule) schedules;
+    LIST(struct news) news;
     LIST(struct heartbeat) heartbeats;
     LIST(struct gap) gaps; /* in their order */
     bool blindness_untold;
@@ -254,6 +278,7 @@ bool model_given(bool creation, uint64_t fields, unsigned number);
 struct person *model_person(const struct model *, uint64_t id);
 struct way *model_way(const struct model *, uint64_t person_id, uint64_t id);
 struct policy *model_policy(const struct model *, uint64_t id);
+bool model_policies_name_schedule(const struct model *, uint64_t schedule_id);
 struct service *model_service(const struct model *, uint64_t id);
 struct source *model_source(const struct model *, const char *key);
 const char *model_person_name(const struct model *, uint64_t id);
@@ -324,6 +349,25 @@ bool model_service_has_heartbeats(const struct model *, uint64_t service_id);
 void model_heartbeats_due(struct model *, uint32_t limit);
 bool model_heartbeats_overdue(const struct model *, uint64_t until_ms, char *sentence, size_t size);
 bool model_heartbeats_compare(const struct model *, const struct machine_store *view, char *sentence, size_t size);
+
+/* ---- model_schedules.c */
+bool model_schedule_is_known(const struct model *, uint64_t id);
+/* Who is on call now; 0: nobody. */
+uint64_t model_schedule_person(const struct model *, uint64_t id);
+/* True when this person's shift begins then, or ends; also when that lies before the last change of the schedule. */
+bool model_schedule_changes_hands(const struct model *, uint64_t id, uint64_t person_id, uint64_t at_ms, bool begins);
+/* Now, or later. */
+bool model_schedules_need(const struct model *, uint64_t person_id);
+/* False: the command is about something else. */
+bool model_schedules_command(struct model *, const Tocsin__Command *, const Tocsin__Reply *);
+bool model_schedules_compare(const struct model *, const struct machine_store *view, char *sentence, size_t size);
+void model_schedules_forget(struct model *);
+
+/* ---- model_news.c */
+bool model_news_has(const struct model *, uint64_t id);
+void model_news_handed_over(struct model *, const Tocsin__Notification *);
+/* False: it is a page. */
+bool model_news_request(struct model *, const struct model_request *);
 
 /* ---- model_pulse.c */
 void model_pulse(struct model *, const Tocsin__Pulse *);

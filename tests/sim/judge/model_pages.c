@@ -261,6 +261,9 @@ void model_pages_claim(struct model *model, const Tocsin__Claim *asked, const To
         return;
     }
     for (size_t i = 0; i < asked->n_notification_ids; i++) {
+        if (model_news_has(model, asked->notification_ids[i])) {
+            continue;
+        }
         bool granted = claim(model, asked->notification_ids[i]);
         const Tocsin__Reply *part = reply != NULL && i < reply->n_parts ? reply->parts[i] : NULL;
         if (part != NULL && (part->status == TOCSIN__STATUS__STATUS_OK) != granted) {
@@ -333,7 +336,11 @@ void model_pages_handed_over(struct model *model, const struct machine_output *o
             model_broken(model, "entry %" PRIu64 " hands over a notification that does not decode", model->index);
             continue;
         }
-        handed_over(model, send, notification);
+        if (notification->incident_number == 0) {
+            model_news_handed_over(model, notification);
+        } else {
+            handed_over(model, send, notification);
+        }
         tocsin__notification__free_unpacked(notification, NULL);
     }
     for (size_t i = 0; i < model->grants.count; i++) {

@@ -250,6 +250,9 @@ static struct page *page_of(const struct incident *incident, uint64_t id)
 
 void model_request(struct model *model, const struct model_request *request)
 {
+    if (model_news_request(model, request)) {
+        return;
+    }
     struct message message = message_read(request->text);
     struct incident *incident = model_incident_find(model, message.number);
     if (incident == NULL) {

@@ -20,6 +20,7 @@
 #define WAITING_COMMANDS_MAX 20000u
 #define WAITING_BYTES_MAX (32u << 20)
 #define AT_REST_MAX 4u
+#define AT_REST_BYTES_MAX 1024u /* a tick, while there are heartbeats */
 #define CLUSTER_NAME "night"
 
 /* ---- clocks */
@@ -367,8 +368,8 @@ void nodes_check_queues(struct sim *sim, bool at_rest) {
         if (!sim->nodes[id].up) continue;
         struct engine_queues queues = engine_queues(sim->nodes[id].engine);
         check_queue(sim, id, "commands", queues.commands, at_rest ? AT_REST_MAX : WAITING_COMMANDS_MAX);
-        check_queue(sim, id, "bytes of commands", queues.command_bytes, at_rest ? 0 : WAITING_BYTES_MAX);
-        check_queue(sim, id, "bytes of the log", queues.log_bytes, at_rest ? 0 : WAITING_BYTES_MAX);
+        check_queue(sim, id, "bytes of commands", queues.command_bytes, at_rest ? AT_REST_BYTES_MAX : WAITING_BYTES_MAX);
+        check_queue(sim, id, "bytes of the log", queues.log_bytes, at_rest ? AT_REST_BYTES_MAX : WAITING_BYTES_MAX);
         check_queue(sim, id, "entries", queues.state_entries, at_rest ? AT_REST_MAX : WAITING_COMMANDS_MAX);
         check_queue(sim, id, "notifications", queues.notifications, at_rest ? AT_REST_MAX : WAITING_COMMANDS_MAX);
         check_queue(sim, id, "requests to providers", queues.requests_under_way, DISPATCHER_TRANSFERS_MAX);
