@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "consensus/machine/limits.h"
 #include "tests/support/api_story.h"
 
 #define DAY_MS 86400000u
@@ -184,6 +185,22 @@ static void given_a_repeated_request_then_the_secret_of_the_first_is_not_made_up
     assert_int_equal(json_array_size(api_answer_at(api_get(api, "/tokens?query=ci"), "tokens", NULL)), 1);
 }
 
+static void given_a_person_has_too_many_then_expired_ones_make_room_and_others_do_not(void **state)
+{
+    struct api_fixture *api = *state;
+    const char *alice = become(api, "Alice", TOCSIN__ROLE__ROLE_OBSERVER), *own = story_text("/users/%s/tokens", alice);
+
+    assert_int_equal(
+        api_post(api, own, "{\"token\":{\"name\":\"short\",\"expires_at\":\"2026-09-22T00:00:00Z\"}}")->status, 201);
+    for (unsigned i = 2; i < LIMIT_TOKENS_PER_USER; i++) {
+        assert_int_equal(api_post(api, own, "{\"token\":{\"name\":\"long\"}}")->status, 201);
+    }
+    story_refused(api_post(api, own, "{\"token\":{\"name\":\"one more\"}}"), 400, 2001, "more than 100 tokens of one user");
+    api->now_ms += DAY_MS;
+    assert_int_equal(api_post(api, own, "{\"token\":{\"name\":\"one more\"}}")->status, 201);
+    story_refused(api_post(api, own, "{\"token\":{\"name\":\"two more\"}}"), 400, 2001, "more than 100 tokens of one user");
+}
+
 /* ---------------------------------------------------------------- roles in teams */
 
 struct teams {
@@ -298,6 +315,7 @@ int main(void)
         STORY(a_token_never_opens_more_than_the_one_that_made_it),
         STORY(bad_tokens_are_refused_and_change_nothing),
         STORY(given_a_repeated_request_then_the_secret_of_the_first_is_not_made_up),
+        STORY(given_a_person_has_too_many_then_expired_ones_make_room_and_others_do_not),
         STORY(a_manager_of_a_team_configures_what_is_the_team_s_and_no_more),
         STORY(a_responder_of_a_team_acts_on_its_incidents_and_whoever_is_paged_on_the_own),
     };

@@ -52,8 +52,8 @@ static void token_remove(struct apply *apply, const Tocsin__Token *token)
     row_delete(apply, TABLE_TOKEN, key_1(token->id));
 }
 
-/* Of the tokens that make no more use, those that expired make room for new ones. The tokens of a whole company are too
- * much for the arena, so each is freed at once. */
+/* How many tokens a user has (0: the account), without those that are over when these shall make room. The tokens of a
+ * whole company are too much for the arena, so each is freed at once. */
 static uint64_t tokens_of(struct apply *apply, uint64_t user_id, bool drop_expired)
 {
     uint64_t count = 0;
