@@ -93,6 +93,13 @@ static const char *const table_names[TABLE_COUNT] = {
     [TABLE_ORCHESTRATION_BY_KEY] = "orchestration_by_key",
     [TABLE_ORCHESTRATION_PATH] = "orchestration_path",
     [TABLE_EVENT_ASIDE] = "event_aside",
+    [TABLE_HELD] = "held",
+    [TABLE_MAINTENANCE] = "maintenance",
+    [TABLE_MAINTENANCE_BY_SERVICE] = "maintenance_by_service",
+    [TABLE_MUTE] = "mute",
+    [TABLE_MUTE_AHEAD] = "mute_ahead",
+    [TABLE_CHANGE_EVENT] = "change_event",
+    [TABLE_CHANGE_EVENT_BY_SERVICE] = "change_event_by_service",
 };
 
 struct state_store {

@@ -178,11 +178,14 @@ void reply_id(struct apply *apply, Tocsin__Reply *reply, uint64_t id)
     each(CALENDAR_FEED_PUT, calendar_feed_put) each(CALENDAR_FEED_DELETE, calendar_feed_delete)                       \
     each(RESPONDERS_REQUEST, responders_request) each(RESPONDER_ANSWER, responder_answer)                             \
     each(STATUS_UPDATE_CREATE, status_update_create) each(SUBSCRIBERS_CHANGE, subscribers_change)                     \
-    each(ALERTS_UPDATE, alerts_update)\
+    each(ALERTS_UPDATE, alerts_update)                                                                                \
     each(ORCHESTRATION_PUT, orchestration_put) each(ORCHESTRATION_DELETE, orchestration_delete)                       \
     each(ORCHESTRATION_INTEGRATION_PUT, orchestration_integration_put)                                                \
     each(ORCHESTRATION_INTEGRATION_DELETE, orchestration_integration_delete)                                          \
-    each(ORCHESTRATION_PATH_PUT, orchestration_path_put) each(ORCHESTRATION_ACTIVATE, orchestration_activate)
+    each(ORCHESTRATION_PATH_PUT, orchestration_path_put) each(ORCHESTRATION_ACTIVATE, orchestration_activate)         \
+    each(MAINTENANCE_WINDOW_PUT, maintenance_window_put) each(MAINTENANCE_WINDOW_DELETE, maintenance_window_delete)   \
+    each(MAINTENANCE_WINDOW_EXTEND, maintenance_window_extend) each(MUTE_PUT, mute_put) each(MUTE_END, mute_end)      \
+    each(MUTE_VERDICTS, mute_verdicts) each(CHANGE_EVENT_PUT, change_event_put)
 
 static void hand_over(struct apply *apply, const Tocsin__Command *command, Tocsin__Reply *reply)
 {

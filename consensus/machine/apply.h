@@ -10,6 +10,7 @@
  *     outbox.c     rules to notifications, claims, receipts           timeline.c  log entries
  *     pulse.c      deadlines that are due                             retention.c  what may go
  *     orchestration/  rules that look at events before they become alerts
+ *     suppression/ maintenance windows, mutes, pauses                 change_events.c  what was changed on services
  *     heartbeat*.c what is expected of jobs, their pings, their silence; blindness.c  when no ping could be taken
  */
 #ifndef CONSENSUS_MACHINE_APPLY_H
@@ -112,6 +113,13 @@ void apply_orchestration_integration_delete(struct apply *, const Tocsin__Orches
                                             Tocsin__Reply *);
 void apply_orchestration_path_put(struct apply *, const Tocsin__OrchestrationPathPut *, Tocsin__Reply *);
 void apply_orchestration_activate(struct apply *, const Tocsin__OrchestrationActivate *, Tocsin__Reply *);
+void apply_maintenance_window_put(struct apply *, const Tocsin__MaintenanceWindowPut *, Tocsin__Reply *);
+void apply_maintenance_window_delete(struct apply *, const Tocsin__MaintenanceWindowDelete *, Tocsin__Reply *);
+void apply_maintenance_window_extend(struct apply *, const Tocsin__MaintenanceWindowExtend *, Tocsin__Reply *);
+void apply_mute_put(struct apply *, const Tocsin__MutePut *, Tocsin__Reply *);
+void apply_mute_end(struct apply *, const Tocsin__MuteEnd *, Tocsin__Reply *);
+void apply_mute_verdicts(struct apply *, const Tocsin__MuteVerdicts *, Tocsin__Reply *);
+void apply_change_event_put(struct apply *, const Tocsin__ChangeEventPut *, Tocsin__Reply *);
 void apply_pulse(struct apply *, const Tocsin__Pulse *, Tocsin__Reply *);
 void apply_claim(struct apply *, const Tocsin__Claim *, Tocsin__Reply *);
 void apply_receipt(struct apply *, const Tocsin__Receipt *, Tocsin__Reply *);

@@ -205,6 +205,30 @@
 #define LIMIT_SUSPEND_SECONDS (24u * 3600)
 /* Events that rules dropped or did not route, remembered of each orchestration, to be looked at. */
 #define LIMIT_EVENTS_ASIDE 100u
+/* As many alerts without incident as there may be incidents. */
+#define LIMIT_HELD_ALERTS 1000000u
+/* No room for the incident of an alert that is held no longer: tried again. */
+#define HOLD_RETRY_MINUTES 1u
+/* So long a new alert waits for the leader to say whether a mute fits it; then it counts as not muted. The leader answers
+ * within milliseconds; a new one takes its duties up within this time. */
+#define MUTE_ANSWER_MS 5000u
+#define LIMIT_MAINTENANCE_WINDOWS 10000u
+#define LIMIT_SERVICES_PER_WINDOW 1000u
+#define LIMIT_WINDOWS_PER_SERVICE 100u
+/* A year of days and some: the spans of one window. */
+#define LIMIT_SPANS_PER_WINDOW 400u
+#define MAINTENANCE_WARNING_MINUTES 15u
+/* Mutes in force or to come, all of which the leader looks at for each new alert. */
+#define LIMIT_MUTES 1000u
+#define LIMIT_MATCHERS_PER_MUTE 32u
+#define LIMIT_MATCHER_CHARACTERS 1024u
+#define DEFAULT_MUTE_SECONDS 3600u
+#define LIMIT_MUTE_SECONDS 86400u
+#define LIMIT_MUTE_AHEAD_SECONDS (30u * 86400)
+#define LIMIT_VERDICTS_PER_COMMAND 256u
+#define LIMIT_AUTO_PAUSE_SECONDS 900u /* PagerDuty's longest */
+/* Oldest ones make room: PagerDuty keeps them for 90 days. */
+#define LIMIT_CHANGE_EVENTS_PER_SERVICE 1000u
 
 /* Commands of one node that may be under way; apply remembers this many per node to drop repeats. */
 #define LIMIT_ORIGIN_WINDOW 8192u

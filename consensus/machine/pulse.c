@@ -14,6 +14,7 @@
 #include "consensus/machine/planted.h"
 #include "consensus/machine/schedules/handoffs.h"
 #include "consensus/machine/schedules/swaps.h"
+#include "consensus/machine/suppression/suppression.h"
 
 struct due {
     uint64_t due_ms, object, sub_object;
@@ -60,6 +61,42 @@ static void incident_due(struct apply *apply, const struct due *due)
     incident_put(apply->store, incident);
 }
 
+/* What a row leads to, by its object, and its sub-object or time. */
+static void object_due(struct apply *apply, const struct due *due)
+{
+    switch (due->kind) {
+    case DEADLINE_NOTIFICATION_RETRY:
+        outbox_retry_due(apply, due->object, due->due_ms);
+        break;
+    case DEADLINE_URGENCY_CHANGE:
+        urgency_change_due(apply, due->object, due->sub_object, due->due_ms, due->row);
+        break;
+    case DEADLINE_SUPPORT_HOURS:
+        support_hours_changed_due(apply, due->object, due->sub_object, due->row);
+        break;
+    case DEADLINE_SWAP:
+        swap_due(apply, due->object, due->sub_object);
+        break;
+    case DEADLINE_HOLD_END:
+        hold_due(apply, due->object);
+        break;
+    case DEADLINE_HOLD_DRAIN:
+        hold_drain_due(apply, due->object, due->sub_object);
+        break;
+    case DEADLINE_MAINTENANCE_END:
+        maintenance_end_due(apply, due->object, due->due_ms);
+        break;
+    case DEADLINE_MAINTENANCE_WARNING:
+        maintenance_warning_due(apply, due->object, due->due_ms);
+        break;
+    case DEADLINE_MUTE_END:
+        mute_end_due(apply, due->object, due->due_ms);
+        break;
+    default:
+        incident_due(apply, due);
+    }
+}
+
 /* The first row that is due by now, taken; retention's is passed over and noted. False when there is none. */
 static bool due_take(struct apply *apply, struct walk *walk, struct due *due, struct key *retention)
 {
@@ -93,17 +130,7 @@ void apply_pulse(struct apply *apply, const Tocsin__Pulse *pulse, Tocsin__Reply 
             break;
         }
         assert(due.row != NULL);
-        if (due.kind == DEADLINE_NOTIFICATION_RETRY) {
-            outbox_retry_due(apply, due.object, due.due_ms);
-        } else if (due.kind == DEADLINE_URGENCY_CHANGE) {
-            urgency_change_due(apply, due.object, due.sub_object, due.due_ms, due.row);
-        } else if (due.kind == DEADLINE_SUPPORT_HOURS) {
-            support_hours_changed_due(apply, due.object, due.sub_object, due.row);
-        } else if (due.kind == DEADLINE_SWAP) {
-            swap_due(apply, due.object, due.sub_object);
-        } else {
-            incident_due(apply, &due);
-        }
+        object_due(apply, &due);
     }
     left = heartbeats_due(apply, left);
     left = handoffs_due(apply, left);

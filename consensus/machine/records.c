@@ -89,6 +89,9 @@ GET_BY_1(orchestration_get, Orchestration, orchestration, TABLE_ORCHESTRATION)
 GET_BY_2(orchestration_integration_get, OrchestrationIntegration, orchestration_integration,
          TABLE_ORCHESTRATION_INTEGRATION)
 GET_BY_2(orchestration_path_get, OrchestrationPath, orchestration_path, TABLE_ORCHESTRATION_PATH)
+GET_BY_1(maintenance_window_get, MaintenanceWindow, maintenance_window, TABLE_MAINTENANCE)
+GET_BY_1(mute_get, Mute, mute, TABLE_MUTE)
+GET_BY_1(change_event_get, ChangeEvent, change_event, TABLE_CHANGE_EVENT)
 
 PUT(heartbeat_put, Heartbeat, TABLE_HEARTBEAT, key_1(record->id))
 PUT(user_put, User, TABLE_USER, key_1(record->id))

@@ -52,6 +52,9 @@ Tocsin__Token *token_get(const struct machine_store *, uint64_t id, ProtobufCAll
 Tocsin__Token *token_get_by_hash(const struct machine_store *, const uint8_t hash[32], ProtobufCAllocator *);
 Tocsin__Heartbeat *heartbeat_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);
 Tocsin__HeartbeatState *heartbeat_state_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);
+Tocsin__MaintenanceWindow *maintenance_window_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);
+Tocsin__Mute *mute_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);
+Tocsin__ChangeEvent *change_event_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);
 Tocsin__Blindness *blindness_get(const struct machine_store *, ProtobufCAllocator *);
 Tocsin__Orchestration *orchestration_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);
 Tocsin__OrchestrationIntegration *orchestration_integration_get(const struct machine_store *, uint64_t orchestration_id,

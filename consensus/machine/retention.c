@@ -3,6 +3,7 @@
  * of a pulse, so that no entry takes long to apply; an incident with a long timeline goes over several.
  */
 #include "consensus/machine/incidents/incidents.h"
+#include "consensus/machine/services/services.h"
 
 #define MINUTES_PER_DAY (24u * 60)
 
@@ -128,9 +129,17 @@ static bool replies_delete(struct step *step)
     return true;
 }
 
+static bool changes_delete(struct step *step)
+{
+    uint64_t kept_ms = days_ms(step->apply, step->apply->settings->payload_retention_days);
+    uint64_t now_ms = step->apply->time_ms;
+    return change_events_trim(step->apply, now_ms > kept_ms ? now_ms - kept_ms : 0, &step->rows_left);
+}
+
 void retention_due(struct apply *apply)
 {
     struct step step = {.apply = apply, .rows_left = LIMIT_RETENTION_ROWS};
-    bool done = replies_delete(&step) && payloads_delete(&step) && incidents_delete(&step);
+    bool done = replies_delete(&step) && payloads_delete(&step) && changes_delete(&step) &&
+                incidents_delete(&step);
     retention_file(apply, done ? apply->time_ms + days_ms(apply, 1) : apply->time_ms);
 }

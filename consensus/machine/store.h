@@ -78,6 +78,13 @@ enum machine_table {
     TABLE_ORCHESTRATION_BY_KEY,  /* hash of the key: orchestration, id (two numbers) */
     TABLE_ORCHESTRATION_PATH,    /* orchestration or service, enum PathKind: OrchestrationPath */
     TABLE_EVENT_ASIDE,           /* orchestration or service, number: EventAside */
+    TABLE_HELD,                  /* window, mute, alert or 0, alert: empty; alerts that fire without incident */
+    TABLE_MAINTENANCE,           /* id: MaintenanceWindow */
+    TABLE_MAINTENANCE_BY_SERVICE,/* service, window: start and end of its next span (two numbers) */
+    TABLE_MUTE,                  /* id: Mute */
+    TABLE_MUTE_AHEAD,            /* id: start and end (two numbers); those that are not over */
+    TABLE_CHANGE_EVENT,          /* id: ChangeEvent */
+    TABLE_CHANGE_EVENT_BY_SERVICE, /* service, id: empty */
     TABLE_COUNT
 };
 
@@ -92,6 +99,11 @@ enum deadline_kind {
     DEADLINE_GUARDIANS,             /* object incident: tell the guardians again */
     DEADLINE_AUTO_RESOLVE,          /* object incident */
     DEADLINE_RETENTION,             /* no object: let old incidents, payloads and idempotent replies go */
+    DEADLINE_HOLD_END = 30,         /* object alert: what held it alone is over; a resolved one has been kept long enough */
+    DEADLINE_HOLD_DRAIN,            /* object what alerts are listed under in TABLE_HELD, sub-object the last one looked at */
+    DEADLINE_MAINTENANCE_END,       /* object window: a span of it is over; one that is over has been kept long enough */
+    DEADLINE_MAINTENANCE_WARNING,   /* object window: a span is about to end */
+    DEADLINE_MUTE_END,              /* object mute, likewise */
     /* Object service, sub-object 0, or the incident from which on its open ones are still to be looked through. */
     DEADLINE_URGENCY_CHANGE = 40,   /* its support hours begin or end, and low urgency becomes high */
     DEADLINE_SUPPORT_HOURS,         /* its support hours have been changed: clocks that count them run on by the new ones */

@@ -2,7 +2,8 @@
  * Events from event sources (PagerDuty Events API v2): trigger, acknowledge, resolve.
  *
  * An open alert is found by its integration and dedup key. A trigger that meets one is counted and told to nobody;
- * otherwise it opens an incident with this one alert. See contracts/pagerduty-events-v2.md, "Semantics".
+ * otherwise it opens an incident with this one alert, unless something holds it back (suppression.h). See
+ * contracts/pagerduty-events-v2.md, "Semantics".
  */
 #include "consensus/machine/incidents/incidents.h"
 
@@ -12,6 +13,7 @@
 #include "consensus/machine/incidents/grouping.h"
 #include "consensus/machine/incidents/priorities.h"
 #include "consensus/machine/orchestration/orchestration.h"
+#include "consensus/machine/suppression/suppression.h"
 
 struct occurrence {
     const Tocsin__Event *event;
@@ -19,6 +21,7 @@ struct occurrence {
     Tocsin__Actor source; /* the integration, as the one who acts */
     Tocsin__Why why;      /* it is triggered */
     Tocsin__Why why_over; /* it is resolved with its last alert */
+    struct hold_request asked; /* by the rules that it went through */
     Tocsin__Reply *reply;
 };
 
@@ -160,6 +163,19 @@ static void obey_rules(struct apply *apply, Tocsin__Incident *incident, const To
     }
 }
 
+/* Why it had no incident until now, in the timeline of the one that it has. */
+static void log_held(struct apply *apply, Tocsin__Incident *incident, const Tocsin__Alert *alert)
+{
+    const Tocsin__Hold *hold = alert->hold;
+    Tocsin__LogEntry *entry =
+        timeline_new(apply, incident, TOCSIN__LOG_TYPE__LOG_HELD, (Tocsin__Why)hold->why, NULL);
+    entry->alert_id = alert->id;
+    entry->text = apply_printf(apply, "The alert opened no incident for %llu s, at last because %s%s%s.",
+                               (unsigned long long)(apply->time_ms - hold->since_ms) / 1000,
+                               timeline_why(entry->why), hold->text[0] != '\0' ? ": " : "", hold->text);
+    timeline_put(apply, incident, entry);
+}
+
 /* It joins an incident of its group. Nobody is told again, unless it is of high urgency and the incident was not: then
  * whoever has it is told of that, and who acknowledged it did not know. */
 static void alert_join(struct apply *apply, const Tocsin__Service *service, Tocsin__Incident *incident,
@@ -181,9 +197,8 @@ static void alert_join(struct apply *apply, const Tocsin__Service *service, Tocs
     }
 }
 
-/* The alert joins an incident of its group, or opens one. False: refused. */
-static bool alert_admit(struct apply *apply, Tocsin__Service *service, Tocsin__Alert *alert, Tocsin__Why why,
-                        const Tocsin__Actor *source, Tocsin__Reply *reply)
+bool alert_admit(struct apply *apply, Tocsin__Service *service, Tocsin__Alert *alert, Tocsin__Why why,
+                 const Tocsin__Actor *source, Tocsin__Reply *reply)
 {
     Tocsin__Incident *incident = grouping_find(apply, service, alert);
     if (incident != NULL) {
@@ -200,6 +215,9 @@ static bool alert_admit(struct apply *apply, Tocsin__Service *service, Tocsin__A
         log_trigger(apply, incident, alert, alert->severity, alert->summary, why, source);
         obey_rules(apply, incident, alert, source);
         escalation_begin(apply, incident, 1, TOCSIN__WHY__WHY_POLICY_START, source);
+    }
+    if (alert->hold != NULL) {
+        log_held(apply, incident, alert);
     }
     incident_put(apply->store, incident);
     reply_id(apply, reply, incident->id);
@@ -220,7 +238,15 @@ static void trigger_new(struct apply *apply, const struct occurrence *occurrence
     }
     Tocsin__Alert *alert = alert_new(apply, occurrence);
     grouping_keys(apply, service, occurrence->event, alert);
-    if (alert_admit(apply, service, alert, occurrence->why, &occurrence->source, occurrence->reply)) {
+    Tocsin__Hold *hold = hold_judge(apply, service, &occurrence->asked);
+    bool taken;
+    if (hold != NULL) {
+        alert->id = apply_new_id(apply);
+        taken = hold_begin(apply, alert, hold, occurrence->reply);
+    } else {
+        taken = alert_admit(apply, service, alert, occurrence->why, &occurrence->source, occurrence->reply);
+    }
+    if (taken) {
         payload_store(apply, alert, occurrence->event);
     }
 }
@@ -232,6 +258,11 @@ static void trigger_again(struct apply *apply, const struct occurrence *occurren
     alert->events++;
     alert->updated_at_ms = apply->time_ms;
     alert->decision = occurrence->event->decision;
+    if (alert->incident_id == 0) {
+        hold_trigger(apply, alert, &occurrence->asked);
+        occurrence->reply->reason = TOCSIN__REASON__REASON_ALERT_HELD;
+        return;
+    }
     alert_put(apply->store, alert);
     reply_id(apply, occurrence->reply, alert->incident_id);
 
@@ -244,6 +275,10 @@ static void trigger_again(struct apply *apply, const struct occurrence *occurren
 
 static void answer(struct apply *apply, const struct occurrence *occurrence, Tocsin__Alert *alert)
 {
+    if (alert->incident_id == 0 && occurrence->event->action == TOCSIN__EVENT_ACTION__EVENT_RESOLVE) {
+        hold_resolve(apply, alert);
+        return;
+    }
     Tocsin__Incident *incident = incident_get(apply->store, alert->incident_id, apply->arena);
     if (incident == NULL) {
         occurrence->reply->reason = TOCSIN__REASON__REASON_NO_OPEN_ALERT;

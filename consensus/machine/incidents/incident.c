@@ -55,6 +55,11 @@ static uint64_t *deadline_field(Tocsin__Incident *incident, enum deadline_kind k
     case DEADLINE_URGENCY_CHANGE:
     case DEADLINE_SUPPORT_HOURS:
     case DEADLINE_SWAP:
+    case DEADLINE_HOLD_END:
+    case DEADLINE_HOLD_DRAIN:
+    case DEADLINE_MAINTENANCE_END:
+    case DEADLINE_MAINTENANCE_WARNING:
+    case DEADLINE_MUTE_END:
         break;
     }
     assert(!"not a deadline of an incident");

@@ -134,6 +134,11 @@ void support_clock_stop(Tocsin__Incident *);
 void event_of_cluster(struct apply *, const Tocsin__Event *, uint64_t source_id, uint64_t service_id, Tocsin__Why,
                       Tocsin__Reply *);
 
+/* An alert that fires, new or held until now, joins an incident of its group or opens one. A new one gets its id, too. The
+ * caller has taken away what rows it had. False, with the reply refused and nothing changed, when there is no room. */
+bool alert_admit(struct apply *, Tocsin__Service *, Tocsin__Alert *, Tocsin__Why, const Tocsin__Actor *source,
+                 Tocsin__Reply *);
+
 /* The alert is over: its row, its index and the incident's counts. */
 void alert_resolve(struct apply *, Tocsin__Incident *, Tocsin__Alert *);
 

@@ -56,6 +56,15 @@ static const char *const WHY_TEXTS[] = {
     [TOCSIN__WHY__WHY_RESPONDER_ANSWERED] = "the person has answered",
     [TOCSIN__WHY__WHY_STATUS_UPDATE] = "there is news for its subscribers",
     [TOCSIN__WHY__WHY_ALERTS_MOVED] = "all of its alerts are in other incidents",
+    [TOCSIN__WHY__WHY_MAINTENANCE] = "its service was in maintenance",
+    [TOCSIN__WHY__WHY_MUTED] = "it was muted",
+    [TOCSIN__WHY__WHY_PAUSED] = "the service waits whether alerts pass by themselves",
+    [TOCSIN__WHY__WHY_RULE_PAUSED] = "an event rule waits whether such alerts pass by themselves",
+    [TOCSIN__WHY__WHY_RULE_SUPPRESSED] = "an event rule suppresses such alerts",
+    [TOCSIN__WHY__WHY_MUTES_ASKED] = "the mutes were looked at",
+    [TOCSIN__WHY__WHY_HOLD_OVER] = "what held the alert back is over and it still fires",
+    [TOCSIN__WHY__WHY_MUTES_UNANSWERED] = "the mutes could not be looked at in time, so that it counts as not muted",
+    [TOCSIN__WHY__WHY_MAINTENANCE_ENDS] = "a maintenance window is about to end",
 };
 
 static const char *const CHANNEL_TEXTS[] = {

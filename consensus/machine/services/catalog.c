@@ -8,6 +8,8 @@
 #include "consensus/machine/services/support_hours.h"
 #include "consensus/machine/schedules/handoffs.h"
 #include "consensus/machine/orchestration/orchestration.h"
+#include "consensus/machine/services/services.h"
+#include "consensus/machine/suppression/suppression.h"
 
 #define INVALID TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_BAD_VALUE
 #define CONFLICT TOCSIN__STATUS__STATUS_CONFLICT
@@ -29,7 +31,7 @@ static bool check_name_free(struct apply *apply, Tocsin__Reply *reply, enum mach
 static const char *const service_fields[] = {"name",     "description",
                                              "urgency",  "escalation_policy_id",
                                              "disabled", "acknowledgement_timeout_s",
-                                             "auto_resolve_timeout_s",
+                                             "auto_resolve_timeout_s", "auto_pause_s",
                                              "urgency_by_support_hours", "urgency_during",
                                              "urgency_outside", "support_hours",
                                              "urgency_changes", "incidents_only",
@@ -42,6 +44,10 @@ static bool check_service(struct apply *apply, Tocsin__Reply *reply, const Tocsi
         !check_line(apply, reply, "The response play", service->response_play_id, 0, LIMIT_NAME_CHARACTERS) ||
         !grouping_check(apply, reply, service->alert_grouping) ||
         !check_name_free(apply, reply, TABLE_SERVICE_BY_NAME, "service", service->name, service->id)) {
+        return false;
+    }
+    if (service->auto_pause_s > LIMIT_AUTO_PAUSE_SECONDS) {
+        reply_refuse(apply, reply, INVALID, "An alert can wait for at most %u seconds.", LIMIT_AUTO_PAUSE_SECONDS);
         return false;
     }
     if (service->escalation_policy_id == 0) {
@@ -149,6 +155,8 @@ void apply_service_delete(struct apply *apply, const Tocsin__ServiceDelete *dele
     }
     support_hours_delete(apply, service);
     orchestration_rules_delete(apply, service->id);
+    maintenance_service_deleted(apply, service->id);
+    change_events_service_deleted(apply, service->id);
     row_delete(apply, TABLE_SERVICE_BY_NAME, key_hash(service->name));
     row_delete(apply, TABLE_SERVICE, key_1(service->id));
     reply_id(apply, reply, service->id);
