@@ -167,9 +167,9 @@ static void port_random(void *context, void *buffer, size_t size_bytes)
     unsigned char *bytes = buffer;
 
     for (size_t i = 0; i < size_bytes; i++) {
-        bytes[i] = (unsigned char)(fixture->random_next + 37 * i);
+        fixture->random_next = fixture->random_next * 1664525u + 1013904223u; /* Numerical Recipes' */
+        bytes[i] = (unsigned char)(fixture->random_next >> 24);
     }
-    fixture->random_next++;
 }
 
 static uint64_t port_wall_ms(void *context)

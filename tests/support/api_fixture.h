@@ -45,7 +45,7 @@ struct api_fixture {
     struct api_pending *pending;
     struct api_answer *answers;
     uint64_t sequence;
-    unsigned char random_next;
+    uint32_t random_next;
 };
 
 struct api_question {
