@@ -230,6 +230,7 @@ static void conclude(struct deciding *deciding, Tocsin__Event *event)
     take_taken(deciding);
     decision->suppress = verdict->suppress;
     decision->suspend_s = verdict->suspend_s;
+    decision->held_by = verdict->held_by;
     decision->priority_id = verdict->priority_id;
     decision->escalation_policy_id = verdict->escalation_policy_id;
     decision->urgency_low = strcmp(verdict->urgency, "low") == 0;

@@ -39,6 +39,7 @@ struct verdict {
     const char *urgency, *event_action; /* "": not said */
     Tocsin__RuleTaken taken[RULES_TAKEN_MAX];
     size_t taken_count;
+    uint32_t held_by; /* which of them, counted from 1, suppressed or suspended it last */
 };
 
 /* Whether a regular expression's groups, joined, or all of it, were found in the text; NULL: not. In the facts' memory. */

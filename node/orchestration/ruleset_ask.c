@@ -64,6 +64,7 @@ static void set_rest(struct asking *asking, const Tocsin__RuleActions *said)
     struct verdict *verdict = asking->verdict;
     verdict->drop = verdict->drop || said->drop_event;
     verdict->suppress = verdict->suppress || said->suppress;
+    verdict->held_by = said->suppress || said->suspend_s != 0 ? (uint32_t)verdict->taken_count : verdict->held_by;
     verdict->suspend_s = said->suspend_s != 0 ? said->suspend_s : verdict->suspend_s;
     verdict->priority_id = said->priority_id != 0 ? said->priority_id : verdict->priority_id;
     verdict->escalation_policy_id =

@@ -312,6 +312,51 @@ static void a_dynamic_route_finds_the_service_by_its_name(void **state)
     must(api_delete(house->api, story_text("/services/%s", house->web)), 204);
 }
 
+static void pulse_after(struct house *house, uint64_t ms)
+{
+    Tocsin__Command command = TOCSIN__COMMAND__INIT;
+    Tocsin__Pulse deadlines = TOCSIN__PULSE__INIT;
+
+    house->api->now_ms += ms;
+    deadlines.limit = LIMIT_PULSE_DEADLINES;
+    command.body_case = TOCSIN__COMMAND__BODY_PULSE;
+    command.pulse = &deadlines;
+    tocsin__reply__free_unpacked(api_fixture_apply(house->api, &command), NULL);
+}
+
+static void a_suppressed_alert_opens_nothing_until_rules_say_otherwise(void **state)
+{
+    struct house *house = *state;
+    const char *target = story_text("/event_orchestrations/services/%s", house->web);
+    must(api_put(house->api, target, path(rule("staging", "event.source matches part 'stg-'", "\"suppress\":true"), "")), 200);
+    send(house, house->service_key, "trigger", "one", "a", "stg-1");
+    send(house, house->service_key, "trigger", "two", "a", "prod-1");
+    assert_int_equal(incidents(house), 1);
+    pulse_after(house, 3600000);
+    send(house, house->service_key, "trigger", "one", "a", "stg-1");
+    assert_int_equal(incidents(house), 1);
+    must(api_put(house->api, target, path("", "")), 200);
+    send(house, house->service_key, "trigger", "one", "a", "stg-1");
+    assert_int_equal(incidents(house), 2);
+}
+
+static void a_suspended_alert_opens_its_incident_when_it_does_not_pass(void **state)
+{
+    struct house *house = *state;
+    must(api_put(house->api, story_text("/event_orchestrations/services/%s", house->web),
+                 path(rule("transient", NULL, "\"suspend\":300,\"urgency\":\"low\""), "")), 200);
+    send(house, house->service_key, "trigger", "one", "passes", "host");
+    send(house, house->service_key, "trigger", "two", "stays", "host");
+    assert_int_equal(incidents(house), 0);
+    pulse_after(house, 200000);
+    send(house, house->service_key, "resolve", "one", "passes", "host");
+    pulse_after(house, 110000);
+    assert_int_equal(incidents(house), 1);
+    const struct api_answer *answer = newest_incident(house);
+    assert_string_equal(api_answer_text(answer, "incidents", "0", "title", NULL), "stays");
+    assert_string_equal(api_answer_text(answer, "incidents", "0", "urgency", NULL), "low"); /* what rules said is kept meanwhile */
+}
+
 static void a_dry_run_shows_which_rule_and_why_and_does_nothing(void **state)
 {
     struct house *house = *state;
@@ -401,6 +446,8 @@ int main(void)
         TEST(the_rules_of_a_service_can_be_put_to_rest),
         TEST(a_node_that_is_behind_looks_at_the_rules_again),
         TEST(a_dynamic_route_finds_the_service_by_its_name),
+        TEST(a_suppressed_alert_opens_nothing_until_rules_say_otherwise),
+        TEST(a_suspended_alert_opens_its_incident_when_it_does_not_pass),
         TEST(a_dry_run_shows_which_rule_and_why_and_does_nothing),
         TEST(a_thousand_rules_decide_in_a_millisecond),
     };

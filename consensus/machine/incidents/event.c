@@ -347,6 +347,22 @@ static void happen(struct apply *apply, const struct occurrence *occurrence)
     }
 }
 
+/* What rules ask for the alert, and which of them. */
+static struct hold_request asked_by_rules(const Tocsin__EventDecision *decision)
+{
+    struct hold_request asked = {0};
+    if (decision != NULL) {
+        asked.suppress = decision->suppress;
+        asked.pause_s = decision->suspend_s;
+    }
+    if (decision != NULL && decision->held_by > 0 && decision->held_by <= decision->n_taken) {
+        const Tocsin__RuleTaken *rule = decision->taken[decision->held_by - 1];
+        asked.rule_id = rule->rule_id;
+        asked.text = rule->rule_id != 0 ? rule->label : "the catch-all";
+    }
+    return asked;
+}
+
 void apply_event(struct apply *apply, const Tocsin__Event *event, Tocsin__Reply *reply)
 {
     if (!orchestration_decided(apply, event, reply)) {
@@ -365,6 +381,7 @@ void apply_event(struct apply *apply, const Tocsin__Event *event, Tocsin__Reply 
                                     .integration = integration,
                                     .why = TOCSIN__WHY__WHY_EVENT,
                                     .why_over = TOCSIN__WHY__WHY_ALL_ALERTS_RESOLVED,
+                                    .asked = asked_by_rules(event->decision),
                                     .reply = reply};
     tocsin__actor__init(&occurrence.source);
     occurrence.source.kind = TOCSIN__ACTOR_KIND__ACTOR_INTEGRATION;
