@@ -142,6 +142,17 @@ class Story:
                                                    "until": (since + datetime.timedelta(hours=2)).isoformat()})
         self.assertEqual([other["id"]], [one["user"]["id"] for one in on_call])
 
+    def test_a_personal_token_acts_for_its_person(self):
+        made = self.rest().post(f"users/{self.ada['id']}/tokens", json={"token": {"name": "Laptop"}}).json()["token"]
+        rest = self.configured(self.make_rest(made["secret"], None))
+        self.assertEqual(self.ada["id"], rest.rget("users/me")["id"])
+        _, incident = self.trigger("Whose is it?")
+        taken = rest.rput(incident, json={"type": "incident_reference", "status": "acknowledged"})
+        self.assertEqual(self.ada["id"], taken["acknowledgements"][0]["acknowledger"]["id"])
+        with self.assertRaises(self.http_error) as caught:
+            rest.rdelete(self.service)
+        self.assertEqual(403, caught.exception.response.status_code)
+
     def test_what_is_refused_says_why(self):
         rest = self.rest()
         with self.assertRaises(self.http_error) as caught:
