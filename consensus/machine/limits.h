@@ -218,6 +218,8 @@
 /* A year of days and some: the spans of one window. */
 #define LIMIT_SPANS_PER_WINDOW 400u
 #define MAINTENANCE_WARNING_MINUTES 15u
+/* How far ahead the spans of a recurring window are known. */
+#define MAINTENANCE_HORIZON_MS (366ull * 24 * 3600 * 1000)
 /* Mutes in force or to come, all of which the leader looks at for each new alert. */
 #define LIMIT_MUTES 1000u
 #define LIMIT_MATCHERS_PER_MUTE 32u

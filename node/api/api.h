@@ -145,6 +145,8 @@ extern const struct route routes_tokens[];
 extern const struct route routes_catalog[];
 extern const struct route routes_schedules[];
 extern const struct route routes_feeds[];
+extern const struct route routes_suppression[];
+extern const struct route routes_changes[];
 extern const struct route routes_incidents[];
 extern const struct route routes_orchestration[];
 extern const struct route routes_pings[];

@@ -28,6 +28,7 @@ static const struct row rows_by_reason[] = {
     {TOCSIN__REASON__REASON_STALE_REVISION, {409, 2001, INVALID_INPUT, NULL}},
     {TOCSIN__REASON__REASON_USER_IN_TEAM_POLICY,
      {400, 2001, INVALID_INPUT, "User cannot be removed as they belong to an escalation policy on this team"}},
+    {TOCSIN__REASON__REASON_WINDOW_OVER, {405, 2001, INVALID_INPUT, NULL}}, /* Terraform: it is gone, then */
     {TOCSIN__REASON__REASON_MEMBER_ID_USED, {409, 2001, INVALID_INPUT, NULL}},
     {TOCSIN__REASON__REASON_MEMBER_ADDRESS_TAKEN, {409, 2001, INVALID_INPUT, NULL}},
     {TOCSIN__REASON__REASON_TOO_FEW_MEMBERS, {409, 2001, INVALID_INPUT, NULL}},

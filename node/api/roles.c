@@ -52,6 +52,10 @@ static const struct access table[] = {
     {"GET", "/escalation_policies", "escalation_policies", READ, SUBJECT_NONE, 0},
     {"*", "/escalation_policies", "escalation_policies", CONFIGURE, SUBJECT_POLICY, 0},
 
+    {"GET", "/maintenance_windows", "services", READ, SUBJECT_NONE, 0},
+    {"*", "/maintenance_windows", "services", CONFIGURE, SUBJECT_NONE, 0},
+    {"GET", "/change_events", "change_events", READ, SUBJECT_NONE, 0},
+
     {"GET", "/schedules", "schedules", READ, SUBJECT_NONE, 0},
     {"POST", "/schedules/preview", "schedules", READ, SUBJECT_NONE, 0},
     {"*", "/schedules/{}/overrides", "schedules", RESPOND, SUBJECT_SCHEDULE, 0},
@@ -60,6 +64,7 @@ static const struct access table[] = {
     {"*", "/schedules", "schedules", CONFIGURE, SUBJECT_SCHEDULE, 0},
     {"GET", "/oncalls", "oncalls", READ, SUBJECT_NONE, 0},
 
+    {"GET", "/alerts", "incidents", READ, SUBJECT_NONE, 0},
     {"GET", "/incidents", "incidents", READ, SUBJECT_NONE, 0},
     {"*", "/incidents", "incidents", RESPOND, SUBJECT_INCIDENT, 0},
     {"GET", "/log_entries", "incidents", READ, SUBJECT_NONE, 0},

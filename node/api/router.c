@@ -22,6 +22,8 @@ static const struct route *const tables[] = {
     routes_schedules,
     routes_feeds,
     routes_orchestration,
+    routes_suppression,
+    routes_changes,
     routes_operator,
     routes_members,
     routes_checks,

@@ -41,27 +41,43 @@ static json_t *render_body(const struct machine_store *view, const Tocsin__Alert
     return body;
 }
 
+/* What held it back, or does: ours. `until` is null for what rules suppress however long it fires. */
+static json_t *render_suppression(const Tocsin__Alert *alert)
+{
+    const Tocsin__Hold *hold = alert->hold;
+
+    if (hold == NULL) {
+        return json_null();
+    }
+    bool for_good = hold->why == TOCSIN__WHY__WHY_RULE_SUPPRESSED;
+    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "reason", json_word(words_why, (int)hold->why), "by",
+                     hold->cause_id != 0 ? json_id(hold->cause_id) : json_null(), "text", json_text(hold->text), "since",
+                     json_time(hold->since_ms), "until", for_good ? json_null() : json_time(hold->until_ms));
+}
+
+/* `incident` is NULL for one that is held back, or was until it was resolved. */
 static json_t *render_alert(struct http_request *request, const struct machine_store *view,
                             const Tocsin__Incident *incident, const Tocsin__Alert *alert)
 {
-    char incident_id[16], id[16], service_id[16];
+    char incident_id[16], id[16];
     const Tocsin__Integration *integration =
         integration_get(view, alert->service_id, alert->integration_id, request_memory(request));
 
-    id_format(incident->id, incident_id);
+    id_format(alert->incident_id, incident_id);
     id_format(alert->id, id);
-    id_format(alert->service_id, service_id);
     json_t *object = render_head(alert->id, "alert", alert->summary,
-                                 render_self(request, "/incidents/%s/alerts/%s", incident_id, id));
+                                 incident != NULL ? render_self(request, "/incidents/%s/alerts/%s", incident_id, id)
+                                                  : render_self(request, "/alerts/%s", id));
     json_object_set_new(object, "created_at", json_time(alert->created_at_ms));
     json_object_set_new(object, "updated_at", json_time(alert->updated_at_ms));
     json_object_set_new(object, "resolved_at", json_time(alert->resolved_at_ms));
     json_object_set_new(object, "status", json_string(alert->resolved ? "resolved" : "triggered"));
     json_object_set_new(object, "alert_key", json_text(alert->dedup_key));
     json_object_set_new(object, "severity", json_word(words_severity, (int)alert->severity));
-    json_object_set_new(object, "suppressed", json_false());
+    json_object_set_new(object, "suppressed", json_boolean(incident == NULL));
+    json_object_set_new(object, "suppression", render_suppression(alert));
     json_object_set_new(object, "service", reference_service(request, view, alert->service_id));
-    json_object_set_new(object, "incident", reference_incident(request, incident));
+    json_object_set_new(object, "incident", incident != NULL ? reference_incident(request, incident) : json_null());
     json_object_set_new(object, "integration",
                         integration != NULL ? reference_integration(request, integration) : json_null());
     json_object_set_new(object, "first_trigger_log_entry", json_null());
@@ -131,6 +147,56 @@ void alert_read(struct http_request *request)
 {
     if (path_id(request, 1, &api_call_of(request)->id)) {
         api_read(request, on_read_one);
+    }
+}
+
+/* ---------------------------------------------------------------- held back: alerts without an incident */
+
+/* ?statuses[]=triggered (otherwise only these) or resolved, service_ids[], alert_key; the newest first. */
+static void on_read_held(struct http_request *request, const struct machine_store *view)
+{
+    struct page *page = api_call_of(request)->data;
+    json_t *alerts = json_array(), *answer = json_pack("{s:o}", "alerts", alerts);
+    struct walk walk = walk_under_backward(view, TABLE_ALERT, 0);
+
+    while (!page_done(page) && walk_next(&walk)) {
+        Tocsin__Alert *alert = record_unpack(&tocsin__alert__descriptor, walk.value, NULL);
+        bool asked = !alert->resolved || query_given(request, "statuses");
+        if (asked && alert_matches(request, alert) && query_admits_id(request, "service_ids", alert->service_id) &&
+            page_take(page)) {
+            json_array_append_new(alerts, render_alert(request, view, NULL, alert));
+        }
+        tocsin__alert__free_unpacked(alert, NULL);
+    }
+    page_finish(page, answer);
+    api_json(request, 200, answer);
+}
+
+void held_alerts_list(struct http_request *request)
+{
+    struct page *page = http_alloc(request, sizeof *page);
+
+    api_call_of(request)->data = page;
+    if (page_parse(request, page)) {
+        api_read(request, on_read_held);
+    }
+}
+
+static void on_read_held_one(struct http_request *request, const struct machine_store *view)
+{
+    const Tocsin__Alert *alert = alert_get(view, 0, api_call_of(request)->id, request_memory(request));
+
+    if (alert == NULL) {
+        api_not_found(request);
+        return;
+    }
+    api_json(request, 200, json_pack("{s:o}", "alert", render_alert(request, view, NULL, alert)));
+}
+
+void held_alert_read(struct http_request *request)
+{
+    if (path_id(request, 0, &api_call_of(request)->id)) {
+        api_read(request, on_read_held_one);
     }
 }
 

@@ -75,6 +75,8 @@ void alerts_update(struct http_request *request);
 void alert_update(struct http_request *request);
 void alerts_list(struct http_request *request);
 void alert_read(struct http_request *request);
+void held_alerts_list(struct http_request *request);
+void held_alert_read(struct http_request *request);
 
 /* ---- log_entries.c */
 json_t *render_log_entry(struct http_request *request, const struct machine_store *view,

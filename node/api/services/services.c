@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "consensus/machine/limits.h"
+#include "consensus/machine/suppression/suppression.h"
 #include "node/api/render.h"
 #include "node/api/roles.h"
 #include "node/api/services/catalog.h"
@@ -13,10 +14,17 @@
 
 /* Open incidents are counted for each service without their status: as long as there is one, the service is "critical",
  * never PagerDuty's milder "warning" (every open incident acknowledged). */
-static const char *status_of(const Tocsin__Service *service)
+static const char *status_of(struct http_request *request, const struct machine_store *view,
+                             const Tocsin__Service *service)
 {
+    const struct api_ports *ports = &api_call_of(request)->api->ports;
+    uint64_t until_ms;
+
     if (service->disabled) {
         return "disabled";
+    }
+    if (maintenance_of_service(view, service->id, ports->cluster_ms(ports->context), &until_ms) != 0) {
+        return "maintenance";
     }
     return service->open_incidents > 0 ? "critical" : "active";
 }
@@ -69,7 +77,7 @@ json_t *render_service(struct http_request *request, const struct machine_store 
     json_object_set_new(object, "name", json_string(service->name));
     json_object_set_new(object, "description", json_text(service->description));
     json_object_set_new(object, "created_at", json_time(service->created_at_ms));
-    json_object_set_new(object, "status", json_string(status_of(service)));
+    json_object_set_new(object, "status", json_string(status_of(request, view, service)));
     json_object_set_new(object, "last_incident_timestamp", json_time(service->last_incident_at_ms));
     json_object_set_new(object, "auto_resolve_timeout", json_timeout(service->auto_resolve_timeout_s));
     json_object_set_new(object, "acknowledgement_timeout", json_timeout(service->acknowledgement_timeout_s));
@@ -83,7 +91,8 @@ json_t *render_service(struct http_request *request, const struct machine_store 
                         json_string(service->incidents_only ? "create_incidents" : "create_alerts_and_incidents"));
     render_alert_grouping(object, service->alert_grouping);
     json_object_set_new(object, "auto_pause_notifications_parameters",
-                        json_pack("{s:b, s:n}", "enabled", 0, "timeout"));
+                        json_pack("{s:b, s:o}", "enabled", service->auto_pause_s > 0, "timeout",
+                                  json_timeout(service->auto_pause_s)));
     return object;
 }
 
@@ -172,6 +181,33 @@ static void take_response_play(const struct field_target *target, char **slot)
     target->reader->errors = play.errors;
 }
 
+/* PagerDuty's times to choose from; without one that is given, its default. */
+static void take_auto_pause(const struct field_target *target, uint32_t *slot)
+{
+    static const int64_t TIMES_S[] = {120, 180, 300, 600, 900};
+    json_t *object = NULL;
+    bool enabled = false, present = false, known = false;
+    int64_t timeout_s = TIMES_S[0];
+
+    if (!field_object(target->reader, "auto_pause_notifications_parameters", &object) || object == NULL) {
+        return;
+    }
+    struct field_reader pause = {target->reader->request, object, "auto_pause_notifications_parameters.",
+                                 target->reader->errors};
+    if (field_boolean(&pause, "enabled", &enabled, NULL) &&
+        field_integer(&pause, "timeout", 0, LIMIT_AUTO_PAUSE_SECONDS, &timeout_s, &present)) {
+        for (size_t i = 0; i < sizeof TIMES_S / sizeof *TIMES_S; i++) {
+            known = known || TIMES_S[i] == timeout_s;
+        }
+        if (enabled && !known) {
+            field_error(&pause, "'auto_pause_notifications_parameters.timeout' must be 120, 180, 300, 600 or 900");
+        }
+        *slot = enabled ? (uint32_t)timeout_s : 0;
+        target_mark(target, "auto_pause_s");
+    }
+    target->reader->errors = pause.errors;
+}
+
 /* Of the states that a service is in, only "disabled" is anybody's choice. */
 static void take_status(const struct field_target *target, protobuf_c_boolean *slot)
 {
@@ -213,6 +249,7 @@ static bool service_command(struct http_request *request, uint64_t id)
     take_urgency(&target, put);
     take_alert_creation(&target, &service->incidents_only);
     take_alert_grouping(&target, &service->alert_grouping);
+    take_auto_pause(&target, &service->auto_pause_s);
     take_response_play(&target, &service->response_play_id);
     take_status(&target, &service->disabled);
     return fields_finish(&reader);

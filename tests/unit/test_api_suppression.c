@@ -1,0 +1,305 @@
+/* Maintenance windows, mutes, pauses and change events, as clients talk about them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/support/api_story.h"
+
+#define HOUR (3600ull * 1000)
+/* Where the fixture's time stands: 2026-09-21T14:13:20Z, a Monday. */
+#define START API_FIXTURE_START_MS
+
+struct house {
+    struct api_fixture *api;
+    const char *service, *key;
+};
+
+static int setup(void **state)
+{
+    struct house *house = calloc(1, sizeof *house);
+
+    assert_non_null(house);
+    house->api = api_fixture_new();
+    const char *policy = story_policy(house->api, "policy", story_user(house->api, "Alice", "alice@example.com"));
+    house->service = story_service(house->api, "database", policy);
+    const struct api_answer *answer =
+        api_post(house->api, story_text("/services/%s/integrations", house->service),
+                 "{\"integration\":{\"type\":\"events_api_v2_inbound_integration\",\"name\":\"monitoring\"}}");
+    house->key = api_answer_text(answer, "integration", "integration_key", NULL);
+    *state = house;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct house *house = *state;
+
+    api_fixture_free(house->api);
+    free(house);
+    return 0;
+}
+
+static const struct api_answer *window_post(struct house *house, const char *fields)
+{
+    return api_post(house->api, "/maintenance_windows",
+                    story_text("{\"maintenance_window\":{\"type\":\"maintenance_window\",\"services\":[{\"id\":\"%s\","
+                               "\"type\":\"service_reference\"}],%s}}",
+                               house->service, fields));
+}
+
+static void trigger(struct house *house, const char *key)
+{
+    const struct api_answer *answer = api_post(
+        house->api, "/v2/enqueue",
+        story_text("{\"routing_key\":\"%s\",\"event_action\":\"trigger\",\"dedup_key\":\"%s\",\"payload\":{\"summary\":"
+                   "\"disk full\",\"source\":\"db1\",\"severity\":\"critical\"}}",
+                   house->key, key));
+    assert_int_equal(answer->status, 202);
+}
+
+static size_t listed(struct house *house, const char *target, const char *plural)
+{
+    const struct api_answer *answer = api_get(house->api, target);
+
+    assert_int_equal(answer->status, 200);
+    return json_array_size(api_answer_at(answer, plural, NULL));
+}
+
+static void service_is(struct house *house, const char *status)
+{
+    const struct api_answer *answer = api_get(house->api, story_text("/services/%s", house->service));
+
+    assert_string_equal(api_answer_text(answer, "service", "status", NULL), status);
+}
+
+/* ---------------------------------------------------------------- maintenance windows */
+
+static void a_window_keeps_alerts_and_lets_them_go(void **state)
+{
+    struct house *house = *state;
+    const struct api_answer *made = window_post(
+        house, "\"description\":\"upgrade\",\"start_time\":\"2026-09-21T14:00:00Z\",\"end_time\":\"2026-09-21T16:00:00Z\"");
+    assert_int_equal(made->status, 201);
+    const char *id = api_answer_text(made, "maintenance_window", "id", NULL);
+    /* A start that has passed is now, as PagerDuty has it. */
+    assert_string_equal(api_answer_text(made, "maintenance_window", "start_time", NULL), "2026-09-21T14:13:20Z");
+    service_is(house, "maintenance");
+    trigger(house, "disk");
+    assert_int_equal(listed(house, "/incidents", "incidents"), 0);
+    const struct api_answer *held = api_get(house->api, "/alerts");
+    assert_int_equal(json_array_size(api_answer_at(held, "alerts", NULL)), 1);
+    assert_true(json_is_true(api_answer_at(held, "alerts", "0", "suppressed", NULL)));
+    assert_string_equal(api_answer_text(held, "alerts", "0", "suppression", "reason", NULL), "maintenance");
+    assert_string_equal(api_answer_text(held, "alerts", "0", "suppression", "text", NULL), "upgrade");
+    assert_string_equal(api_answer_text(held, "alerts", "0", "suppression", "until", NULL), "2026-09-21T16:00:00Z");
+    const char *alert = api_answer_text(held, "alerts", "0", "id", NULL);
+    assert_int_equal(api_get(house->api, story_text("/alerts/%s", alert))->status, 200);
+
+    assert_int_equal(api_delete(house->api, story_text("/maintenance_windows/%s", id))->status, 204);
+    story_run_until(house->api, house->api->now_ms);
+    assert_int_equal(listed(house, "/incidents", "incidents"), 1);
+    assert_int_equal(listed(house, "/alerts", "alerts"), 0);
+    assert_int_equal(api_get(house->api, story_text("/alerts/%s", alert))->status, 404);
+    service_is(house, "critical");
+    /* Terraform takes 405 for "it is gone". */
+    assert_int_equal(api_delete(house->api, story_text("/maintenance_windows/%s", id))->status, 405);
+}
+
+static void windows_are_listed_by_when_they_are(void **state)
+{
+    struct house *house = *state;
+    window_post(house, "\"start_time\":\"2026-09-21T14:00:00Z\",\"end_time\":\"2026-09-21T16:00:00Z\"");
+    window_post(house, "\"start_time\":\"2026-09-22T14:00:00Z\",\"end_time\":\"2026-09-22T16:00:00Z\"");
+    assert_int_equal(listed(house, "/maintenance_windows", "maintenance_windows"), 2);
+    assert_int_equal(listed(house, "/maintenance_windows?filter=ongoing", "maintenance_windows"), 1);
+    assert_int_equal(listed(house, "/maintenance_windows?filter=future", "maintenance_windows"), 1);
+    assert_int_equal(listed(house, "/maintenance_windows?filter=past", "maintenance_windows"), 0);
+    story_run_until(house->api, START + 3 * HOUR);
+    assert_int_equal(listed(house, "/maintenance_windows?filter=past", "maintenance_windows"), 1);
+    assert_int_equal(listed(house, "/maintenance_windows?filter=ongoing", "maintenance_windows"), 0);
+}
+
+static void a_window_is_changed_where_the_body_says_so(void **state)
+{
+    struct house *house = *state;
+    const struct api_answer *made =
+        window_post(house, "\"description\":\"a\",\"start_time\":\"2026-09-22T14:00:00Z\",\"end_time\":\"2026-09-22T16:00:00Z\"");
+    const char *id = api_answer_text(made, "maintenance_window", "id", NULL);
+    const struct api_answer *changed = api_put(house->api, story_text("/maintenance_windows/%s", id),
+                                               "{\"maintenance_window\":{\"end_time\":\"2026-09-22T18:00:00+02:00\"}}");
+    assert_int_equal(changed->status, 200);
+    assert_string_equal(api_answer_text(changed, "maintenance_window", "description", NULL), "a");
+    assert_string_equal(api_answer_text(changed, "maintenance_window", "end_time", NULL), "2026-09-22T16:00:00Z");
+    assert_int_equal(json_array_size(api_answer_at(changed, "maintenance_window", "services", NULL)), 1);
+}
+
+/* Sunday 22:00 to Monday 02:00 in Berlin: UTC+2 until 2026-10-25, then UTC+1. The change of clocks is within one of them. */
+static void a_weekly_window_keeps_its_time_of_day_when_clocks_change(void **state)
+{
+    struct house *house = *state;
+    const struct api_answer *made =
+        window_post(house, "\"start_time\":\"2026-10-18T22:00:00+02:00\",\"end_time\":\"2026-10-19T04:00:00+02:00\","
+                           "\"recurrence\":{\"type\":\"weekly\",\"time_zone\":\"Europe/Berlin\"}");
+    assert_int_equal(made->status, 201);
+    assert_int_equal(story_number(made, "maintenance_window", "sequence_number") > 0, 1);
+    json_t *days = api_answer_at(made, "maintenance_window", "recurrence", "days_of_week", NULL);
+    assert_int_equal(json_array_size(days), 1);
+    assert_int_equal(json_integer_value(json_array_get(days, 0)), 7);
+    static const struct {
+        uint64_t at_ms;
+        const char *start, *end;
+    } EXPECTED[] = {
+        {START, "2026-10-18T20:00:00Z", "2026-10-19T02:00:00Z"},
+        {1792461600000u, "2026-10-25T21:00:00Z", "2026-10-26T03:00:00Z"}, /* 2026-10-20 */
+        {1793066400000u, "2026-11-01T21:00:00Z", "2026-11-02T03:00:00Z"}, /* 2026-10-27 */
+    };
+    const char *id = api_answer_text(made, "maintenance_window", "id", NULL);
+    for (size_t i = 0; i < sizeof EXPECTED / sizeof *EXPECTED; i++) {
+        story_run_until(house->api, EXPECTED[i].at_ms);
+        const struct api_answer *window = api_get(house->api, story_text("/maintenance_windows/%s", id));
+        assert_string_equal(api_answer_text(window, "maintenance_window", "current_or_next", "start", NULL),
+                            EXPECTED[i].start);
+        assert_string_equal(api_answer_text(window, "maintenance_window", "current_or_next", "end", NULL),
+                            EXPECTED[i].end);
+    }
+}
+
+static void what_holds_in_one_span_pages_at_its_end(void **state)
+{
+    struct house *house = *state;
+    assert_int_equal(window_post(house, "\"start_time\":\"2026-09-21T14:00:00Z\",\"end_time\":\"2026-09-21T16:00:00Z\","
+                                        "\"recurrence\":{\"type\":\"daily\",\"time_zone\":\"Etc/UTC\"}")
+                         ->status,
+                     201);
+    trigger(house, "disk");
+    story_run_until(house->api, START + 2 * HOUR);
+    assert_int_equal(listed(house, "/incidents", "incidents"), 1);
+    service_is(house, "critical");
+    story_run_until(house->api, START + 24 * HOUR);
+    service_is(house, "maintenance");
+}
+
+static void windows_that_make_no_sense_are_refused_with_a_sentence(void **state)
+{
+    struct house *house = *state;
+    static const struct {
+        const char *fields, *sentence;
+    } BAD[] = {
+        {"\"start_time\":\"2026-09-21T16:00:00Z\",\"end_time\":\"2026-09-21T15:00:00Z\"", "end after its start"},
+        {"\"start_time\":\"tomorrow\",\"end_time\":\"2026-09-21T15:00:00Z\"", "'start_time' must be a time"},
+        {"\"end_time\":\"2026-09-21T15:00:00Z\"", "'start_time' must be a time"},
+        {"\"start_time\":\"2020-01-01T00:00:00Z\",\"end_time\":\"2020-01-01T01:00:00Z\"", "end after its start"},
+        {"\"start_time\":\"2026-09-22T14:00:00Z\",\"end_time\":\"2026-09-22T15:00:00Z\",\"recurrence\":{\"type\":\"daily\","
+         "\"time_zone\":\"Mars/Olympus\"}",
+         "not a known time zone"},
+        {"\"start_time\":\"2026-09-22T14:00:00Z\",\"end_time\":\"2026-09-24T15:00:00Z\",\"recurrence\":{\"type\":\"daily\","
+         "\"time_zone\":\"Etc/UTC\"}",
+         "until it begins again"},
+        {"\"start_time\":\"2026-09-22T14:00:00Z\",\"end_time\":\"2026-09-22T15:00:00Z\",\"recurrence\":{\"type\":\"weekly\","
+         "\"days_of_week\":[3],\"time_zone\":\"Etc/UTC\"}",
+         "must be on one of"},
+        {"\"start_time\":\"2026-09-22T14:00:00Z\",\"end_time\":\"2026-09-22T15:00:00Z\",\"recurrence\":{\"type\":\"hourly\","
+         "\"time_zone\":\"Etc/UTC\"}",
+         "type"},
+    };
+    for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
+        story_refused(window_post(house, BAD[i].fields), 400, 2001, BAD[i].sentence);
+    }
+    assert_int_equal(listed(house, "/maintenance_windows", "maintenance_windows"), 0);
+}
+
+/* ---------------------------------------------------------------- pauses */
+
+static void the_pause_of_a_service_reads_back_and_holds(void **state)
+{
+    struct house *house = *state;
+    const char *target = story_text("/services/%s", house->service);
+#define PAUSE(timeout) "{\"service\":{\"auto_pause_notifications_parameters\":{\"enabled\":true,\"timeout\":" timeout "}}}"
+    story_refused(api_put(house->api, target, PAUSE("100")), 400, 2001, "120, 180, 300, 600 or 900");
+    const struct api_answer *changed = api_put(house->api, target, PAUSE("300"));
+    assert_int_equal(changed->status, 200);
+    assert_int_equal(json_integer_value(api_answer_at(changed, "service", "auto_pause_notifications_parameters", "timeout",
+                                                      NULL)),
+                     300);
+#undef PAUSE
+    trigger(house, "blip");
+    assert_string_equal(api_answer_text(api_get(house->api, "/alerts"), "alerts", "0", "suppression", "reason", NULL),
+                        "paused");
+    story_run_until(house->api, START + 299999);
+    assert_int_equal(listed(house, "/incidents", "incidents"), 0);
+    story_run_until(house->api, START + 300000);
+    assert_int_equal(listed(house, "/incidents", "incidents"), 1);
+}
+
+/* ---------------------------------------------------------------- change events */
+
+static const struct api_answer *change(struct house *house, const char *payload)
+{
+    return api_post(house->api, "/v2/change/enqueue",
+                    story_text("{\"routing_key\":\"%s\",\"payload\":%s,\"links\":[{\"href\":\"https://example.org\"}]}",
+                               house->key, payload));
+}
+
+static void changes_stand_beside_incidents(void **state)
+{
+    struct house *house = *state;
+    const struct api_answer *taken =
+        change(house, "{\"summary\":\"Build 7\",\"source\":\"ci\",\"timestamp\":\"2026-09-21T12:00:00.000+0000\","
+                      "\"custom_details\":{\"by\":\"Bob\"}}");
+    assert_int_equal(taken->status, 202);
+    assert_string_equal(api_answer_text(taken, "message", NULL), "Change event processed");
+    assert_int_equal(change(house, "{\"summary\":\"old\",\"timestamp\":\"2026-09-19T12:00:00Z\"}")->status, 202);
+    const struct api_answer *all = api_get(house->api, story_text("/services/%s/change_events", house->service));
+    assert_int_equal(json_array_size(api_answer_at(all, "change_events", NULL)), 2);
+    assert_string_equal(api_answer_text(all, "change_events", "1", "summary", NULL), "Build 7");
+    assert_string_equal(api_answer_text(all, "change_events", "1", "custom_details", "by", NULL), "Bob");
+    assert_string_equal(api_answer_text(all, "change_events", "1", "links", "0", "href", NULL), "https://example.org");
+    assert_int_equal(listed(house, "/change_events?limit=1", "change_events"), 1);
+    assert_int_equal(listed(house, "/change_events?since=2026-09-20T00:00:00Z", "change_events"), 1);
+    const char *id = api_answer_text(all, "change_events", "1", "id", NULL);
+    assert_int_equal(api_get(house->api, story_text("/change_events/%s", id))->status, 200);
+
+    trigger(house, "disk");
+    const char *incident = api_answer_text(api_get(house->api, "/incidents"), "incidents", "0", "id", NULL);
+    const struct api_answer *related =
+        api_get(house->api, story_text("/incidents/%s/related_change_events", incident));
+    assert_int_equal(json_array_size(api_answer_at(related, "change_events", NULL)), 1);
+    assert_string_equal(api_answer_text(related, "change_events", "0", "correlation_reason", "reason", NULL),
+                        "most_recent");
+    /* A change is no alert. */
+    assert_int_equal(listed(house, "/incidents", "incidents"), 1);
+}
+
+static void changes_that_say_nothing_are_refused(void **state)
+{
+    struct house *house = *state;
+    assert_int_equal(change(house, "{\"source\":\"ci\"}")->status, 400);
+    assert_int_equal(change(house, "{\"summary\":\"x\",\"timestamp\":\"yesterday\"}")->status, 400);
+    house->key = "00000000000000000000000000000000";
+    assert_int_equal(change(house, "{\"summary\":\"x\"}")->status, 400);
+    house->key = "short";
+    assert_int_equal(change(house, "{\"summary\":\"x\"}")->status, 400);
+    assert_int_equal(listed(house, "/change_events", "change_events"), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        TEST(a_window_keeps_alerts_and_lets_them_go),
+        TEST(windows_are_listed_by_when_they_are),
+        TEST(a_window_is_changed_where_the_body_says_so),
+        TEST(a_weekly_window_keeps_its_time_of_day_when_clocks_change),
+        TEST(what_holds_in_one_span_pages_at_its_end),
+        TEST(windows_that_make_no_sense_are_refused_with_a_sentence),
+        TEST(the_pause_of_a_service_reads_back_and_holds),
+        TEST(changes_stand_beside_incidents),
+        TEST(changes_that_say_nothing_are_refused),
+#undef TEST
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
