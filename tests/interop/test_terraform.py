@@ -217,14 +217,16 @@ class PaymentsTeam(WithPager):
         notes = self.pager.get(f"/incidents/{incident['id']}/notes")["notes"]
         self.assertEqual(["Call the controller before you touch anything"], [note["content"] for note in notes])
 
-    def test_noise_wakes_nobody(self):
+    def test_staging_and_noise_wake_nobody(self):
+        self.send("ledger is slow on staging", custom_details={"environment": "staging"})
+        self.send("ledger is slow there, too", source="stg-7")
         self.send("keepalive")
         self.send("What nobody knows")
         self.send("card payments came last")  # the others were decided before
         last = self.pager.wait_incident("card payments came last")
         self.pager.wait_page(last, "sms", NUMBERS[on_turn(PRIMARY, datetime.datetime.now(datetime.timezone.utc))])
         titles = {one["title"] for one in self.pager.listed("/incidents?date_range=all", "incidents")}
-        quiet = {"keepalive", "What nobody knows"}
+        quiet = {"ledger is slow on staging", "ledger is slow there, too", "keepalive", "What nobody knows"}
         self.assertEqual(set(), titles & quiet)
         self.assertFalse([page for page in self.pager.deliveries() for summary in quiet if summary in page["text"]])
 
