@@ -72,6 +72,7 @@ static const char *const table_names[TABLE_COUNT] = {
     [TABLE_HEARTBEAT_DUE] = "heartbeat_due",
     [TABLE_HEARTBEAT_PING] = "heartbeat_ping",
     [TABLE_HEARTBEAT_FLIP] = "heartbeat_flip",
+    [TABLE_HEARTBEAT_MOMENTS] = "heartbeat_moments",
     [TABLE_SCHEDULE_LOG] = "schedule_log",
     [TABLE_TURN] = "turn",
     [TABLE_ALERT_GROUP] = "alert_group",

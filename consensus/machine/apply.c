@@ -167,7 +167,7 @@ void reply_id(struct apply *apply, Tocsin__Reply *reply, uint64_t id)
     each(SUPPORT_HOURS_EXTEND, support_hours_extend)                                                                  \
     each(OVERRIDES_CREATE, overrides_create) each(OVERRIDE_DELETE, override_delete)                                   \
     each(HEARTBEAT_PUT, heartbeat_put) each(HEARTBEAT_DELETE, heartbeat_delete)                                       \
-    each(HEARTBEAT_PAUSE, heartbeat_pause) each(PING, ping) each(TICK, tick)                                          \
+    each(HEARTBEAT_PAUSE, heartbeat_pause) each(HEARTBEAT_EXTEND, heartbeat_extend) each(PING, ping) each(TICK, tick) \
     each(TEAM_PUT, team_put) each(TEAM_DELETE, team_delete) each(TEAM_MEMBER_PUT, team_member_put)                    \
     each(TEAM_MEMBER_DELETE, team_member_delete) each(TEAM_POLICY_PUT, team_policy_put)                               \
     each(TEAM_POLICY_DELETE, team_policy_delete) each(TOKEN_USE, token_use)                                           \

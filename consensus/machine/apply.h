@@ -102,6 +102,7 @@ void apply_subscribers_change(struct apply *, const Tocsin__SubscribersChange *,
 void apply_alerts_update(struct apply *, const Tocsin__AlertsUpdate *, Tocsin__Reply *);
 void apply_heartbeat_put(struct apply *, const Tocsin__HeartbeatPut *, Tocsin__Reply *);
 void apply_heartbeat_delete(struct apply *, const Tocsin__HeartbeatDelete *, Tocsin__Reply *);
+void apply_heartbeat_extend(struct apply *, const Tocsin__HeartbeatExtend *, Tocsin__Reply *);
 void apply_heartbeat_pause(struct apply *, const Tocsin__HeartbeatPause *, Tocsin__Reply *);
 void apply_ping(struct apply *, const Tocsin__Ping *, Tocsin__Reply *);
 void apply_tick(struct apply *, const Tocsin__Tick *, Tocsin__Reply *);

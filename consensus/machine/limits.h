@@ -178,6 +178,19 @@
 #define LIMIT_PULSE_HEARTBEATS 1024u
 /* Beyond these the oldest two become one. */
 #define LIMIT_BLIND_INTERVALS 128u
+#define LIMIT_CRON_CHARACTERS 100u /* healthchecks' */
+/* The next times of a schedule that are known: four hours of one that fits each minute. The leader adds to them when
+ * half are over, and once a day, for rules of time zones change. */
+#define LIMIT_HEARTBEAT_MOMENTS 256u
+#define HEARTBEAT_MOMENTS_HORIZON_MS (366ull * 24 * 3600 * 1000)
+#define HEARTBEAT_MOMENTS_EVERY_MS (24ull * 3600 * 1000)
+/* Made where the request is taken, they begin this long before that node's own time, so that they cover the cluster's. */
+#define HEARTBEAT_MOMENTS_BEFORE_MS (10ull * 60 * 1000)
+/* What comes after the year 36812 is no moment. */
+#define LIMIT_MOMENT_S (1ull << 40)
+/* Schedules that are looked at, and named, when the cluster tells that it was blind. */
+#define LIMIT_BLIND_SCHEDULES 4096u
+#define LIMIT_BLIND_NAMES 3u
 #define DEFAULT_HEARTBEAT_PERIOD_S 86400u
 #define DEFAULT_HEARTBEAT_GRACE_PERIODS 2u
 #define DEFAULT_HEARTBEAT_GRACE_S_MIN 120u

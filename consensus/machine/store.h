@@ -85,6 +85,7 @@ enum machine_table {
     TABLE_MUTE_AHEAD,            /* id: start and end (two numbers); those that are not over */
     TABLE_CHANGE_EVENT,          /* id: ChangeEvent */
     TABLE_CHANGE_EVENT_BY_SERVICE, /* service, id: empty */
+    TABLE_HEARTBEAT_MOMENTS,     /* heartbeat with a schedule: HeartbeatMoments */
     TABLE_COUNT
 };
 

@@ -11,6 +11,7 @@
 #include "consensus/members.h"
 #include "consensus/transport/wire.h"
 #include "node/engine/engine_internal.h"
+#include "node/engine/heartbeat_horizon.h"
 #include "node/engine/schedule_horizon.h"
 #include "node/engine/support_horizon.h"
 #include "node/log.h"
@@ -20,6 +21,7 @@
 #define PULSE_PATIENCE_MS 2000
 #define HORIZON_INTERVAL_MS 60000
 #define HORIZON_SCHEDULES 100
+#define HORIZON_HEARTBEATS 5000 /* looked at; the walk goes on where it was */
 #define RECEIPT_PATIENCE_MS 60000
 /* In a FRAME_CLOCK: what the node says of itself to last_gasp.h of its peers. */
 #define CLOCK_HEARS_LEADER 1u
@@ -364,6 +366,19 @@ static void extend_support_hours(struct engine *engine, const struct machine_sto
     }
 }
 
+static void extend_heartbeats(struct engine *engine, const struct machine_store *view) {
+    Tocsin__HeartbeatExtend extend;
+    unsigned looks = HORIZON_HEARTBEATS;
+    for (unsigned i = 0; i < HORIZON_SCHEDULES &&
+                         heartbeat_horizon_next(view, engine_cluster_ms(engine), &looks, &engine->heartbeat_horizon_id, &extend); i++) {
+        Tocsin__Command command = TOCSIN__COMMAND__INIT;
+        command.body_case = TOCSIN__COMMAND__BODY_HEARTBEAT_EXTEND;
+        command.heartbeat_extend = &extend;
+        submit_system(engine, &command, "the next moments of a heartbeat's schedule");
+        free(extend.moments_s);
+    }
+}
+
 /* A few at a time: the rest has its turn at the next. */
 static void extend_schedules(struct engine *engine) {
     struct state_reader reader;
@@ -383,6 +398,7 @@ static void extend_schedules(struct engine *engine) {
         free(extend.shifts.data);
     }
     extend_support_hours(engine, &reader.view);
+    extend_heartbeats(engine, &reader.view);
     enum storage_error fault = engine->ports.reader_fault(engine->ports.context, &reader, &failure);
     engine->ports.reader_end(engine->ports.context, &reader);
     if (fault != STORAGE_OK) engine_fail(engine, failure.message);

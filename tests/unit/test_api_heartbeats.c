@@ -369,6 +369,31 @@ static void one_that_is_deleted_is_shown_a_last_time(void **state)
     answered(send(house, "GET", story_text("/ping/%s", house->check), NULL), 404, "not found");
 }
 
+static void a_schedule_takes_the_place_of_the_timeout_and_back(void **state)
+{
+    struct house *house = *state;
+    const char *path = story_text("/api/v3/checks/%s", house->check);
+
+    const struct api_answer *answer =
+        api_post(house->api, path, "{\"schedule\":\"30 2 * * MON-fri\",\"tz\":\"Europe/Berlin\",\"grace\":3600}");
+    assert_int_equal(answer->status, 200);
+    assert_string_equal(api_answer_text(answer, "schedule", NULL), "30 2 * * MON-fri");
+    assert_string_equal(api_answer_text(answer, "tz", NULL), "Europe/Berlin");
+    assert_null(api_answer_at(answer, "timeout", NULL));
+    assert_true(json_is_null(api_answer_at(answer, "next_ping", NULL)));
+    send(house, "GET", story_text("/ping/%s", house->check), NULL);
+    const char *next = api_answer_text(check(house), "next_ping", NULL);
+    assert_non_null(strstr(next, ":30:00"));
+
+    answer = api_post(house->api, path, "{\"tz\":\"Asia/Kolkata\"}"); /* the schedule stays */
+    assert_string_equal(api_answer_text(answer, "schedule", NULL), "30 2 * * MON-fri");
+    assert_non_null(strstr(api_answer_text(answer, "next_ping", NULL), "T21:00:00"));
+
+    answer = api_post(house->api, path, "{\"timeout\":7200}");
+    assert_int_equal(json_integer_value(api_answer_at(answer, "timeout", NULL)), 7200);
+    assert_null(api_answer_at(answer, "schedule", NULL));
+}
+
 static void errors_have_healthchecks_shape(void **state)
 {
     static const struct {
@@ -377,8 +402,14 @@ static void errors_have_healthchecks_shape(void **state)
         {"{\"timeout\":59}", "'timeout' must be from 60 to 31536000"},
         {"{\"timeout\":\"60\"}", "'timeout' must be an integer"},
         {"{\"grace\":31536001}", "'grace' must be from 60 to 31536000"},
-        {"{\"schedule\":\"* * 30 2 *\",\"tz\":\"UTC\"}",
-         "Schedules (cron, OnCalendar) are not supported: give 'timeout', in seconds, instead"},
+        {"{\"schedule\":\"0 0 30 2 *\",\"tz\":\"UTC\"}",
+         "No day of the next fifty years fits the cron expression."},
+        {"{\"schedule\":\"@daily\"}",
+         "A schedule is one line of five cron fields: minute, hour, day of the month, month, day of the week. "
+         "OnCalendar expressions and words like @daily are not known here."},
+        {"{\"schedule\":\"0 5-3 * * *\"}", "A range of the hour of a cron expression ends before it begins."},
+        {"{\"schedule\":\"*/61 * * * *\"}", "A step of the minute of a cron expression is 1 to 60."},
+        {"{\"schedule\":\"0 3 * * *\",\"tz\":\"Mars/Phobos\"}", "'tz' must be a time zone like Europe/Berlin"},
         {"{\"success_kw\":\"done\"}", "'success_kw' is not supported: pings are not filtered by keywords"},
         {"{\"slug\":\"Not A Slug\"}", "The slug has letters a to z, digits, - and _ only."},
         {"{\"service\":\"PZZZZZZ\"}", "The service of the heartbeat does not exist."},
@@ -519,6 +550,7 @@ int main(void)
         STORY(only_posts_count_when_it_is_said_so),
         STORY(lists_are_filtered_by_every_tag),
         STORY(one_that_is_deleted_is_shown_a_last_time),
+        STORY(a_schedule_takes_the_place_of_the_timeout_and_back),
         STORY(errors_have_healthchecks_shape),
         STORY(observers_look_and_change_nothing),
         STORY(the_second_service_must_be_named),

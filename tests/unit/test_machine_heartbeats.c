@@ -654,6 +654,97 @@ static void an_entry_without_commands_ends_no_ticks(void **state)
     machine_output_close(&output);
 }
 
+/* ---------------------------------------------------------------- schedules */
+
+/* Expected each hour from the next on, with ten minutes of grace; it has pinged. So many of its moments are known. */
+static uint64_t hourly(struct story *story, size_t moments)
+{
+    uint64_t moments_s[LIMIT_HEARTBEAT_MOMENTS];
+    for (size_t i = 0; i < moments; i++) {
+        moments_s[i] = (story->f->now_ms + (i + 1) * HOUR_MS) / 1000;
+    }
+    Tocsin__Heartbeat given = TOCSIN__HEARTBEAT__INIT;
+    char key[] = "00000000-0000-4000-8000-00000000c404", schedule[] = "0 * * * *", zone[] = "UTC", name[] = "hourly";
+    given.key = key;
+    given.name = name;
+    given.service_id = story->service;
+    given.grace_s = 600;
+    given.schedule = schedule;
+    given.time_zone = zone;
+    Tocsin__HeartbeatPut message = TOCSIN__HEARTBEAT_PUT__INIT;
+    message.heartbeat = &given;
+    message.moments_s = moments_s;
+    Tocsin__Command command = fixture_command();
+    command.body_case = TOCSIN__COMMAND__BODY_HEARTBEAT_PUT;
+    command.heartbeat_put = &message;
+    assert_int_equal(fixture_apply(story->f, &command)->status, TOCSIN__STATUS__STATUS_INVALID); /* without its moments */
+    message.n_moments_s = moments;
+    const Tocsin__Reply *reply = fixture_apply(story->f, &command);
+    assert_int_equal(reply->status, TOCSIN__STATUS__STATUS_OK);
+    uint64_t id = reply->ids[0];
+    ping(story, id);
+    return id;
+}
+
+static void a_schedule_is_judged_by_its_moments(void **state)
+{
+    struct story *story = *state;
+    uint64_t job = hourly(story, 100);
+    for (unsigned i = 0; i < 3; i++) { /* late within the grace, then on time */
+        well_for(story, HOUR_MS + (i == 0 ? 9 * MINUTE_MS : i == 1 ? -9 * MINUTE_MS : 1));
+        ping(story, job);
+    }
+    fixture_expect_silence(story->f);
+    paged_after(story, HOUR_MS + 10 * MINUTE_MS); /* the fourth hour and its grace */
+    ping(story, job);
+    assert_int_equal(status_of(story, job), STATUS(UP));
+}
+
+static void what_an_outage_hides_of_a_schedule_is_told_and_judged_at_the_next_moment(void **state)
+{
+    struct story *story = *state;
+    uint64_t job = hourly(story, 100);
+    /* when the cluster is blind at its moment, and the job does not try again, */
+    well_for(story, HOUR_MS - MINUTE_MS);
+    blind_for(story, 2 * MINUTE_MS);
+    const Tocsin__Notification *page = fixture_expect_send(story->f, "Grace", SMS);
+    assert_non_null(strstr(fixture_incident(story->f, page->incident_id)->title, "judged at the next: hourly"));
+    fixture_receipt(story->f, page, TOCSIN__OUTCOME__OUTCOME_SENT, 0);
+    uint64_t blind = page->incident_id;
+    well_for(story, 55 * MINUTE_MS); /* beyond the grace of the first moment */
+    assert_int_equal(status_of(story, job), STATUS(UP));
+    assert_int_equal(fixture_rows_under(story->f, TABLE_ALERT, blind), 1); /* told there, not anew */
+    /* then it is judged an hour later, and it is dead */
+    well_for(story, 14 * MINUTE_MS - SECOND_MS);
+    assert_int_equal(status_of(story, job), STATUS(UP));
+    well_for(story, SECOND_MS);
+    assert_int_equal(status_of(story, job), STATUS(DOWN));
+}
+
+static void moments_that_run_out_are_waited_for(void **state)
+{
+    struct story *story = *state;
+    uint64_t job = hourly(story, 1);
+    well_for(story, HOUR_MS + MINUTE_MS);
+    ping(story, job);
+    well_for(story, 10 * MINUTE_MS);
+    Tocsin__HeartbeatMoments *known = record_get(&story->f->store, TABLE_HEARTBEAT_MOMENTS, key_1(job),
+                                                 &tocsin__heartbeat_moments__descriptor, NULL);
+    uint64_t moments_s[] = {story->f->now_ms / 1000 + 1800};
+    Tocsin__HeartbeatExtend message = TOCSIN__HEARTBEAT_EXTEND__INIT;
+    message.heartbeat_id = job;
+    message.base_revision = known->revision;
+    message.n_moments_s = 1;
+    message.moments_s = moments_s;
+    tocsin__heartbeat_moments__free_unpacked(known, NULL);
+    Tocsin__Command command = fixture_command();
+    command.body_case = TOCSIN__COMMAND__BODY_HEARTBEAT_EXTEND;
+    command.heartbeat_extend = &message;
+    assert_int_equal(fixture_apply(story->f, &command)->status, TOCSIN__STATUS__STATUS_OK);
+    assert_int_equal(fixture_apply(story->f, &command)->reason, TOCSIN__REASON__REASON_STALE_REVISION);
+    paged_after(story, 40 * MINUTE_MS);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -687,6 +778,9 @@ int main(void)
         STORY(escalations_come_before_heartbeats_and_each_pulse_is_bounded),
         STORY(a_pulse_looks_at_a_bounded_number_that_are_alive),
         STORY(an_entry_without_commands_ends_no_ticks),
+        STORY(a_schedule_is_judged_by_its_moments),
+        STORY(what_an_outage_hides_of_a_schedule_is_told_and_judged_at_the_next_moment),
+        STORY(moments_that_run_out_are_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

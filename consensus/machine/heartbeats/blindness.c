@@ -50,8 +50,7 @@ static uint64_t part_since(uint64_t blind_ms, const Tocsin__BlindInterval *inter
     return rest_ms < blind_ms ? rest_ms : blind_ms;
 }
 
-/* The end of the last outage that overlaps the time; 0 when none does. */
-static uint64_t outage_end_ms(struct apply *apply, uint64_t from_ms, uint64_t until_ms)
+uint64_t blindness_outage_end_ms(struct apply *apply, uint64_t from_ms, uint64_t until_ms)
 {
     const Tocsin__Blindness *known = blindness(apply);
     for (size_t i = known->n_intervals; i > 0; i--) {
@@ -64,11 +63,6 @@ static uint64_t outage_end_ms(struct apply *apply, uint64_t from_ms, uint64_t un
         }
     }
     return 0;
-}
-
-bool blindness_overlaps(struct apply *apply, uint64_t from_ms, uint64_t until_ms)
-{
-    return outage_end_ms(apply, from_ms, until_ms) != 0;
 }
 
 uint64_t blindness_judged_ms(struct apply *apply, uint64_t since_ms, uint64_t period_ms, uint64_t grace_ms)
@@ -85,7 +79,7 @@ uint64_t blindness_judged_ms(struct apply *apply, uint64_t since_ms, uint64_t pe
         return judged_ms;
     }
     uint64_t expected_ms = since_ms + period_ms, unpunctual_ms = grace_ms / PUNCTUALITY;
-    uint64_t seeing_ms = outage_end_ms(apply, expected_ms - unpunctual_ms, expected_ms + unpunctual_ms);
+    uint64_t seeing_ms = blindness_outage_end_ms(apply, expected_ms - unpunctual_ms, expected_ms + unpunctual_ms);
     if (seeing_ms == 0) {
         return judged_ms;
     }
@@ -95,6 +89,11 @@ uint64_t blindness_judged_ms(struct apply *apply, uint64_t since_ms, uint64_t pe
 }
 
 /* ---------------------------------------------------------------- telling people */
+
+static void blindness_put(struct apply *apply)
+{
+    record_put(apply->store, TABLE_META, key_meta(META_BLINDNESS), &apply->blindness->base);
+}
 
 /* The service for what the cluster has to tell of itself, made when it is first needed. It begins without escalation
  * policy: then its incidents are the guardians'. */
@@ -121,29 +120,33 @@ static uint64_t service_of_cluster(struct apply *apply)
     return service->id;
 }
 
-static void tell(struct apply *apply, uint64_t blind_ms)
+void blindness_page(struct apply *apply, const char *summary)
 {
-    uint64_t seconds = blind_ms / 1000;
     Tocsin__Event event = TOCSIN__EVENT__INIT;
     event.dedup_key = apply_strdup(apply, "tocsin/blind");
-    event.summary = apply_printf(apply,
-                                 "Tocsin was blind for %" PRIu64 " min %" PRIu64 " s: no ping of a heartbeat could be "
-                                 "taken, and that time is not counted against any",
-                                 seconds / 60, seconds % 60);
+    event.summary = apply_strdup(apply, summary);
     event.source = apply_strdup(apply, "tocsin");
     event.severity = TOCSIN__SEVERITY__SEVERITY_CRITICAL;
     /* Refused only when a million incidents are open: then this is not what people need to hear. */
     Tocsin__Reply reply = TOCSIN__REPLY__INIT;
     uint64_t service_id = service_of_cluster(apply);
     event_of_cluster(apply, &event, service_id, service_id, TOCSIN__WHY__WHY_BLIND, &reply);
+    blindness_put(apply); /* the service may be new */
+}
+
+static void tell(struct apply *apply, uint64_t blind_ms)
+{
+    const Tocsin__Blindness *known = blindness(apply);
+    const Tocsin__BlindInterval *last = known->n_intervals > 0 ? known->intervals[known->n_intervals - 1] : NULL;
+    const char *hidden = last != NULL ? heartbeat_hidden_text(apply, last->from_ms, last->until_ms) : "";
+    uint64_t seconds = blind_ms / 1000;
+    blindness_page(apply, apply_printf(apply,
+                                       "Tocsin was blind for %" PRIu64 " min %" PRIu64 " s: no ping of a heartbeat could "
+                                       "be taken, and that time is not counted against any%s",
+                                       seconds / 60, seconds % 60, hidden));
 }
 
 /* ---------------------------------------------------------------- noticing */
-
-static void blindness_put(struct apply *apply)
-{
-    record_put(apply->store, TABLE_META, key_meta(META_BLINDNESS), &apply->blindness->base);
-}
 
 static void merge_oldest(Tocsin__Blindness *known)
 {

@@ -12,6 +12,7 @@
 
 #include "consensus/machine/base/text.h"
 #include "consensus/machine/checks.h"
+#include "consensus/machine/oncall/zone.h"
 
 #define INVALID TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_BAD_VALUE
 #define CONFLICT TOCSIN__STATUS__STATUS_CONFLICT
@@ -23,9 +24,9 @@ static const struct span nothing = {.data = "", .size_bytes = 0};
 
 static const char *const heartbeat_fields[] = {"key",         "name",       "slug",     "tags",
                                                "description", "service_id", "period_s", "grace_s",
-                                               "manual_resume", "post_only", NULL};
+                                               "manual_resume", "post_only",  "schedule", "time_zone", NULL};
 static const char *const changeable_fields[] = {"name",     "slug",    "tags",          "description", "service_id",
-                                                "period_s", "grace_s", "manual_resume", "post_only",   NULL};
+                                                "period_s", "grace_s", "manual_resume", "post_only",   "schedule",    "time_zone", NULL};
 
 static bool is_uuid(const char *text)
 {
@@ -107,6 +108,8 @@ static bool check_heartbeat(struct apply *apply, Tocsin__Reply *reply, Tocsin__H
     if (!check_line(apply, reply, "The name", heartbeat->name, 0, LIMIT_HEARTBEAT_NAME_CHARACTERS) ||
         !check_line(apply, reply, "The slug", heartbeat->slug, 0, LIMIT_SLUG_CHARACTERS) ||
         !check_line(apply, reply, "The list of tags", heartbeat->tags, 0, LIMIT_TAGS_CHARACTERS) ||
+        !check_line(apply, reply, "The schedule", heartbeat->schedule, 0, LIMIT_CRON_CHARACTERS) ||
+        !check_line(apply, reply, "The time zone", heartbeat->time_zone, 0, ZONE_NAME_CHARACTERS_MAX) ||
         !check_lines(apply, reply, "The description", heartbeat->description, 0, LIMIT_DESCRIPTION_CHARACTERS) ||
         !check_seconds(apply, reply, "The period", heartbeat->period_s) ||
         !check_seconds(apply, reply, "The grace", heartbeat->grace_s) || !check_service(apply, reply, heartbeat)) {
@@ -121,6 +124,14 @@ static bool check_heartbeat(struct apply *apply, Tocsin__Reply *reply, Tocsin__H
         return false;
     }
     return true;
+}
+
+/* What has a schedule comes with its next moments. */
+static bool check_moments(struct apply *apply, Tocsin__Reply *reply, const Tocsin__Heartbeat *heartbeat,
+                          const Tocsin__HeartbeatPut *put, bool given)
+{
+    return !given || !heartbeat_has_schedule(heartbeat) ||
+           heartbeat_moments_check(apply, reply, put->moments_s, put->n_moments_s);
 }
 
 /* ---------------------------------------------------------------- records and indexes */
@@ -152,14 +163,15 @@ static Tocsin__HeartbeatState *state_of(struct apply *apply, uint64_t id)
 }
 
 /* A new one of these fields; NULL, with the reply refused. */
-static Tocsin__Heartbeat *create(struct apply *apply, const Tocsin__Heartbeat *given, Tocsin__Reply *reply)
+static Tocsin__Heartbeat *create(struct apply *apply, const Tocsin__HeartbeatPut *put, Tocsin__Reply *reply)
 {
+    const Tocsin__Heartbeat *given = put->heartbeat;
     Tocsin__Heartbeat *heartbeat = apply_alloc(apply, sizeof *heartbeat);
     tocsin__heartbeat__init(heartbeat);
     record_patch(&heartbeat->base, &given->base, true, 0, heartbeat_fields);
     defaults(heartbeat);
     uint64_t count = apply->store->count(apply->store->context, TABLE_HEARTBEAT);
-    if (!check_heartbeat(apply, reply, heartbeat) ||
+    if (!check_heartbeat(apply, reply, heartbeat) || !check_moments(apply, reply, heartbeat, put, true) ||
         !check_room(apply, reply, "heartbeats", count, LIMIT_HEARTBEATS)) {
         return NULL;
     }
@@ -173,23 +185,34 @@ static Tocsin__Heartbeat *create(struct apply *apply, const Tocsin__Heartbeat *g
     heartbeat_state_put(apply, heartbeat->id, state_of(apply, heartbeat->id));
     index_put(apply, TABLE_HEARTBEAT_BY_KEY, key_hash(heartbeat->key), heartbeat->id);
     listed_put(apply, heartbeat);
+    if (heartbeat_has_schedule(heartbeat)) {
+        heartbeat_moments_put(apply, heartbeat->id, put->moments_s, put->n_moments_s);
+    }
     reply->reason = TOCSIN__REASON__REASON_CREATED;
     reply_id(apply, reply, heartbeat->id);
     return heartbeat;
 }
 
-static void change(struct apply *apply, Tocsin__Heartbeat *heartbeat, const Tocsin__Heartbeat *given, uint64_t fields,
+static void change(struct apply *apply, Tocsin__Heartbeat *heartbeat, const Tocsin__HeartbeatPut *put,
                    Tocsin__Reply *reply)
 {
     Tocsin__Heartbeat before = *heartbeat;
-    record_patch(&heartbeat->base, &given->base, false, fields, changeable_fields);
-    if (!check_heartbeat(apply, reply, heartbeat)) {
+    bool rescheduled = field_given(put->fields, heartbeat->base.descriptor, "schedule");
+    record_patch(&heartbeat->base, &put->heartbeat->base, false, put->fields, changeable_fields);
+    if (!check_heartbeat(apply, reply, heartbeat) || !check_moments(apply, reply, heartbeat, put, rescheduled)) {
         return;
     }
     listed_delete(apply, &before);
     listed_put(apply, heartbeat);
     heartbeat_put(apply->store, heartbeat);
     Tocsin__HeartbeatState *state = state_of(apply, heartbeat->id);
+    if (rescheduled) {
+        heartbeat_moments_delete(apply, heartbeat->id);
+        if (heartbeat_has_schedule(heartbeat)) {
+            heartbeat_moments_put(apply, heartbeat->id, put->moments_s, put->n_moments_s);
+        }
+        heartbeat_expect(apply, heartbeat, state);
+    }
     heartbeat_file(apply, heartbeat, state);
     heartbeat_state_put(apply, heartbeat->id, state);
     reply_id(apply, reply, heartbeat->id);
@@ -252,9 +275,9 @@ void apply_heartbeat_put(struct apply *apply, const Tocsin__HeartbeatPut *put, T
         heartbeat = find_same(apply, put->heartbeat, put->unique_fields);
     }
     if (heartbeat != NULL) {
-        change(apply, heartbeat, put->heartbeat, put->fields, reply);
+        change(apply, heartbeat, put, reply);
     } else {
-        (void)create(apply, put->heartbeat, reply);
+        (void)create(apply, put, reply);
     }
 }
 
@@ -268,6 +291,7 @@ void apply_heartbeat_delete(struct apply *apply, const Tocsin__HeartbeatDelete *
     }
     heartbeat_over(apply, heartbeat, TOCSIN__WHY__WHY_HEARTBEAT_DELETED);
     heartbeat_unfile(apply, heartbeat, state_of(apply, heartbeat->id));
+    heartbeat_moments_delete(apply, heartbeat->id);
     for (size_t i = 0; i < sizeof LISTS / sizeof LISTS[0]; i++) {
         struct walk walk = walk_under(apply->store, LISTS[i], heartbeat->id);
         while (walk_next(&walk)) {
@@ -297,6 +321,7 @@ void apply_heartbeat_pause(struct apply *apply, const Tocsin__HeartbeatPause *pa
     /* Resumed it is as new: nothing is expected before the next ping. */
     state->status = pause->resume ? STATUS(NEW) : STATUS(PAUSED);
     state->last_start_ms = 0;
+    state->expected_ms = 0;
     if (pause->resume) {
         state->last_ping_ms = 0;
     }
@@ -328,7 +353,9 @@ static Tocsin__Heartbeat *addressee(struct apply *apply, const Tocsin__Ping *pin
     if (id == 0 && ping->create != NULL && ping->create->slug[0] != '\0') {
         id = heartbeat_next_by_slug(apply->store, ping->create->service_id, ping->create->slug, 0);
         if (id == 0) {
-            return create(apply, ping->create, reply);
+            Tocsin__HeartbeatPut put = TOCSIN__HEARTBEAT_PUT__INIT;
+            put.heartbeat = ping->create;
+            return create(apply, &put, reply);
         }
         if (heartbeat_next_by_slug(apply->store, ping->create->service_id, ping->create->slug, id) != 0) {
             reply_refuse(apply, reply, CONFLICT, TOCSIN__REASON__REASON_AMBIGUOUS_SLUG,
@@ -388,6 +415,7 @@ static void succeed(struct apply *apply, const Tocsin__Heartbeat *heartbeat, Toc
 {
     state->last_ping_ms = apply->time_ms;
     if (state->status == STATUS(UP)) {
+        heartbeat_expect(apply, heartbeat, state);
         return;
     }
     if (state->status == STATUS(DOWN) || state->status == STATUS(PAUSED)) {
@@ -395,6 +423,7 @@ static void succeed(struct apply *apply, const Tocsin__Heartbeat *heartbeat, Toc
     }
     heartbeat_flip(apply, heartbeat, state, apply->time_ms, true);
     state->status = STATUS(UP);
+    heartbeat_expect(apply, heartbeat, state);
 }
 
 static bool fail(struct apply *apply, const Tocsin__Heartbeat *heartbeat, const Tocsin__Ping *ping,

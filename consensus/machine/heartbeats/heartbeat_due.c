@@ -35,7 +35,7 @@ static uint64_t run_judged_ms(struct apply *apply, const Tocsin__HeartbeatState 
                               uint64_t scheduled_ms)
 {
     uint64_t judged_ms = blindness_judged_ms(apply, state->last_start_ms, 0, grace_ms);
-    if (scheduled_ms != 0 && blindness_overlaps(apply, state->last_start_ms, judged_ms)) {
+    if (scheduled_ms != 0 && blindness_outage_end_ms(apply, state->last_start_ms, judged_ms) != 0) {
         return scheduled_ms;
     }
     return scheduled_ms != 0 && scheduled_ms < judged_ms ? scheduled_ms : judged_ms;
@@ -49,8 +49,10 @@ uint64_t heartbeat_goes_down_ms(struct apply *apply, const Tocsin__Heartbeat *he
     }
     uint64_t grace_ms = apply_seconds_ms(apply, heartbeat->grace_s), scheduled_ms = 0;
     if (state->status == TOCSIN__HEARTBEAT_STATUS__HEARTBEAT_UP) {
-        scheduled_ms = blindness_judged_ms(apply, state->last_ping_ms, apply_seconds_ms(apply, heartbeat->period_s),
-                                           grace_ms);
+        scheduled_ms = heartbeat_has_schedule(heartbeat)
+                           ? heartbeat_moment_judged_ms(apply, heartbeat, state)
+                           : blindness_judged_ms(apply, state->last_ping_ms,
+                                                 apply_seconds_ms(apply, heartbeat->period_s), grace_ms);
     }
     return state->last_start_ms != 0 ? run_judged_ms(apply, state, grace_ms, scheduled_ms) : scheduled_ms;
 }
@@ -128,6 +130,7 @@ bool heartbeat_down(struct apply *apply, const Tocsin__Heartbeat *heartbeat, Toc
         heartbeat_flip(apply, heartbeat, state, at_ms, false);
     }
     state->status = TOCSIN__HEARTBEAT_STATUS__HEARTBEAT_DOWN;
+    state->expected_ms = 0;
     heartbeat_unfile(apply, heartbeat, state);
     return true;
 }
@@ -156,8 +159,10 @@ static const char *duration_text(struct apply *apply, uint64_t ms)
 static const char *silence_text(struct apply *apply, const Tocsin__Heartbeat *heartbeat,
                                 const Tocsin__HeartbeatState *state)
 {
-    bool scheduled = state->status == TOCSIN__HEARTBEAT_STATUS__HEARTBEAT_UP &&
-                     state->last_ping_ms + apply_seconds_ms(apply, heartbeat->period_s) <= apply->time_ms;
+    uint64_t expected_ms = heartbeat_has_schedule(heartbeat)
+                               ? state->expected_ms
+                               : state->last_ping_ms + apply_seconds_ms(apply, heartbeat->period_s);
+    bool scheduled = state->status == TOCSIN__HEARTBEAT_STATUS__HEARTBEAT_UP && expected_ms <= apply->time_ms;
     const char *since = duration_text(apply, apply->time_ms - (scheduled ? state->last_ping_ms : state->last_start_ms));
     return apply_printf(apply, "%s is silent: %s %s ago%s", heartbeat_name(apply, heartbeat),
                         scheduled ? "last ping" : "it started", since, scheduled ? "" : " and has not finished");
@@ -172,6 +177,7 @@ static bool judge(struct apply *apply, uint64_t id, uint64_t filed_ms)
         return false; /* a store with a fault: its caller drops the whole entry */
     }
     state->filed_ms = 0; /* its row is taken */
+    heartbeat_pass_hidden(apply, heartbeat, state);
     uint64_t due_ms = heartbeat_goes_down_ms(apply, heartbeat, state);
     bool silent = due_ms != 0 && due_ms <= apply->time_ms;
     if (silent) {

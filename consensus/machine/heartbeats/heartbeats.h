@@ -12,6 +12,9 @@
  * Blind time of short gaps (a leader was lost; requests survived by waiting) counts up to one grace, so that flapping
  * leaders cannot hide a dead job. An outage counts in full. When a ping was due during an outage, and the grace is less
  * than two periods, the job may have tried in vain, and it is judged by its next occurrence after the outage.
+ *
+ * With a schedule the moments at which a ping is expected are data (HeartbeatMoments): a ping sets the next one, and what
+ * an outage overlaps, from that moment to the end of its grace, is told and judged by the first moment after the outage.
  */
 #ifndef CONSENSUS_MACHINE_HEARTBEATS_HEARTBEATS_H
 #define CONSENSUS_MACHINE_HEARTBEATS_HEARTBEATS_H
@@ -48,6 +51,23 @@ void heartbeat_state_put(struct apply *, uint64_t id, const Tocsin__HeartbeatSta
  * left of that: 0, too, when more may be due. */
 uint32_t heartbeats_due(struct apply *, uint32_t left);
 
+/* ---- heartbeat_schedule.c */
+
+bool heartbeat_has_schedule(const Tocsin__Heartbeat *);
+/* The moments that came with a definition or the leader; false, with the reply refused, when they are none. */
+bool heartbeat_moments_check(struct apply *, Tocsin__Reply *, const uint64_t *moments_s, size_t count);
+void heartbeat_moments_put(struct apply *, uint64_t id, const uint64_t *moments_s, size_t count);
+void heartbeat_moments_delete(struct apply *, uint64_t id);
+
+/* The next ping of one that is up is expected at its next moment. Changes the state in memory only. */
+void heartbeat_expect(struct apply *, const Tocsin__Heartbeat *, Tocsin__HeartbeatState *);
+/* When the expected moment is judged; while it is not known, when to look again. */
+uint64_t heartbeat_moment_judged_ms(struct apply *, const Tocsin__Heartbeat *, const Tocsin__HeartbeatState *);
+/* Before it is judged: what an outage may have hidden is expected at the next moment behind it, and people hear so. */
+void heartbeat_pass_hidden(struct apply *, const Tocsin__Heartbeat *, Tocsin__HeartbeatState *);
+/* What an outage hid of schedules, as the end of a sentence; "" for nothing. */
+const char *heartbeat_hidden_text(struct apply *, uint64_t from_ms, uint64_t until_ms);
+
 /* ---- blindness.c */
 
 /* At the beginning of each entry: notes the gap since the last one, stamped `last_ms`, when it is one. The next tick
@@ -57,8 +77,10 @@ void blindness_look(struct apply *, uint64_t last_ms);
 /* The moment at which silence since `since_ms` is judged, when a sign is expected within `period_ms` (0: at once) and
  * waited for `grace_ms` longer. */
 uint64_t blindness_judged_ms(struct apply *, uint64_t since_ms, uint64_t period_ms, uint64_t grace_ms);
-/* True when an outage overlaps the time from `from_ms` to `until_ms`. */
-bool blindness_overlaps(struct apply *, uint64_t from_ms, uint64_t until_ms);
+/* The end of the last outage that overlaps the time; 0 when none does. */
+uint64_t blindness_outage_end_ms(struct apply *, uint64_t from_ms, uint64_t until_ms);
+/* Tells people, on the one page about blindness. */
+void blindness_page(struct apply *, const char *summary);
 
 uint64_t tick_interval_ms(const Tocsin__Settings *);
 

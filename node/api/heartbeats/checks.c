@@ -2,13 +2,14 @@
  * healthchecks' management API, version 3, over heartbeats: /api/v3/checks/... with X-Api-Key.
  *
  * One field is ours: `service`, the id of the service whose people are paged. Without it the only service there is is
- * taken. Cron schedules and filters by keyword are refused, not ignored: a check that is judged by another rule than
- * its owner thinks is worse than none.
+ * taken. OnCalendar schedules and filters by keyword are refused, not ignored: a check that is judged by another rule
+ * than its owner thinks is worse than none.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "consensus/machine/limits.h"
+#include "node/api/heartbeats/check_schedule.h"
 #include "node/api/heartbeats/heartbeats.h"
 #include "node/api/render.h"
 #include "node/api/resource.h"
@@ -38,6 +39,9 @@ static uint64_t next_ping_ms(const struct machine_store *view, const Tocsin__Hea
 {
     if (state->status != TOCSIN__HEARTBEAT_STATUS__HEARTBEAT_UP) {
         return 0;
+    }
+    if (heartbeat->schedule[0] != '\0') {
+        return state->expected_ms;
     }
     Tocsin__Settings *settings = settings_get(view, NULL);
     uint64_t minute_ms = settings != NULL ? settings->minute_ms : DEFAULT_MINUTE_MS;
@@ -89,7 +93,12 @@ static json_t *render_check(struct http_request *request, const struct machine_s
     json_object_set_new(check, "resume_url", render_self(request, "/api/v3/checks/%s/resume", heartbeat->key));
     json_object_set_new(check, "badge_url", json_null());
     json_object_set_new(check, "channels", json_string(""));
-    json_object_set_new(check, "timeout", json_integer(heartbeat->period_s));
+    if (heartbeat->schedule[0] != '\0') {
+        json_object_set_new(check, "schedule", json_string(heartbeat->schedule));
+        json_object_set_new(check, "tz", json_string(heartbeat->time_zone));
+    } else {
+        json_object_set_new(check, "timeout", json_integer(heartbeat->period_s));
+    }
     json_object_set_new(check, "service", json_id(heartbeat->service_id));
     return check;
 }
@@ -251,9 +260,6 @@ static void refuse_unsupported(struct field_reader *reader)
                                         "failure_kw", "filter_subject", "filter_body", "filter_http_body",
                                         "filter_default_fail"};
 
-    if (json_object_get(reader->object, "schedule") != NULL) {
-        field_error(reader, "Schedules (cron, OnCalendar) are not supported: give 'timeout', in seconds, instead");
-    }
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         json_t *value = json_object_get(reader->object, names[i]);
         bool empty = value == NULL || json_is_false(value) || json_is_null(value) ||
@@ -264,8 +270,8 @@ static void refuse_unsupported(struct field_reader *reader)
     }
 }
 
-/* The command from the body; false: answered. */
-static bool check_command(struct http_request *request, uint64_t id)
+/* The command from the body, for a new check when `known` is NULL; false: answered. */
+static bool check_command(struct http_request *request, const Tocsin__Heartbeat *known)
 {
     struct field_reader reader = {.request = request, .object = api_call_of(request)->body, .prefix = ""};
     Tocsin__HeartbeatPut *put = api_command(request, TOCSIN__COMMAND__BODY_HEARTBEAT_PUT)->heartbeat_put;
@@ -273,7 +279,7 @@ static bool check_command(struct http_request *request, uint64_t id)
     struct field_target target = {&reader, &tocsin__heartbeat__descriptor, &put->fields};
 
     tocsin__heartbeat__init(heartbeat);
-    put->id = id;
+    put->id = known != NULL ? known->id : 0;
     put->heartbeat = heartbeat;
     heartbeat->key = uuid_make(request);
     heartbeat->period_s = HEALTHCHECKS_TIMEOUT_S;
@@ -286,8 +292,9 @@ static bool check_command(struct http_request *request, uint64_t id)
     take_seconds(&target, "grace", "grace_s", &heartbeat->grace_s);
     take_service(&target, &heartbeat->service_id);
     take_switches(&target, heartbeat);
+    check_schedule_take(&target, known, json_object_get(reader.object, "timeout") != NULL, put);
     refuse_unsupported(&reader);
-    if (id == 0) {
+    if (known == NULL) {
         take_unique(&reader, &put->unique_fields);
     }
     if (reader.errors == NULL) {
@@ -312,7 +319,7 @@ static void check_read(struct http_request *request)
 
 static void check_create(struct http_request *request)
 {
-    if (role_require(request, PERMISSION_CONFIGURE) && check_command(request, 0)) {
+    if (role_require(request, PERMISSION_CONFIGURE) && check_command(request, NULL)) {
         api_call_of(request)->data = http_alloc(request, sizeof(struct check_call));
         api_submit(request, on_saved);
     }
@@ -322,7 +329,7 @@ static void update_found(struct http_request *request, const struct machine_stor
                          const Tocsin__Heartbeat *heartbeat)
 {
     (void)view;
-    if (check_command(request, heartbeat->id)) {
+    if (check_command(request, heartbeat)) {
         api_submit(request, on_saved);
     }
 }

@@ -195,6 +195,8 @@ static void take_interval(const struct field_target *target, bool required, uint
         if (strcmp(word, units[i].word) == 0 && interval <= LIMIT_HEARTBEAT_SECONDS_MAX / units[i].seconds) {
             *slot = (uint32_t)interval * units[i].seconds;
             target_mark(target, "period_s");
+            target_mark(target, "schedule"); /* an interval takes its place */
+            target_mark(target, "time_zone");
             return;
         }
     }

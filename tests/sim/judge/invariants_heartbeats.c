@@ -43,6 +43,9 @@ static bool judge_heartbeat(struct check *check, struct span key, const void *re
         return broken(check, "heartbeat %" PRIu64 " has no state", id);
     }
     bool holds = filing_holds(check, id, state);
+    if (holds && (heartbeat->schedule[0] != '\0') != row_is_there(check, TABLE_HEARTBEAT_MOMENTS, key_1(id))) {
+        holds = broken(check, "heartbeat %" PRIu64 " has a schedule without moments, or moments without a schedule", id);
+    }
     tocsin__heartbeat_state__free_unpacked(state, NULL);
     return holds;
 }
