@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "consensus/machine/limits.h"
-#include "consensus/machine/oncall/cron.h"
+#include "node/cron/cron.h"
 #include "node/host/zones.h"
 #include "node/log.h"
 

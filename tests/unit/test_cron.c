@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "consensus/machine/oncall/cron.h"
+#include "node/cron/cron.h"
 #include "node/host/zones.h"
 
 #define DAY_S 86400

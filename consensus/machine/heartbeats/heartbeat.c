@@ -12,7 +12,6 @@
 
 #include "consensus/machine/base/text.h"
 #include "consensus/machine/checks.h"
-#include "consensus/machine/oncall/zone.h"
 
 #define INVALID TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_BAD_VALUE
 #define CONFLICT TOCSIN__STATUS__STATUS_CONFLICT
@@ -109,7 +108,7 @@ static bool check_heartbeat(struct apply *apply, Tocsin__Reply *reply, Tocsin__H
         !check_line(apply, reply, "The slug", heartbeat->slug, 0, LIMIT_SLUG_CHARACTERS) ||
         !check_line(apply, reply, "The list of tags", heartbeat->tags, 0, LIMIT_TAGS_CHARACTERS) ||
         !check_line(apply, reply, "The schedule", heartbeat->schedule, 0, LIMIT_CRON_CHARACTERS) ||
-        !check_line(apply, reply, "The time zone", heartbeat->time_zone, 0, ZONE_NAME_CHARACTERS_MAX) ||
+        !check_line(apply, reply, "The time zone", heartbeat->time_zone, 0, LIMIT_NAME_CHARACTERS) ||
         !check_lines(apply, reply, "The description", heartbeat->description, 0, LIMIT_DESCRIPTION_CHARACTERS) ||
         !check_seconds(apply, reply, "The period", heartbeat->period_s) ||
         !check_seconds(apply, reply, "The grace", heartbeat->grace_s) || !check_service(apply, reply, heartbeat)) {

@@ -2,7 +2,7 @@
 #include "node/api/heartbeats/check_schedule.h"
 
 #include "consensus/machine/limits.h"
-#include "consensus/machine/oncall/cron.h"
+#include "node/cron/cron.h"
 #include "node/host/zones.h"
 
 #define TIME_ZONE_DEFAULT "UTC"

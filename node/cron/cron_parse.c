@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "consensus/machine/oncall/cron_days.h"
+#include "node/cron/cron_days.h"
 
 #define FIELDS 5u
 #define NUMBER_DIGITS_MAX 4u

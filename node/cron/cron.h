@@ -11,8 +11,8 @@
  * first. Else the minutes that really pass are looked at one by one: what is skipped is left out, what comes twice fits
  * twice. Pure; whoever has the zone calls it.
  */
-#ifndef CONSENSUS_MACHINE_ONCALL_CRON_H
-#define CONSENSUS_MACHINE_ONCALL_CRON_H
+#ifndef NODE_CRON_CRON_H
+#define NODE_CRON_CRON_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
 /* The moments that a cron expression means. */
-#include "consensus/machine/oncall/cron.h"
+#include "node/cron/cron.h"
 
 #include "consensus/machine/oncall/calendar.h"
-#include "consensus/machine/oncall/cron_days.h"
+#include "node/cron/cron_days.h"
 
 #define SECONDS_PER_HOUR 3600
 #define SECONDS_PER_MINUTE 60

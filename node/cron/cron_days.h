@@ -1,8 +1,8 @@
 /* Inside cron: which days fit. */
-#ifndef CONSENSUS_MACHINE_ONCALL_CRON_DAYS_H
-#define CONSENSUS_MACHINE_ONCALL_CRON_DAYS_H
+#ifndef NODE_CRON_CRON_DAYS_H
+#define NODE_CRON_CRON_DAYS_H
 
-#include "consensus/machine/oncall/cron.h"
+#include "node/cron/cron.h"
 
 /* Longer than the rarest date takes to come again: a 29 February on one weekday, forty years across 2100. */
 #define CRON_DAYS_MAX (50u * 366)
