@@ -164,7 +164,8 @@ static void plan_incident(struct planner *planner, const Tocsin__Incident *incid
 }
 
 static bool wakes_people(const Tocsin__Incident *incident) {
-    return incident != NULL && incident->status == TOCSIN__INCIDENT_STATUS__INCIDENT_TRIGGERED && incident->urgency == TOCSIN__URGENCY__URGENCY_HIGH;
+    bool ticket = incident != NULL && incident->details != NULL && incident->details->category == TOCSIN__INCIDENT_CATEGORY__CATEGORY_TICKET;
+    return incident != NULL && !ticket && incident->status == TOCSIN__INCIDENT_STATUS__INCIDENT_TRIGGERED && incident->urgency == TOCSIN__URGENCY__URGENCY_HIGH;
 }
 
 static void tell_guardians_of_the_loss(struct planner *planner, uint64_t open_incidents) {
@@ -216,6 +217,14 @@ void gasp_plan_trigger(const struct last_gasp *gasp, const struct machine_store 
         for (uint32_t level = 1; policy != NULL && level <= policy->n_levels && !told; level++)
             told = tell_level(&planner, &about, policy->levels[level - 1], level, 0);
         if (!told) tell_guardians(&planner, &about, 0);
+    }
+    if (integration == NULL && orchestration_integration_get_by_key(view, trigger->routing_key, arena) != NULL) {
+        /* Whose it is, rules would say; they are not read here. */
+        Tocsin__Notification about = TOCSIN__NOTIFICATION__INIT;
+        about.title = trigger->summary;
+        about.service_name = (char *)(uintptr_t)"not known: events of this key are sorted by rules";
+        about.urgency = TOCSIN__URGENCY__URGENCY_HIGH;
+        tell_guardians(&planner, &about, 0);
     }
     planner_close(&planner);
 }

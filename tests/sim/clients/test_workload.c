@@ -470,8 +470,8 @@ static void one_seed_is_one_run(void **state)
     assert_int_equal(random[0], random[1]);
 }
 
-/* Each lie is found within some runs, by the words that tell of it. */
-static void assert_lie_is_found(enum lie lie, unsigned trouble_permille, const char *words)
+/* Each lie is found within some runs, by words that tell of it. */
+static void assert_lie_is_found(enum lie lie, unsigned trouble_permille, const char *words, const char *or_words)
 {
     for (uint64_t seed = 1; seed <= 5; seed++) {
         struct stand *stand = stand_new(seed, workload_dense(MINUTE_MS));
@@ -479,7 +479,8 @@ static void assert_lie_is_found(enum lie lie, unsigned trouble_permille, const c
         stand->lie = lie;
         stand->trouble_permille = trouble_permille;
         play(stand, 60000);
-        bool wrong = stand->sim.violation[0] != '\0', found = wrong && strstr(stand->sim.violation, words) != NULL;
+        bool wrong = stand->sim.violation[0] != '\0', found = wrong && (strstr(stand->sim.violation, words) != NULL ||
+                                                                        strstr(stand->sim.violation, or_words) != NULL);
         if (wrong && !found) {
             fail_msg("\"%s\" was expected, not %s", words, stand->sim.violation);
         }
@@ -494,43 +495,43 @@ static void assert_lie_is_found(enum lie lie, unsigned trouble_permille, const c
 static void old_answers_are_found(void **state)
 {
     (void)state;
-    assert_lie_is_found(LIE_OLD_ANSWERS, 0, "a stale read: ");
+    assert_lie_is_found(LIE_OLD_ANSWERS, 0, "a stale read: ", " afterwards");
 }
 
 static void dropped_events_are_found(void **state)
 {
     (void)state;
-    assert_lie_is_found(LIE_DROPPED_EVENTS, 0, "P1: incident #");
+    assert_lie_is_found(LIE_DROPPED_EVENTS, 0, "P1: incident #", "P1: incident #");
 }
 
 static void forgotten_keys_are_found(void **state)
 {
     (void)state;
-    assert_lie_is_found(LIE_FORGOTTEN_KEYS, 200, ""); /* as a refusal of what is there, or as an event too many */
+    assert_lie_is_found(LIE_FORGOTTEN_KEYS, 200, "", ""); /* as a refusal of what is there, or as an event too many */
 }
 
 static void server_errors_are_found(void **state)
 {
     (void)state;
-    assert_lie_is_found(LIE_SERVER_ERRORS, 0, "P5: ");
+    assert_lie_is_found(LIE_SERVER_ERRORS, 0, "P5: ", "P5: ");
 }
 
 static void silence_is_found(void **state)
 {
     (void)state;
-    assert_lie_is_found(LIE_SILENCE, 0, "is not answered within");
+    assert_lie_is_found(LIE_SILENCE, 0, "is not answered within", "is not answered within");
 }
 
 static void lost_incidents_are_found(void **state)
 {
     (void)state;
-    assert_lie_is_found(LIE_LOST_INCIDENTS, 0, "does not know ");
+    assert_lie_is_found(LIE_LOST_INCIDENTS, 0, "does not know ", "does not know ");
 }
 
 static void refused_edits_are_found(void **state)
 {
     (void)state;
-    assert_lie_is_found(LIE_REFUSED_EDITS, 0, "P5: ");
+    assert_lie_is_found(LIE_REFUSED_EDITS, 0, "P5: ", "P5: ");
 }
 
 int main(void)
