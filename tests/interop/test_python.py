@@ -31,7 +31,8 @@ class Story:
         rest.rpost(f"users/{cls.ada['id']}/notification_rules", json={
             "type": "assignment_notification_rule", "start_delay_in_minutes": 0, "urgency": "high",
             "contact_method": {"id": cls.sms["id"], "type": "sms_contact_method_reference"}})
-        cls.schedule = rest.rpost("schedules", json={"type": "schedule", "name": "Payments primary", "time_zone": "Europe/Paris", "schedule_layers": [{
+        cls.schedule = rest.rpost("schedules", json={"type": "schedule", "name": "Payments primary", "time_zone": "Europe/Paris",
+                                                     "schedule_layers": [{
             "name": "Always", "start": "2026-01-05T10:00:00+01:00", "rotation_virtual_start": "2026-01-05T10:00:00+01:00",
             "rotation_turn_length_seconds": 604800, "users": [{"user": {"id": cls.ada["id"], "type": "user_reference"}}]}]})
         cls.policy = rest.rpost("escalation_policies", json={"type": "escalation_policy", "name": "Payments", "escalation_rules": [{
@@ -137,10 +138,29 @@ class Story:
         since = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=30)
         until = since + datetime.timedelta(hours=8)
         rest.rpost(f"schedules/{self.schedule['id']}/overrides", json=[{
-            "start": since.isoformat(timespec="seconds"), "end": until.isoformat(timespec="seconds"), "user": {"id": other["id"], "type": "user_reference"}}])
-        on_call = rest.list_all("oncalls", params={"schedule_ids[]": [self.schedule["id"]], "since": (since + datetime.timedelta(hours=1)).isoformat(),
-                                                   "until": (since + datetime.timedelta(hours=2)).isoformat()})
+            "start": since.isoformat(timespec="seconds"), "end": until.isoformat(timespec="seconds"),
+            "user": {"id": other["id"], "type": "user_reference"}}])
+        on_call = rest.list_all("oncalls", params={
+            "schedule_ids[]": [self.schedule["id"]], "since": (since + datetime.timedelta(hours=1)).isoformat(),
+            "until": (since + datetime.timedelta(hours=2)).isoformat()})
         self.assertEqual([other["id"]], [one["user"]["id"] for one in on_call])
+
+    def test_a_window_keeps_quiet_and_tells_when_it_ends(self):
+        rest = self.rest()
+        now = datetime.datetime.now(datetime.timezone.utc)
+        quiet = rest.rpost("services", json={"type": "service", "name": "Moving house",
+                                             "escalation_policy": {"id": self.policy["id"], "type": "escalation_policy_reference"}})
+        key = rest.rpost(f"services/{quiet['id']}/integrations", json={
+            "type": "events_api_v2_inbound_integration", "name": "Events"})["integration_key"]
+        window = rest.rpost("maintenance_windows", json={
+            "type": "maintenance_window", "description": "Moving", "start_time": now.isoformat(timespec="seconds"),
+            "end_time": (now + datetime.timedelta(hours=1)).isoformat(timespec="seconds"),
+            "services": [{"id": quiet["id"], "type": "service_reference"}]})
+        wait_for(lambda: rest.rget(quiet)["status"] == "maintenance", "the window's begin")
+        self.configured(self.make_events(key)).trigger("Disks are away", "db1")
+        self.assertEqual([], [one for one in rest.iter_all("incidents", params={"date_range": "all"}) if one["title"] == "Disks are away"])
+        rest.rdelete(window)
+        self.pager.wait_page(self.pager.wait_incident("Disks are away"), "sms", "+12025550101")
 
     def test_a_personal_token_acts_for_its_person(self):
         made = self.rest().post(f"users/{self.ada['id']}/tokens", json={"token": {"name": "Laptop"}}).json()["token"]
@@ -180,6 +200,16 @@ class Pagerduty(Story, unittest.TestCase):
     def test_abilities(self):
         self.assertTrue(self.rest().account_has_ability("urgencies"))
         self.assertFalse(self.rest().account_has_ability("sso"))
+
+    def test_a_change_is_kept_beside_the_incidents(self):
+        import pagerduty  # pylint: disable=import-outside-toplevel
+        now = datetime.datetime.now(datetime.timezone.utc)
+        changes = self.configured(pagerduty.EventsApiV2Client(self.key))
+        changes.send_change_event(payload={"summary": "Release 42", "source": "ci", "timestamp": now.isoformat()},
+                                  links=[{"href": "https://ci.example.com/42", "text": "The build"}])
+        found = wait_for(lambda: [one for one in self.pager.listed("/change_events", "change_events") if one["summary"] == "Release 42"],
+                         "the change")
+        self.assertEqual([self.service["id"]], [service["id"] for service in found[0]["services"]])
 
     def test_the_history_of_an_hour(self):
         now = datetime.datetime.now(datetime.timezone.utc)

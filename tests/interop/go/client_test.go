@@ -70,8 +70,9 @@ func describeTeam() (err error) {
 			Users: []pagerduty.UserReference{{User: pagerduty.APIObject{ID: ada.ID, Type: "user_reference"}}}}}}); err != nil {
 		return err
 	}
-	if policy, err = client.CreateEscalationPolicyWithContext(ctx, pagerduty.EscalationPolicy{Name: "Payments", EscalationRules: []pagerduty.EscalationRule{
-		{Delay: 30, Targets: []pagerduty.APIObject{{ID: rota.ID, Type: "schedule_reference"}}}}}); err != nil {
+	level := pagerduty.EscalationRule{Delay: 30, Targets: []pagerduty.APIObject{{ID: rota.ID, Type: "schedule_reference"}}}
+	if policy, err = client.CreateEscalationPolicyWithContext(ctx, pagerduty.EscalationPolicy{Name: "Payments",
+		EscalationRules: []pagerduty.EscalationRule{level}}); err != nil {
 		return err
 	}
 	if service, err = client.CreateServiceWithContext(ctx, pagerduty.Service{Name: "Payments API",
@@ -269,6 +270,20 @@ func TestTheTeam(t *testing.T) {
 	if len(members) != 1 || members[0].User.ID != ada.ID || members[0].Role != "responder" {
 		t.Fatalf("members: %+v", members)
 	}
+}
+
+func TestAMaintenanceWindow(t *testing.T) {
+	start := time.Now().Add(24 * time.Hour).UTC().Truncate(time.Second)
+	window, err := client.CreateMaintenanceWindowWithContext(ctx, address, pagerduty.MaintenanceWindow{StartTime: start.Format(time.RFC3339),
+		EndTime: start.Add(time.Hour).Format(time.RFC3339), Description: "New disks",
+		Services: []pagerduty.APIObject{{ID: service.ID, Type: "service_reference"}}})
+	must(t, err)
+	read, err := client.GetMaintenanceWindowWithContext(ctx, window.ID, pagerduty.GetMaintenanceWindowOptions{})
+	must(t, err)
+	if read.Description != "New disks" || len(read.Services) != 1 {
+		t.Fatalf("window: %+v", read)
+	}
+	must(t, client.DeleteMaintenanceWindowWithContext(ctx, window.ID))
 }
 
 func TestWhatIsRefusedSaysWhy(t *testing.T) {

@@ -46,12 +46,14 @@ const payload = summary => ({ routing_key: key, payload: { summary, source: 'db1
 
 before(async () => {
   ada = await made('/users', 'user', { type: 'user', name: 'Ada Lovelace', email: 'ada@payments.example' });
-  await made(`/users/${ada.id}/contact_methods`, 'contact_method', { type: 'sms_contact_method', label: 'Mobile', address: '2025550101', country_code: 1 });
+  await made(`/users/${ada.id}/contact_methods`, 'contact_method', {
+    type: 'sms_contact_method', label: 'Mobile', address: '2025550101', country_code: 1 });
   const policy = await made('/escalation_policies', 'escalation_policy', { type: 'escalation_policy', name: 'Payments', escalation_rules: [
     { escalation_delay_in_minutes: 30, targets: [{ id: ada.id, type: 'user_reference' }] }] });
   service = await made('/services', 'service', { type: 'service', name: 'Payments API',
     escalation_policy: { id: policy.id, type: 'escalation_policy_reference' } });
-  key = (await made(`/services/${service.id}/integrations`, 'integration', { type: 'events_api_v2_inbound_integration', name: 'Events' })).integration_key;
+  const integration = { type: 'events_api_v2_inbound_integration', name: 'Events' };
+  key = (await made(`/services/${service.id}/integrations`, 'integration', integration)).integration_key;
 });
 
 test('a trigger pages who is on call', async () => {

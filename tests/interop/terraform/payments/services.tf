@@ -86,6 +86,11 @@ resource "pagerduty_service" "web" {
       time_window = 300
     }
   }
+
+  auto_pause_notifications_parameters {
+    enabled = true
+    timeout = 300
+  }
 }
 
 resource "pagerduty_service_integration" "api_events" {
