@@ -101,6 +101,7 @@ static const char *const table_names[TABLE_COUNT] = {
     [TABLE_MUTE_AHEAD] = "mute_ahead",
     [TABLE_CHANGE_EVENT] = "change_event",
     [TABLE_CHANGE_EVENT_BY_SERVICE] = "change_event_by_service",
+    [TABLE_ALERT_EXPIRY] = "alert_expiry",
 };
 
 struct state_store {

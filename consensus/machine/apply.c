@@ -376,7 +376,7 @@ enum machine_error machine_apply(struct machine *machine, const struct machine_s
     globals_store(&apply);
     output->time_ms = apply.time_ms;
     output->next_deadline_ms = machine_next_deadline_ms(store);
-    output->tick_ms = heartbeats_exist(store) ? tick_interval_ms(apply.settings) : 0;
+    output->tick_ms = signs_awaited(store) ? tick_interval_ms(apply.settings) : 0;
     return MACHINE_OK;
 }
 
@@ -421,7 +421,8 @@ uint64_t machine_last_time_ms(const struct machine_store *store)
 
 uint64_t machine_next_deadline_ms(const struct machine_store *store)
 {
-    static const enum machine_table BY_TIME[] = {TABLE_DEADLINE, TABLE_HEARTBEAT_DUE, TABLE_HANDOFF_DUE};
+    static const enum machine_table BY_TIME[] = {TABLE_DEADLINE, TABLE_HEARTBEAT_DUE, TABLE_HANDOFF_DUE,
+                                                TABLE_ALERT_EXPIRY};
     uint64_t first_ms = UINT64_MAX;
     for (size_t i = 0; i < sizeof BY_TIME / sizeof BY_TIME[0]; i++) {
         struct walk walk = walk_all(store, BY_TIME[i]);
@@ -433,7 +434,7 @@ uint64_t machine_next_deadline_ms(const struct machine_store *store)
 
 uint64_t machine_tick_ms(const struct machine_store *store)
 {
-    if (!heartbeats_exist(store)) {
+    if (!signs_awaited(store)) {
         return 0;
     }
     Tocsin__Settings *settings = settings_get(store, NULL);

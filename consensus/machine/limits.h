@@ -203,6 +203,10 @@
 /* The guardians hear of blindness from this length on. */
 #define BLIND_PAGE_MINUTES 1u
 
+/* Alerts of Prometheus: one request is taken in waves; labels are a map, and Prometheus itself has some dozens at most. */
+#define LIMIT_ALERTS_PER_REQUEST 4096u
+#define LIMIT_LABELS_PER_ALERT 256u
+
 /* Event orchestration. PagerDuty's customers have some dozens of orchestrations, and up to a thousand rules in one. */
 #define LIMIT_ORCHESTRATIONS 1000u
 #define LIMIT_INTEGRATIONS_PER_ORCHESTRATION 100u

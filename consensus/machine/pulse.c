@@ -132,6 +132,7 @@ void apply_pulse(struct apply *apply, const Tocsin__Pulse *pulse, Tocsin__Reply 
         assert(due.row != NULL);
         object_due(apply, &due);
     }
+    left = alerts_expire(apply, left);
     left = heartbeats_due(apply, left);
     left = handoffs_due(apply, left);
     if (left > 0 && retention.size_bytes > 0) {

@@ -5,6 +5,7 @@
  *     pings      not found
  *     checks     {"error": "not found"}
  *     Opsgenie   {"message": "Not Found", "took": 0.0, "requestId": "..."}
+ *     Alertmanager   "Not Found"
  *     the rest   {"error": {"message": "Invalid Input Provided", "code": 2001, "errors": ["..."]}}
  */
 #include <stdlib.h>
@@ -100,6 +101,9 @@ void api_error(struct http_request *request, unsigned status, int code, const ch
         body = json_pack("{s:s, s:s, s:o}", "status", event_word(status), "message", message, "errors", errors);
     } else if (family == FAMILY_CHECKS) {
         body = json_pack("{s:O}", "error", json_array_get(errors, 0));
+        json_decref(errors);
+    } else if (family == FAMILY_ALERTMANAGER) {
+        body = json_incref(json_array_get(errors, 0));
         json_decref(errors);
     } else if (family == FAMILY_OPSGENIE) {
         body = opsgenie_answer(request, json_pack("{s:O}", "message", json_array_get(errors, 0)));

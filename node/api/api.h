@@ -97,7 +97,13 @@ struct principal {
     Tocsin__Actor actor; /* name in the request's arena */
 };
 
-enum api_family { FAMILY_EVENTS, FAMILY_REST, FAMILY_OPERATOR, FAMILY_PINGS, FAMILY_CHECKS, FAMILY_OPSGENIE };
+/* An integration that sends by its key. */
+struct event_source {
+    const char *key; /* NULL: none */
+    uint64_t integration_id, service_id; /* service 0: rules say where its events go */
+};
+
+enum api_family { FAMILY_EVENTS, FAMILY_REST, FAMILY_OPERATOR, FAMILY_PINGS, FAMILY_CHECKS, FAMILY_OPSGENIE, FAMILY_ALERTMANAGER };
 
 /* What a handler gets: the request's `state` points to it. */
 struct api_call {
@@ -105,6 +111,7 @@ struct api_call {
     struct http_request *request;
     const struct route *route;
     struct principal principal; /* of authenticated routes */
+    struct event_source source; /* of routes with ROUTE_SOURCE_KEY or ROUTE_KEY_IN_PATH: when a key was given */
     json_t *body;               /* parsed and bounded, when the route has a JSON body; freed with the call */
     Tocsin__Command *command;   /* under construction; packed by api_submit */
     api_on_reply on_reply;
@@ -129,7 +136,10 @@ enum route_flag {
     ROUTE_PUBLIC = 1,    /* no token */
     ROUTE_JSON_BODY = 2, /* the body must be one JSON object */
     ROUTE_ANY_BODY = 8,  /* one that is too large is as good as none */
-    ROUTE_JSON_IF_ANY = 16 /* as ROUTE_JSON_BODY, unless there is none */
+    ROUTE_JSON_IF_ANY = 16, /* as ROUTE_JSON_BODY, unless there is none */
+    ROUTE_JSON_ARRAY = 32,  /* with ROUTE_JSON_BODY: one JSON array instead */
+    ROUTE_SOURCE_KEY = 64,  /* the key of an integration is as good as a token, and decides where events go */
+    ROUTE_KEY_IN_PATH = 128 /* such a key is the first {} of the path, and nothing else will do */
 };
 
 /* Takes the request over and answers it, now or later. */
@@ -152,6 +162,7 @@ extern const struct route routes_orchestration[];
 extern const struct route routes_pings[];
 extern const struct route routes_checks[];
 extern const struct route routes_opsgenie[];
+extern const struct route routes_alertmanager[];
 
 /* ---- for handlers */
 

@@ -5,6 +5,7 @@
  * Only what is not found is looked for again in the newest state, so that a token works on every node as soon as its
  * creation is answered.
  */
+#include <nettle/base64.h>
 #include <nettle/memops.h>
 #include <nettle/sha2.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include "node/api/teams/team_roles.h"
 
 #define TOKEN_LENGTH_MAX 256u
+#define BASIC_LENGTH_MAX 1024u
 
 static void on_view(void *argument, const struct machine_store *view, bool stale);
 
@@ -37,6 +39,37 @@ static const struct {
     {"Authorization", "GenieKey "},
     {"X-Api-Key", ""},
 };
+
+/* Of HTTP's basic authentication the password, or the name where there is none, in the request's memory; NULL when there is
+ * neither. */
+static const char *find_password(struct http_request *request)
+{
+    static const char prefix[] = "Basic ";
+    const char *value = request->header(request, "Authorization");
+    struct base64_decode_ctx context;
+    size_t length = 0;
+
+    if (value == NULL || strncasecmp(value, prefix, sizeof prefix - 1) != 0 ||
+        strlen(value) > BASIC_LENGTH_MAX) {
+        return NULL;
+    }
+    value += sizeof prefix - 1;
+    char *text = http_alloc(request, BASE64_DECODE_LENGTH(strlen(value)) + 1);
+    base64_decode_init(&context);
+    if (!base64_decode_update(&context, &length, (uint8_t *)text, strlen(value), value) ||
+        !base64_decode_final(&context)) {
+        return NULL;
+    }
+    text[length] = '\0';
+    char *colon = strchr(text, ':');
+    if (colon != NULL && colon[1] != '\0') {
+        return colon + 1;
+    }
+    if (colon != NULL) {
+        *colon = '\0';
+    }
+    return text[0] != '\0' ? text : NULL;
+}
 
 /* The token and its length; NULL when the request has none. */
 static const char *find_token(const struct http_request *request, size_t *length)
@@ -226,6 +259,29 @@ static bool is_over(struct router_call *call, const Tocsin__Token *token, uint64
     return true;
 }
 
+/* The integration, of a service or of an orchestration, that has the key which was given. */
+static bool find_source(struct router_call *call, const struct machine_store *view)
+{
+    ProtobufCAllocator *memory = request_memory(call->call.request);
+    struct event_source *source = &call->call.source;
+    Tocsin__Actor *actor = &call->call.principal.actor;
+    const Tocsin__Integration *integration = integration_get_by_key(view, call->source_key, memory);
+    const Tocsin__OrchestrationIntegration *routed =
+        integration == NULL ? orchestration_integration_get_by_key(view, call->source_key, memory) : NULL;
+
+    if (integration == NULL && routed == NULL) {
+        return false;
+    }
+    source->key = call->source_key;
+    source->integration_id = integration != NULL ? integration->id : routed->id;
+    source->service_id = integration != NULL ? integration->service_id : 0;
+    actor->kind = TOCSIN__ACTOR_KIND__ACTOR_INTEGRATION;
+    actor->id = source->integration_id;
+    actor->name = integration != NULL ? integration->name : routed->label;
+    call->call.principal.permission = PERMISSION_RESPOND;
+    return true;
+}
+
 static void on_view(void *argument, const struct machine_store *view, bool stale)
 {
     struct router_call *call = argument;
@@ -235,7 +291,12 @@ static void on_view(void *argument, const struct machine_store *view, bool stale
         answer_stopped(request);
         return;
     }
-    const Tocsin__Token *token = find_principal(call, view);
+    if (call->source_key != NULL && find_source(call, view)) {
+        router_authenticated(call);
+        return;
+    }
+    bool by_key_only = (call->call.route->flags & ROUTE_KEY_IN_PATH) != 0;
+    const Tocsin__Token *token = by_key_only ? NULL : find_principal(call, view);
     bool requester_found = token == NULL || !needs_requester(call) || find_requester(call, view);
     uint64_t now_ms = call->call.api->ports.cluster_ms(call->call.api->ports.context);
     if (token != NULL && requester_found) {
@@ -257,9 +318,23 @@ static void on_view(void *argument, const struct machine_store *view, bool stale
 
 void authenticate(struct router_call *call)
 {
+    struct http_request *request = call->call.request;
+    unsigned flags = call->call.route->flags;
     size_t length = 0;
-    const char *token = find_token(call->call.request, &length);
+    const char *token = find_token(request, &length);
 
+    if (flags & ROUTE_KEY_IN_PATH) {
+        token = call->call.parameters[0];
+        length = strlen(token);
+    } else if (token == NULL && (flags & ROUTE_SOURCE_KEY)) {
+        token = find_password(request);
+        length = token != NULL ? strlen(token) : 0;
+    }
+    if (token != NULL && (flags & (ROUTE_KEY_IN_PATH | ROUTE_SOURCE_KEY)) && length <= TOKEN_LENGTH_MAX) {
+        char *key = http_alloc(request, length + 1);
+        memcpy(key, token, length);
+        call->source_key = key;
+    }
     if (token == NULL) {
         refuse_token(call->call.request, "missing api key", "Authentication Failed");
         return;

@@ -107,6 +107,7 @@ const struct word words_outcome[] = {
 const struct word words_why[] = {
     {TOCSIN__WHY__WHY_EVENT, "event"},
     {TOCSIN__WHY__WHY_REQUEST, "request"},
+    {TOCSIN__WHY__WHY_ALERT_EXPIRED, "alert_expired"},
     {TOCSIN__WHY__WHY_LEVEL_TIMEOUT, "level_timeout"},
     {TOCSIN__WHY__WHY_POLICY_START, "policy_start"},
     {TOCSIN__WHY__WHY_POLICY_REPEAT, "policy_repeat"},

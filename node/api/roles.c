@@ -80,6 +80,10 @@ static const struct access table[] = {
     {"*", "/v2/heartbeats/{}/ping", "heartbeats", RESPOND, SUBJECT_NONE, 0},
     {"GET", "/v2/heartbeats", "heartbeats", READ, SUBJECT_NONE, 0},
     {"*", "/v2/heartbeats", "heartbeats", CONFIGURE, SUBJECT_NONE, 0},
+    {"GET", "/api/v2", "incidents", READ, SUBJECT_NONE, 0},
+    {"*", "/api/v2", "incidents", RESPOND, SUBJECT_NONE, 0},
+    {"GET", "/integration", "incidents", READ, SUBJECT_NONE, 0},
+    {"*", "/integration", "incidents", RESPOND, SUBJECT_NONE, 0},
     {"GET", "/api/v3/checks", "heartbeats", READ, SUBJECT_NONE, 0},
     {"*", "/api/v3/checks", "heartbeats", CONFIGURE, SUBJECT_NONE, 0},
 

@@ -28,6 +28,7 @@ static const struct route *const tables[] = {
     routes_members,
     routes_checks,
     routes_opsgenie,
+    routes_alertmanager,
 };
 
 const struct route *const *router_tables(size_t *count)
@@ -44,6 +45,7 @@ static const struct {
     {"v2", "enqueue", FAMILY_EVENTS},    {"v2", "change", FAMILY_EVENTS},   {"integration", NULL, FAMILY_EVENTS},
     {"cluster", NULL, FAMILY_OPERATOR},  {"healthz", NULL, FAMILY_OPERATOR}, {"readyz", NULL, FAMILY_OPERATOR},
     {"ping", NULL, FAMILY_PINGS},        {"api", "v3", FAMILY_CHECKS},      {"v2", "heartbeats", FAMILY_OPSGENIE},
+    {"v2", "alerts", FAMILY_OPSGENIE},   {"api", "v2", FAMILY_ALERTMANAGER}, {"api", "v1", FAMILY_ALERTMANAGER},
 };
 
 struct api_call *api_call_of(struct http_request *request)
@@ -168,13 +170,14 @@ static bool parse_body(struct router_call *call)
     struct http_request *request = call->call.request;
     struct span body = request->body;
     json_error_t error = {.line = -1};
-    const char *problem = "The body must be a JSON object";
+    bool wants_array = (call->call.route->flags & ROUTE_JSON_ARRAY) != 0;
+    const char *problem = wants_array ? "The body must be a JSON array" : "The body must be a JSON object";
 
     if (!json_is_shallow(body)) {
         problem = "The body is nested too deep (maximum is 32 levels)";
     } else if (body.size_bytes > 0) {
         call->call.body = json_loadb(body.data, body.size_bytes, JSON_REJECT_DUPLICATES, &error);
-        if (json_is_object(call->call.body)) {
+        if (wants_array ? json_is_array(call->call.body) : json_is_object(call->call.body)) {
             return true;
         }
         if (call->call.body == NULL) {

@@ -17,6 +17,7 @@ struct router_call {
     const struct route *table; /* the family of handlers that the route is from */
     enum api_family family;    /* known before the route is */
     uint8_t token_hash[32];
+    const char *source_key; /* what was given, where the key of an integration will do; NULL: nothing */
     const char *from; /* e-mail address of who asks, when an account-level token writes to incidents */
     const char *idempotency_key; /* NULL when there is none */
     bool current;     /* the state looked at for authentication is the newest */

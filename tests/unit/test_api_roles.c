@@ -15,7 +15,7 @@
 #include "node/api/router.h"
 #include "tests/support/api_story.h"
 
-enum whose { PUBLIC, READER, RESPONDER, MANAGER, ADMIN };
+enum whose { PUBLIC, READER, RESPONDER, MANAGER, ADMIN, KEY /* nobody: only the key in the path opens it */ };
 
 static const struct expectation {
     const char *method, *pattern;
@@ -195,6 +195,18 @@ static const struct expectation {
     {"GET", "/api/v3/checks/{}/pings", READER, PUBLIC, "heartbeats.read"},
     {"GET", "/api/v3/checks/{}/pings/{}/body", READER, PUBLIC, "heartbeats.read"},
     {"GET", "/api/v3/checks/{}/flips", READER, PUBLIC, "heartbeats.read"},
+    /* Prometheus, Alertmanager and amtool */
+    {"GET", "/api/v2/alerts", READER, PUBLIC, "incidents.read"},
+    {"POST", "/api/v2/alerts", RESPONDER, PUBLIC, "incidents.write"},
+    {"GET", "/api/v2/alerts/groups", READER, PUBLIC, "incidents.read"},
+    {"GET", "/api/v2/status", READER, PUBLIC, "incidents.read"},
+    {"GET", "/api/v2/receivers", READER, PUBLIC, "incidents.read"},
+    {"POST", "/integration/{}/alertmanager", KEY, PUBLIC, NULL},
+    {"GET", "/integration/{}/api/v2/alerts", KEY, PUBLIC, NULL},
+    {"POST", "/integration/{}/api/v2/alerts", KEY, PUBLIC, NULL},
+    {"GET", "/integration/{}/api/v2/alerts/groups", KEY, PUBLIC, NULL},
+    {"GET", "/integration/{}/api/v2/status", KEY, PUBLIC, NULL},
+    {"GET", "/integration/{}/api/v2/receivers", KEY, PUBLIC, NULL},
     /* operators */
     {"GET", "/cluster/last_gasp/rehearsal", ADMIN, PUBLIC, "cluster.read"},
     {"GET", "/cluster/members", ADMIN, PUBLIC, "cluster.read"},
@@ -208,6 +220,7 @@ static const struct expectation {
     {"POST", "/v2/enqueue", PUBLIC, PUBLIC, NULL},
     {"POST", "/v2/change/enqueue", PUBLIC, PUBLIC, NULL},
     {"POST", "/integration/{}/enqueue", PUBLIC, PUBLIC, NULL},
+    {"*", "/api/v1/alerts", PUBLIC, PUBLIC, NULL},
     {"*", "/ping/{}", PUBLIC, PUBLIC, NULL},
     {"*", "/ping/{}/{}", PUBLIC, PUBLIC, NULL},
     {"*", "/ping/{}/{}/{}", PUBLIC, PUBLIC, NULL},
@@ -381,6 +394,9 @@ static void a_token_with_a_scope_opens_the_routes_of_that_scope_and_no_other(voi
         add_scoped_token(api, story_text("scopedtoken%zu", s), scope);
         for (size_t i = 0; i < EXPECTATIONS_COUNT; i++) {
             const struct expectation *expected = &expectations[i];
+            if (expected->least == KEY) {
+                continue;
+            }
             bool admitted = expected->scope == NULL || strcmp(expected->scope, scope) == 0;
             const struct api_answer *answer = try(api, expected, "PZZZZZX");
             expect_admitted(answer, expected, admitted);
@@ -400,6 +416,9 @@ static void a_read_only_token_reads_everything_and_writes_nothing(void **state)
     add_scoped_token(api, "readonlytoken", all);
     for (size_t i = 0; i < EXPECTATIONS_COUNT; i++) {
         const struct expectation *expected = &expectations[i];
+        if (expected->least == KEY) {
+            continue;
+        }
         const char *ending = expected->scope != NULL ? strrchr(expected->scope, '.') : ".read";
         expect_admitted(try(api, expected, "PZZZZZX"), expected, strcmp(ending, ".read") == 0);
     }

@@ -17,9 +17,9 @@
 
 static const struct span nothing = {.data = "", .size_bytes = 0};
 
-bool heartbeats_exist(const struct machine_store *store)
+bool signs_awaited(const struct machine_store *store)
 {
-    return store->count(store->context, TABLE_HEARTBEAT) > 0;
+    return store->count(store->context, TABLE_HEARTBEAT) > 0 || store->count(store->context, TABLE_ALERT_EXPIRY) > 0;
 }
 
 void heartbeat_state_put(struct apply *apply, uint64_t id, const Tocsin__HeartbeatState *state)

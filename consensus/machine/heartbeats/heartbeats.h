@@ -23,7 +23,8 @@
 
 /* ---- heartbeat_due.c */
 
-bool heartbeats_exist(const struct machine_store *);
+/* There are heartbeats, or alerts that end when they are not sent again: then the leader ticks. */
+bool signs_awaited(const struct machine_store *);
 
 /* When it goes down if nothing is heard of it, as far as blindness is known by now; 0: never as it stands. */
 uint64_t heartbeat_goes_down_ms(struct apply *, const Tocsin__Heartbeat *, const Tocsin__HeartbeatState *);

@@ -8,6 +8,7 @@
 #include "consensus/machine/incidents/incidents.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "consensus/machine/checks.h"
 #include "consensus/machine/incidents/grouping.h"
@@ -97,8 +98,21 @@ static Tocsin__Alert *alert_new(struct apply *apply, const struct occurrence *oc
     alert->summary = occurrence->event->summary;
     alert->created_at_ms = alert->updated_at_ms = apply->time_ms;
     alert->events = 1;
+    alert->expires_at_ms = occurrence->event->expires_at_ms;
     alert->decision = occurrence->event->decision;
     return alert;
+}
+
+/* A trigger that its source repeats while it lasts: what it says is how things are now. */
+static void refresh(struct apply *apply, const Tocsin__Event *event, Tocsin__Alert *alert)
+{
+    const Tocsin__AlertPayload *payload = alert_payload_get(apply->store, alert->id, apply->arena);
+    if (payload == NULL || payload->details_json.len != event->details_json.len ||
+        memcmp(payload->details_json.data, event->details_json.data, event->details_json.len) != 0) {
+        payload_store(apply, alert, event);
+    }
+    alert->summary = event->summary;
+    alert->severity = event->severity;
 }
 
 /* Its row and index, and the incident's count. */
@@ -106,6 +120,7 @@ static void alert_open(struct apply *apply, Tocsin__Incident *incident, Tocsin__
 {
     alert->id = alert->id != 0 ? alert->id : apply_new_id(apply);
     alert->incident_id = incident->id;
+    alert_expiry_set(apply, alert, alert->expires_at_ms);
     alert_put(apply->store, alert);
     struct key index = key_1_hash(alert->integration_id, alert->dedup_key);
     struct key place = key_2(incident->id, alert->id);
@@ -117,6 +132,7 @@ static void alert_open(struct apply *apply, Tocsin__Incident *incident, Tocsin__
 void alert_resolve(struct apply *apply, Tocsin__Incident *incident, Tocsin__Alert *alert)
 {
     assert(!alert->resolved && incident->alerts_triggered > 0);
+    alert_expiry_drop(apply, alert);
     alert->resolved = true;
     alert->resolved_at_ms = alert->updated_at_ms = apply->time_ms;
     alert_put(apply->store, alert);
@@ -243,6 +259,10 @@ static void trigger_new(struct apply *apply, const struct occurrence *occurrence
     if (hold != NULL) {
         alert->id = apply_new_id(apply);
         taken = hold_begin(apply, alert, hold, occurrence->reply);
+        if (taken) {
+            alert_expiry_set(apply, alert, alert->expires_at_ms);
+            alert_put(apply->store, alert);
+        }
     } else {
         taken = alert_admit(apply, service, alert, occurrence->why, &occurrence->source, occurrence->reply);
     }
@@ -258,6 +278,10 @@ static void trigger_again(struct apply *apply, const struct occurrence *occurren
     alert->events++;
     alert->updated_at_ms = apply->time_ms;
     alert->decision = occurrence->event->decision;
+    if (occurrence->event->repeated) {
+        refresh(apply, occurrence->event, alert);
+    }
+    alert_expiry_set(apply, alert, occurrence->event->expires_at_ms);
     if (alert->incident_id == 0) {
         hold_trigger(apply, alert, &occurrence->asked);
         occurrence->reply->reason = TOCSIN__REASON__REASON_ALERT_HELD;
@@ -267,8 +291,9 @@ static void trigger_again(struct apply *apply, const struct occurrence *occurren
     reply_id(apply, occurrence->reply, alert->incident_id);
 
     Tocsin__Incident *incident = incident_get(apply->store, alert->incident_id, apply->arena);
-    if (incident != NULL && log_trigger_bounded(apply, incident, alert, occurrence->event->severity,
-                                                occurrence->event->summary, occurrence->why, &occurrence->source)) {
+    if (incident != NULL && !occurrence->event->repeated &&
+        log_trigger_bounded(apply, incident, alert, occurrence->event->severity, occurrence->event->summary,
+                            occurrence->why, &occurrence->source)) {
         incident_put(apply->store, incident);
     }
 }

@@ -142,6 +142,15 @@ bool alert_admit(struct apply *, Tocsin__Service *, Tocsin__Alert *, Tocsin__Why
 /* The alert is over: its row, its index and the incident's counts. */
 void alert_resolve(struct apply *, Tocsin__Incident *, Tocsin__Alert *);
 
+/* ---- alert_expiry.c */
+
+/* An open alert is over at `expires_at_ms` (0: never by itself) unless it is sent again; the caller stores it. */
+void alert_expiry_set(struct apply *, Tocsin__Alert *, uint64_t expires_at_ms);
+/* It has ended: its row goes. */
+void alert_expiry_drop(struct apply *, Tocsin__Alert *);
+/* Ends alerts whose sources have fallen silent, at most `left`; returns what is left of it. */
+uint32_t alerts_expire(struct apply *, uint32_t left);
+
 /* ---- escalation.c */
 
 /* Begins the incident's policy: the given level of the first pass. Takes an acknowledgement away. */

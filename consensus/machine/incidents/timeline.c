@@ -64,6 +64,7 @@ static const char *const WHY_TEXTS[] = {
     [TOCSIN__WHY__WHY_MUTES_ASKED] = "the mutes were looked at",
     [TOCSIN__WHY__WHY_HOLD_OVER] = "what held the alert back is over and it still fires",
     [TOCSIN__WHY__WHY_MUTES_UNANSWERED] = "the mutes could not be looked at in time, so that it counts as not muted",
+    [TOCSIN__WHY__WHY_ALERT_EXPIRED] = "its source has not sent it again in time",
     [TOCSIN__WHY__WHY_MAINTENANCE_ENDS] = "a maintenance window is about to end",
 };
 

@@ -194,6 +194,7 @@ void hold_resolve(struct apply *apply, Tocsin__Alert *alert)
 {
     assert(alert->incident_id == 0 && !alert->resolved && !alert->hold->over);
     rows_delete(apply, alert);
+    alert_expiry_drop(apply, alert);
     row_delete(apply, TABLE_ALERT_OPEN, key_1_hash(alert->integration_id, alert->dedup_key));
     alert->resolved = alert->hold->over = true;
     alert->resolved_at_ms = alert->updated_at_ms = apply->time_ms;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "consensus/machine/limits.h"
+#include "node/api/alertmanager/alertmanager.h"
 #include "node/api/incidents/incidents.h"
 #include "node/api/orchestration/event_submit.h"
 #include "node/api/router.h"
@@ -420,11 +421,16 @@ static void post_enqueue(struct http_request *request)
     enqueue(request, NULL);
 }
 
-/* The URL for products that can only be pointed at one. Formats other than v2's have no parser yet. */
+/* The URL for products that can only be pointed at one: the body says what it is. */
 static void post_integration(struct http_request *request)
 {
     struct api_call *call = api_call_of(request);
 
+    if (is_webhook(call->body)) {
+        call->source.key = call->parameters[0];
+        webhook_receive(request);
+        return;
+    }
     if (json_object_get(call->body, "event_action") == NULL) {
         answer_unrecognized(request);
         return;

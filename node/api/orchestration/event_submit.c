@@ -77,24 +77,29 @@ static void hash_details(struct http_request *request, Tocsin__Event *event)
     json_decref(details);
 }
 
+Tocsin__Event *event_decide(struct http_request *request, const struct machine_store *view, const Tocsin__Event *event)
+{
+    const struct api_ports *ports = &api_call_of(request)->api->ports;
+    Tocsin__Event *decided = decide(api_rules(request), view, (struct decide_from){0}, event,
+                                    ports->wall_ms(ports->context), request_memory(request), NULL);
+    if (decided->details_json.data != event->details_json.data) {
+        hash_details(request, decided);
+    }
+    return decided->action == TOCSIN__EVENT_ACTION__EVENT_TRIGGER ? decided : answer_only(request, decided);
+}
+
 static void on_view(void *argument, const struct machine_store *view, bool stale)
 {
     struct http_request *request = argument;
     struct submission *submission = api_call_of(request)->data;
-    const struct api_ports *ports = &api_call_of(request)->api->ports;
     (void)stale; /* what is too old apply finds out */
     if (view == NULL) {
         answer_stopped(request);
         return;
     }
-    Tocsin__Event *decided = decide(api_rules(request), view, (struct decide_from){0}, submission->event,
-                                    ports->wall_ms(ports->context), request_memory(request), NULL);
-    if (decided->details_json.data != submission->event->details_json.data) {
-        hash_details(request, decided);
-    }
-    bool trigger = decided->action == TOCSIN__EVENT_ACTION__EVENT_TRIGGER;
+    Tocsin__Event *decided = event_decide(request, view, submission->event);
     Tocsin__Command *command = api_command(request, TOCSIN__COMMAND__BODY_EVENT);
-    command->event = trigger ? decided : answer_only(request, decided);
+    command->event = decided;
     api_submit(request, on_reply);
 }
 
