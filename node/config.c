@@ -371,6 +371,50 @@ static int set_guardian(struct reading *reading, const char *name, const char *k
     return 1;
 }
 
+static struct outer *find_outer(struct reading *reading, const char *name)
+{
+    struct config *config = reading->config;
+
+    for (unsigned i = 0; i < config->outers_count; i++) {
+        if (strcmp(config->outers[i].name, name) == 0) {
+            return &config->outers[i];
+        }
+    }
+    if (config->outers_count == OUTER_MAX) {
+        fail(reading, "there are more than %u sections [outer.NAME]", OUTER_MAX);
+        return NULL;
+    }
+    struct outer *outer = &config->outers[config->outers_count++];
+    outer->name = copy(name);
+    return outer;
+}
+
+static int set_outer(struct reading *reading, const char *name, const char *key, const char *value)
+{
+    bool is_preset = strcmp(key, "preset") == 0, is_url = strcmp(key, "url") == 0;
+
+    if (!is_preset && !is_url && strcmp(key, "key_file") != 0) {
+        return fail(reading, "[outer.%s] has no key \"%s\": it has preset, url and key_file", name, key);
+    }
+    struct outer *outer = find_outer(reading, name);
+    if (outer == NULL) {
+        return 0;
+    }
+    if (is_preset ? outer->preset != NULL : is_url ? outer->url != NULL : outer->key != NULL) {
+        return fail(reading, "[outer.%s] has %s already", name, key);
+    }
+    if (is_preset) {
+        outer->preset = outer_preset_find(value);
+        return outer->preset != NULL ? 1 : fail(reading, "preset of [outer.%s] must be " OUTER_PRESETS, name);
+    }
+    if (is_url && !http_url_is_valid(value)) {
+        return fail(reading, "url of [outer.%s] must be http:// or https:// and a host", name);
+    }
+    char **text = is_url ? &outer->url : &outer->key;
+    *text = is_url ? copy(value) : read_secret(reading, value);
+    return *text != NULL;
+}
+
 /* ---------------------------------------------------------------- the file */
 
 static int on_key(void *context, const char *section, const char *name, const char *value)
@@ -394,6 +438,12 @@ static int on_key(void *context, const char *section, const char *name, const ch
             return fail(reading, "[guardian.NAME] needs a name");
         }
         return set_guardian(reading, own_name, name, value);
+    }
+    if ((own_name = section_name(section, "outer")) != NULL) {
+        if (!utf8_count(own_name, strlen(own_name), &characters) || characters == 0 || characters > NAME_CHARACTERS_MAX) {
+            return fail(reading, "[outer.NAME] needs a name of at most %u characters", NAME_CHARACTERS_MAX);
+        }
+        return set_outer(reading, own_name, name, value);
     }
     for (size_t i = 0; i < KEYS_COUNT; i++) {
         if (strcmp(keys[i].section, section) != 0) {
@@ -554,6 +604,22 @@ static void check_providers(struct reading *reading)
     }
 }
 
+static void check_outers(struct reading *reading)
+{
+    struct config *config = reading->config;
+
+    for (unsigned i = 0; i < config->outers_count; i++) {
+        const char *wrong = outer_complete(&config->outers[i]);
+        if (wrong != NULL) {
+            fail(reading, "[outer.%s] %s", config->outers[i].name, wrong);
+            return;
+        }
+        if (outer_is_mute(&config->outers[i])) {
+            log_warning("[outer.%s]: nobody is paged there when its pings end: PagerDuty has no heartbeats", config->outers[i].name);
+        }
+    }
+}
+
 static void check_texts(struct reading *reading)
 {
     struct config *config = reading->config;
@@ -598,6 +664,7 @@ static void check_whole(struct reading *reading)
     if (!reading->failed) {
         check_addresses(reading);
         check_providers(reading);
+        check_outers(reading);
         check_texts(reading);
     }
     config->notify.public_url = config->public_url;
@@ -652,6 +719,11 @@ void config_free(struct config *config)
         }
         free(config->guardians[i].name);
     }
+    for (unsigned i = 0; i < config->outers_count; i++) {
+        free(config->outers[i].name);
+        free(config->outers[i].url);
+        free(config->outers[i].key);
+    }
     free(config);
 }
 
@@ -678,4 +750,8 @@ void config_print_help(void)
     for (size_t i = 0; i < CONTACT_KEYS_COUNT; i++) {
         printf("  %-24s%s\n", contact_keys[i].name, contact_keys[i].help);
     }
+    printf("\n[outer.NAME]              outside services that the leader pings while all is well; at most %u\n", OUTER_MAX);
+    printf("  %-24s%s\n", "preset", OUTER_PRESETS);
+    printf("  %-24s%s\n", "url", "what is pinged, whole, with its key or name");
+    printf("  %-24s%s\n", "key_file", "file with Opsgenie's API key, or PagerDuty's routing key");
 }

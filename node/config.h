@@ -4,6 +4,7 @@
  *     [node]  id data_dir http_listen public_url ...      [cluster] name
  *     [member.1] address = host:port  [member.2] ...      the first members, the same on every node; for one that joins: whom it asks
  *     [guardian.alice] sms = +15550100  email = ...       who hears of it when nobody else does
+ *     [outer.NAME] preset = healthchecks  url = ...       who hears that all is well, and pages when it does not
  *     [twilio] [ntfy] [smtp] [webhook]                    secrets as *_file: files of this node
  */
 #ifndef NODE_CONFIG_H
@@ -13,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "node/outer.h"
 #include "notify/settings.h"
 
 #define ONE_MINUTE_MS 60000u
@@ -49,6 +51,8 @@ struct config {
     unsigned members_count;
     struct config_guardian guardians[CONFIG_GUARDIANS_MAX];
     unsigned guardians_count;
+    struct outer outers[OUTER_MAX];
+    unsigned outers_count;
     struct notify_settings notify;
     uint32_t election_timeout_ms; /* 800 */
     uint32_t heartbeat_ms;        /* 100 */

@@ -69,6 +69,9 @@ struct dispatcher {
     struct job *under_way[DISPATCHER_TRANSFERS_MAX]; /* the first under_way_count are taken */
     size_t under_way_count;
     size_t under_way_by_channel[CHANNELS_COUNT];
+    struct {
+        uint64_t count, last_ms;
+    } failures_in_a_row[CHANNELS_COUNT];
     struct claims claims;
     struct ended ended[ENDED_MAX]; /* a ring; ended_count is of all time */
     uint64_t ended_count;
@@ -215,6 +218,15 @@ static void count_outcome(struct dispatcher *dispatcher, Tocsin__Outcome outcome
     }
 }
 
+static void count_in_a_row(struct dispatcher *dispatcher, Tocsin__Channel channel, Tocsin__Outcome outcome)
+{
+    if ((unsigned)channel >= CHANNELS_COUNT || outcome == TOCSIN__OUTCOME__OUTCOME_NEVER)
+        return;
+    uint64_t *count = &dispatcher->failures_in_a_row[channel].count;
+    *count = outcome == TOCSIN__OUTCOME__OUTCOME_SENT ? 0 : *count + 1;
+    dispatcher->failures_in_a_row[channel].last_ms = now_ms(dispatcher);
+}
+
 static void offer_receipt(struct dispatcher *dispatcher, struct ended *ended, uint32_t attempt)
 {
     Tocsin__Receipt receipt;
@@ -245,6 +257,7 @@ static void end_attempt(struct dispatcher *dispatcher, const struct job *job, co
         ended->retry_after_ms = verdict->retry_after_s >= 0 ? provider_wait_ms(verdict->retry_after_s)
                                                             : back_off_ms(dispatcher, job->notification->failures);
     count_outcome(dispatcher, verdict->outcome);
+    count_in_a_row(dispatcher, job->notification->channel, verdict->outcome);
     offer_receipt(dispatcher, ended, job->notification->attempt);
 }
 
@@ -535,4 +548,11 @@ struct dispatcher_statistics dispatcher_statistics(const struct dispatcher *disp
     statistics.waiting = dispatcher->queue_count + dispatcher->claims.wanted_count + dispatcher->claims.asked_count;
     statistics.under_way = dispatcher->under_way_count;
     return statistics;
+}
+
+uint64_t dispatcher_failures_in_a_row(const struct dispatcher *dispatcher, Tocsin__Channel channel, uint64_t within_ms)
+{
+    assert((unsigned)channel < CHANNELS_COUNT);
+    bool recent = now_ms(dispatcher) - dispatcher->failures_in_a_row[channel].last_ms <= within_ms;
+    return recent ? dispatcher->failures_in_a_row[channel].count : 0;
 }

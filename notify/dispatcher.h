@@ -68,4 +68,8 @@ struct dispatcher_statistics {
 };
 struct dispatcher_statistics dispatcher_statistics(const struct dispatcher *dispatcher);
 
+/* Requests of the channel that ended last, one after the other, without being taken; 0 when the last of them is longer ago than `within_ms`. An address
+ * that does not exist counts neither way. */
+uint64_t dispatcher_failures_in_a_row(const struct dispatcher *dispatcher, Tocsin__Channel channel, uint64_t within_ms);
+
 #endif

@@ -96,6 +96,8 @@ void engine_peer_changed(struct engine *engine, uint64_t peer) {
 void engine_answered(struct engine *engine, uint64_t transfer_id, const struct answer *answer) {
     if ((transfer_id & LAST_GASP_TRANSFER) != 0)
         engine_gasp_answered(engine, transfer_id, answer);
+    else if ((transfer_id & OUTER_TRANSFER) != 0)
+        engine_outer_answered(engine, transfer_id, answer);
     else
         dispatcher_answered(engine->dispatcher, transfer_id, answer);
 }

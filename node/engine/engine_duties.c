@@ -472,6 +472,7 @@ void engine_duties_turn(struct engine *engine) {
     }
     if (term != 0) tick(engine, now_ms);
     if (term != 0) pulse(engine, now_ms);
+    engine_outer_turn(engine, term);
     if (term != 0 && now_ms - engine->horizon_checked_ms >= HORIZON_INTERVAL_MS) {
         engine->horizon_checked_ms = now_ms;
         extend_schedules(engine);
@@ -498,6 +499,7 @@ uint64_t engine_duties_next_ms(const struct engine *engine) {
     if (engine_members_next_ms(engine) < next_ms) next_ms = engine_members_next_ms(engine);
     if (driver_status(engine->driver).role != DRIVER_LEADER) return next_ms;
     bool on_duty = engine->duties_term == driver_status(engine->driver).term;
+    if (on_duty && engine_outer_next_ms(engine) < next_ms) next_ms = engine_outer_next_ms(engine);
     if (on_duty && engine->tick_ms != 0 && engine->tick_sent_ms + engine->tick_ms < next_ms)
         next_ms = engine->tick_sent_ms + engine->tick_ms;
     if (engine->next_deadline_ms == UINT64_MAX) return next_ms;

@@ -4,7 +4,7 @@
  *     engine.c          beginning, frames, the turn, the end           engine_storage.c   driver and snapshots over the stores
  *     engine_duties.c   what a leader owes                             engine_view.c      what handlers and operators see
  *     engine_members.c  who takes part, and whom to dial             engine_gasp.c      paging without a majority
- *     engine_doctor.c   for whoever has a shell here
+ *     engine_doctor.c   for whoever has a shell here                  engine_outer.c     outside URLs hear that all is well
  */
 #ifndef NODE_ENGINE_ENGINE_INTERNAL_H
 #define NODE_ENGINE_ENGINE_INTERNAL_H
@@ -53,6 +53,24 @@ struct engine_members {
 struct held_send {
     uint64_t index, term;
     Tocsin__Notification *notification;
+};
+
+/* Transfers that tell nobody, with LAST_GASP_TRANSFER not set: of the outer heartbeat. */
+#define OUTER_TRANSFER (1ull << 61)
+#define OUTER_CHANNELS_MAX 32u
+
+/* engine_outer.c */
+struct engine_outer {
+    uint64_t round, begun_ms;        /* number of the round, 0: none yet; monotonic */
+    bool running;
+    uint32_t usable, asked, reached; /* channels by their place in channels_all: whose provider was asked, has not answered yet, has answered */
+    bool tick_waits, tick_applied;
+    uint64_t tick_index;             /* what was applied when its reply came */
+    const char *why;                 /* the last round's fault; NULL: it passed */
+    struct outer_standing {
+        uint64_t last_ping_ms; /* wall clock; 0: never by this node */
+        char error[64];        /* of the last ping; "": it was taken */
+    } standings[OUTER_MAX];
 };
 
 struct engine {
@@ -104,6 +122,7 @@ struct engine {
     uint64_t asked_ms;                      /* members' public addresses, last */
     uint32_t asked;                         /* which of them have not answered yet, by their place in the configuration */
 
+    struct engine_outer outer;
     struct engine_members members; /* engine_members.c */
     bool joining;                  /* no configuration has named this node yet */
     bool removed;                  /* a peer said so */
@@ -169,6 +188,12 @@ bool engine_gasp_keep(struct engine *engine, const Tocsin__Command *command);
 void engine_gasp_look(struct engine *engine, void (*with)(void *argument, const struct machine_store *view), void *argument);
 json_t *engine_gasp_json(const struct engine *engine);
 json_t *engine_gasp_rehearse(void *context);
+/* ---- engine_outer.c */
+void engine_outer_answered(struct engine *engine, uint64_t transfer_id, const struct answer *answer);
+/* `term`: of engine_leading_term. */
+void engine_outer_turn(struct engine *engine, uint64_t term);
+uint64_t engine_outer_next_ms(const struct engine *engine); /* monotonic; UINT64_MAX when none is configured */
+json_t *engine_outer_json(struct engine *engine);
 /* ---- engine_doctor.c */
 /* NULL, or what is wrong with the guardians of this node's configuration. */
 const char *engine_guardians_fault(const struct engine *engine);

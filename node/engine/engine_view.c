@@ -215,6 +215,7 @@ static json_t *port_cluster(void *context) {
     json_object_set_new(cluster, "guardians", json_pack("{s:I, s:o}", "configured", (json_int_t)engine->config->guardians_count, "warning",
                                                         guardians != NULL ? json_string(guardians) : json_null()));
     json_object_set_new(cluster, "last_gasp", engine_gasp_json(engine));
+    json_object_set_new(cluster, "outer", engine_outer_json(engine));
     json_object_set_new(cluster, "recovering", json_boolean(engine->recovering_index != 0));
     return cluster;
 }

@@ -124,7 +124,8 @@ def configuration_keys(files):
     keys = {(section, name): standard for section, name, standard in
             re.findall(r'\{"(\w+)", "(\w+)", TYPE_\w+, AT\([^)]*\), (?:NULL|"([^"]*)"),', text)}
     keys.update({("guardian", name): "" for name in re.findall(r'\{"(\w+)", TOCSIN__CHANNEL__', text)})
-    return {**keys, ("member", "address"): "", ("member", "public_url"): ""}
+    own = (("member", "address"), ("member", "public_url"), ("outer", "preset"), ("outer", "url"), ("outer", "key_file"))
+    return {**keys, **dict.fromkeys(own, "")}
 
 
 def example_faults(files):

@@ -211,6 +211,13 @@ static void given_mistakes_in_a_line_then_the_line_is_named(void **state)
         {"[guardian.]\nsms = +1\n", ":2:", "needs a name"},
         {"[guardian.a]\nfax = +1\n", ":2:", "has no key \"fax\""},
         {"[guardian.a]\nsms = 555\n", ":2:", "country code"},
+        {"[outer.]\nurl = http://a\n", ":2:", "needs a name"},
+        {"[outer.a]\ntoken = k\n", ":2:", "it has preset, url and key_file"},
+        {"[outer.a]\npreset = statuspage\n", ":2:", "preset of [outer.a] must be healthchecks"},
+        {"[outer.a]\nurl = hc-ping.com\n", ":2:", "must be http:// or https://"},
+        {"[outer.a]\nurl = http://a\nurl = http://b\n", ":3:", "has url already"},
+        {MINIMUM "[outer.a]\nurl = http://a\n", ":", "[outer.a] needs preset"},
+        {MINIMUM "[outer.a]\npreset = opsgenie\nurl = http://a\n", ":", "[outer.a] needs key_file"},
         {"[twilio]\nauth_token = secret\n", ":2:", "no key \"auth_token\""},
         {"[twilio]\nauth_token_file = /nonexistent/secret\n", ":2:", "cannot read the secret in /nonexistent/secret"},
     };

@@ -472,6 +472,25 @@ static void back_off_grows_threefold_to_a_minute_with_jitter(void **state)
     }
 }
 
+static void a_channel_that_fails_again_and_again_is_known_until_it_works(void **state)
+{
+    struct world *world = *state;
+    for (size_t i = 0; i < 3; i++) {
+        take(world, i + 1, &by_text, 0);
+        answer(world, i, 503, -1, "");
+    }
+    take(world, 4, &by_push, 0);
+    answer(world, 3, 200, -1, "{}");
+    assert_int_equal(dispatcher_failures_in_a_row(world->dispatcher, TOCSIN__CHANNEL__CHANNEL_SMS, 1000), 3);
+    assert_int_equal(dispatcher_failures_in_a_row(world->dispatcher, TOCSIN__CHANNEL__CHANNEL_PUSH, 1000), 0);
+    world->now_ms += 1001;
+    assert_int_equal(dispatcher_failures_in_a_row(world->dispatcher, TOCSIN__CHANNEL__CHANNEL_SMS, 1000), 0);
+    assert_int_equal(dispatcher_failures_in_a_row(world->dispatcher, TOCSIN__CHANNEL__CHANNEL_SMS, 2000), 3);
+    take(world, 5, &by_text, 0);
+    answer(world, 4, 201, -1, "{}");
+    assert_int_equal(dispatcher_failures_in_a_row(world->dispatcher, TOCSIN__CHANNEL__CHANNEL_SMS, 2000), 0);
+}
+
 static void the_providers_retry_after_counts_up_to_five_minutes(void **state)
 {
     struct world *world = *state;
@@ -563,6 +582,7 @@ int main(void)
         STORY(a_refused_claim_is_asked_for_thrice_and_forgotten),
         STORY(nobody_claims_who_does_not_lead),
         STORY(back_off_grows_threefold_to_a_minute_with_jitter),
+        STORY(a_channel_that_fails_again_and_again_is_known_until_it_works),
         STORY(the_providers_retry_after_counts_up_to_five_minutes),
         STORY(a_channel_that_is_not_configured_says_so),
         STORY(an_address_that_cannot_be_told_is_never_tried_again),

@@ -1,0 +1,247 @@
+/*
+ * The outer heartbeat: the leader pings outside URLs, once a minute, only while pages would get out. Silence there becomes a page from there.
+ *
+ *     round ─┬─> a tick with a reply: the API's own way into the log, through a majority, the state and back ─┐
+ *            └─> a request to each usable provider's address ─────────────────────────────────────────────────┴─> check ──> pings, or silence and why
+ *
+ * The check alarms nobody: a tick changes nothing, and the providers are asked for nothing. It passes when the tick was answered in time and is durable in
+ * the state, no notification is overdue, and a provider answers and has not refused the last requests. Whatever does not answer ends with the round's time.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "consensus/machine/records.h"
+#include "node/engine/engine_internal.h"
+#include "node/log.h"
+#include "notify/compose.h"
+
+/* A round waits for this long, or for half of a shorter minute. */
+#define ROUND_PATIENCE_MS 10000u
+/* A notification that should have been sent, or have ended, for so many minutes is stuck; never less, for a claim without receipt takes its time. */
+#define STUCK_MINUTES 2u
+#define STUCK_MS_LEAST 10000u
+/* Looked at, the oldest first: more than an outbox holds unless it is stuck. */
+#define OUTBOX_LOOK_MAX 10000u
+/* So many requests of a channel in a row that were not taken: it does not work, even when its address answers. */
+#define FAILURES_IN_A_ROW 3u
+/* ... for so long: where nobody needs to be told, nothing else would show that it works again. */
+#define FAILURES_COUNT_FOR_MS 600000u
+#define PING_TRANSFER (OUTER_TRANSFER | 1ull << 60)
+#define ROUND_SHIFT 8u
+#define PLACE_MASK ((1ull << ROUND_SHIFT) - 1)
+
+static uint64_t patience_ms(const struct engine *engine) {
+    uint32_t half_ms = engine->config->minute_ms / 2;
+    return half_ms < ROUND_PATIENCE_MS ? half_ms : ROUND_PATIENCE_MS;
+}
+
+/* ---- providers: an address each, however many channels use it */
+
+static const char *address_of(const struct engine *engine, const struct channel *channel) {
+    const struct notify_settings *settings = &engine->config->notify;
+    switch (channel->channel) {
+    case TOCSIN__CHANNEL__CHANNEL_SMS:
+    case TOCSIN__CHANNEL__CHANNEL_VOICE:
+        return settings->twilio.base_url;
+    case TOCSIN__CHANNEL__CHANNEL_PUSH:
+        return settings->ntfy.base_url;
+    case TOCSIN__CHANNEL__CHANNEL_EMAIL:
+        return settings->smtp.url;
+    default:
+        return NULL; /* a webhook goes wherever its person says */
+    }
+}
+
+static void ask_providers(struct engine *engine) {
+    struct engine_outer *outer = &engine->outer;
+    const struct channel *const *channels = channels_all();
+    for (unsigned i = 0; channels[i] != NULL && i < OUTER_CHANNELS_MAX; i++) {
+        const char *address = address_of(engine, channels[i]);
+        if (address == NULL || channels[i]->missing(&engine->config->notify) != NULL) continue;
+        outer->usable |= 1u << i;
+        struct outgoing outgoing = {.get = true, .deadline_ms = (uint32_t)patience_ms(engine), .url = compose_copy(address)};
+        outer->asked |= 1u << i;
+        engine->ports.transfer(engine->ports.context, OUTER_TRANSFER | outer->round << ROUND_SHIFT | i, &outgoing);
+        outgoing_close(&outgoing);
+    }
+}
+
+static void provider_answered(struct engine *engine, unsigned place, const struct answer *answer) {
+    struct engine_outer *outer = &engine->outer;
+    outer->asked &= ~(1u << place);
+    bool http = channels_all()[place]->channel != TOCSIN__CHANNEL__CHANNEL_EMAIL;
+    if (answer->kind == ANSWER_RESPONSE && (!http || answer->status < 500)) outer->reached |= 1u << place;
+}
+
+static bool provider_works(const struct engine *engine) {
+    const struct channel *const *channels = channels_all();
+    for (unsigned i = 0; channels[i] != NULL && i < OUTER_CHANNELS_MAX; i++)
+        if ((engine->outer.reached & 1u << i) != 0 &&
+            dispatcher_failures_in_a_row(engine->dispatcher, channels[i]->channel, FAILURES_COUNT_FOR_MS) < FAILURES_IN_A_ROW)
+            return true;
+    return false;
+}
+
+/* ---- the outbox */
+
+struct outbox_look {
+    uint64_t now_ms, patience_ms;
+    bool stuck;
+};
+
+static void look_into_outbox(void *argument, const struct machine_store *view) {
+    struct outbox_look *look = argument;
+    struct walk walk = walk_all(view, TABLE_OUTBOX);
+    for (unsigned left = OUTBOX_LOOK_MAX; left > 0 && !look->stuck && walk_next(&walk); left--) {
+        Tocsin__Notification *notification = record_unpack(&tocsin__notification__descriptor, walk.value, NULL);
+        if (notification == NULL) abort();
+        uint64_t due_ms = notification->due_at_ms > notification->created_at_ms ? notification->due_at_ms : notification->created_at_ms;
+        look->stuck = look->now_ms > due_ms + look->patience_ms;
+        tocsin__notification__free_unpacked(notification, NULL);
+    }
+}
+
+static bool outbox_is_stuck(struct engine *engine) {
+    uint64_t stuck_ms = (uint64_t)engine->config->minute_ms * STUCK_MINUTES;
+    struct outbox_look look = {.now_ms = engine_cluster_ms(engine), .patience_ms = stuck_ms > STUCK_MS_LEAST ? stuck_ms : STUCK_MS_LEAST};
+    engine_gasp_look(engine, look_into_outbox, &look);
+    return look.stuck;
+}
+
+/* ---- the tick */
+
+static void tick_answered(void *argument, enum proposal_outcome outcome, struct span reply) {
+    struct engine *engine = argument;
+    struct engine_outer *outer = &engine->outer;
+    (void)reply; /* OK, always */
+    outer->tick_waits = false;
+    outer->tick_applied = outcome == PROPOSAL_APPLIED;
+    outer->tick_index = engine->progress.applied_index;
+    if (outer->tick_applied) engine->ports.state_want_commit(engine->ports.context);
+}
+
+static void send_tick(struct engine *engine) {
+    Tocsin__Tick tick = TOCSIN__TICK__INIT;
+    Tocsin__Command command = TOCSIN__COMMAND__INIT;
+    command.body_case = TOCSIN__COMMAND__BODY_TICK;
+    command.tick = &tick;
+    engine->outer.tick_waits = true;
+    engine->outer.tick_applied = false;
+    proposer_submit(engine->proposer, &command, engine_now_ms(engine) + patience_ms(engine), tick_answered, engine);
+}
+
+static bool tick_is_durable(const struct engine *engine) {
+    return engine->outer.tick_applied && engine->progress.committed_index >= engine->outer.tick_index;
+}
+
+/* ---- rounds */
+
+static void begin(struct engine *engine, uint64_t now_ms) {
+    struct engine_outer *outer = &engine->outer;
+    outer->round++;
+    outer->running = true;
+    outer->begun_ms = now_ms;
+    outer->usable = outer->asked = outer->reached = 0;
+    if (!outer->tick_waits) send_tick(engine); /* one that still waits is as good */
+    ask_providers(engine);
+}
+
+static const char *fault(struct engine *engine) {
+    const struct engine_outer *outer = &engine->outer;
+    if (!outer->tick_applied) return "a command was not committed in time";
+    if (!tick_is_durable(engine)) return "the state was not durable in time";
+    if (outer->usable == 0) return "no provider is configured that could be asked";
+    if (outer->reached == 0) return "no provider answers";
+    if (!provider_works(engine)) return "each provider that answers refused the last requests";
+    if (outbox_is_stuck(engine)) return "a notification is stuck in the outbox";
+    return NULL;
+}
+
+static void ping(struct engine *engine) {
+    for (unsigned i = 0; i < engine->config->outers_count; i++) {
+        struct outgoing outgoing;
+        outer_compose(&engine->config->outers[i], engine->config->cluster_name, engine_wall_ms(engine), &outgoing);
+        outgoing.deadline_ms = (uint32_t)patience_ms(engine);
+        engine->ports.transfer(engine->ports.context, PING_TRANSFER | engine->outer.round << ROUND_SHIFT | i, &outgoing);
+        outgoing_close(&outgoing);
+    }
+}
+
+static void end(struct engine *engine) {
+    struct engine_outer *outer = &engine->outer;
+    const char *why = fault(engine);
+    outer->running = false;
+    if (why != NULL && (outer->why == NULL || strcmp(why, outer->why) != 0)) log_error("outer heartbeat: no ping is sent: %s", why);
+    if (why == NULL && outer->why != NULL) log_info("outer heartbeat: pings are sent again");
+    outer->why = why;
+    if (why == NULL && !engine->failed) ping(engine);
+}
+
+static void ping_answered(struct engine *engine, unsigned place, const struct answer *answer) {
+    struct outer_standing *standing = &engine->outer.standings[place];
+    bool taken = answer->kind == ANSWER_RESPONSE && answer->status >= 200 && answer->status < 300;
+    bool was_told = standing->error[0] != '\0';
+    standing->error[0] = '\0';
+    if (taken) {
+        standing->last_ping_ms = engine_wall_ms(engine);
+        return;
+    }
+    /* curl's own words may hold the URL, which is a secret. */
+    if (answer->kind == ANSWER_RESPONSE)
+        snprintf(standing->error, sizeof standing->error, "it answered with %u", answer->status);
+    else
+        snprintf(standing->error, sizeof standing->error, "%s", answer->kind == ANSWER_NOT_SENT ? "it could not be reached" : "it did not answer in time");
+    if (!was_told) log_warning("outer heartbeat: the ping to %s failed: %s", engine->config->outers[place].name, standing->error);
+}
+
+void engine_outer_answered(struct engine *engine, uint64_t transfer_id, const struct answer *answer) {
+    unsigned place = (unsigned)(transfer_id & PLACE_MASK);
+    if ((transfer_id & PING_TRANSFER) == PING_TRANSFER)
+        ping_answered(engine, place, answer);
+    else if (engine->outer.running && transfer_id == (OUTER_TRANSFER | engine->outer.round << ROUND_SHIFT | place))
+        provider_answered(engine, place, answer);
+}
+
+void engine_outer_turn(struct engine *engine, uint64_t term) {
+    struct engine_outer *outer = &engine->outer;
+    if (engine->config->outers_count == 0) return;
+    if (term == 0) {
+        outer->running = false;
+        return;
+    }
+    uint64_t now_ms = engine_now_ms(engine);
+    if (!outer->running) {
+        if (outer->round == 0 || now_ms - outer->begun_ms >= engine->config->minute_ms) begin(engine, now_ms);
+        return;
+    }
+    bool all = !outer->tick_waits && outer->asked == 0 && tick_is_durable(engine);
+    if (all || now_ms - outer->begun_ms >= patience_ms(engine)) end(engine);
+}
+
+uint64_t engine_outer_next_ms(const struct engine *engine) {
+    if (engine->config->outers_count == 0 || engine->outer.round == 0) return UINT64_MAX;
+    return engine->outer.begun_ms + (engine->outer.running ? patience_ms(engine) : engine->config->minute_ms);
+}
+
+/* ---- what operators see */
+
+json_t *engine_outer_json(struct engine *engine) {
+    const struct engine_outer *outer = &engine->outer;
+    bool leading = engine_leading_term(engine) != 0;
+    json_t *list = json_array();
+    for (unsigned i = 0; i < engine->config->outers_count; i++) {
+        const struct outer *configured = &engine->config->outers[i];
+        const struct outer_standing *standing = &outer->standings[i];
+        const char *why = !leading                     ? "this node does not lead: the leader pings"
+                          : outer->why != NULL         ? outer->why
+                          : standing->error[0] != '\0' ? standing->error
+                                                       : NULL;
+        json_t *item = json_pack("{s:s, s:s, s:b}", "name", configured->name, "preset", outer_preset_name(configured->preset), "silence_pages",
+                                 !outer_is_mute(configured));
+        json_object_set_new(item, "last_ping_ms", standing->last_ping_ms != 0 ? json_integer((json_int_t)standing->last_ping_ms) : json_null());
+        json_object_set_new(item, "why_not", why != NULL ? json_string(why) : json_null());
+        json_array_append_new(list, item);
+    }
+    return list;
+}
