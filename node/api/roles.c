@@ -63,6 +63,7 @@ static const struct access table[] = {
     {"*", "/schedules/{}/swaps", "schedules", RESPOND, SUBJECT_SCHEDULE, 0},
     {"*", "/schedules", "schedules", CONFIGURE, SUBJECT_SCHEDULE, 0},
     {"GET", "/oncalls", "oncalls", READ, SUBJECT_NONE, 0},
+    {"GET", "/coverage", "coverage", READ, SUBJECT_NONE, 0},
 
     {"GET", "/alerts", "incidents", READ, SUBJECT_NONE, 0},
     {"GET", "/incidents", "incidents", READ, SUBJECT_NONE, 0},

@@ -16,6 +16,7 @@ static const struct route *const tables[] = {
     routes_events,
     routes_incidents,
     routes_people,
+    routes_coverage,
     routes_teams,
     routes_tokens,
     routes_catalog,

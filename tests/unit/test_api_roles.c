@@ -150,6 +150,7 @@ static const struct expectation {
     {"GET", "/schedules/{}/revisions/{}", READER, PUBLIC, "schedules.read"},
     {"POST", "/schedules/{}/revisions/{}/restore", MANAGER, PUBLIC, "schedules.write"},
     {"GET", "/oncalls", READER, PUBLIC, "oncalls.read"},
+    {"GET", "/coverage", READER, PUBLIC, "coverage.read"},
     /* incidents */
     {"GET", "/incidents", READER, PUBLIC, "incidents.read"},
     {"POST", "/incidents", RESPONDER, PUBLIC, "incidents.write"},
@@ -160,6 +161,7 @@ static const struct expectation {
     {"PUT", "/incidents/{}/merge", RESPONDER, PUBLIC, "incidents.write"},
     {"GET", "/priorities", READER, PUBLIC, "priorities.read"},
     {"PUT", "/priorities", ADMIN, PUBLIC, "priorities.write"},
+    {"GET", "/incidents/{}/why", READER, PUBLIC, "incidents.read"},
     {"GET", "/incidents/{}/notes", READER, PUBLIC, "incidents.read"},
     {"POST", "/incidents/{}/notes", RESPONDER, PUBLIC, "incidents.write"},
     {"GET", "/incidents/{}/alerts", READER, PUBLIC, "incidents.read"},

@@ -283,6 +283,7 @@ static void log_attempt(struct apply *apply, Tocsin__Incident *incident, const T
     entry->level = notification->level;
     entry->attempt = notification->attempt;
     entry->notification_id = notification->id;
+    entry->notification_rule_id = notification->notification_rule_id;
     size_t detail_size = strlen(receipt->detail);
     bool is_sentence = detail_size > 0 && receipt->detail[detail_size - 1] == '.';
     entry->text = apply_printf(apply, "%s%s %s%s by %s at %s%s%s%s%s", notification->guardian ? "Guardian " : "",

@@ -58,7 +58,7 @@ const Tocsin__ContactMethod *person_method(const struct person *person, uint64_t
 }
 
 /* Nobody is told twice by the same method at the same instant. */
-static void plan_add(struct person *person, const Tocsin__ContactMethod *method, uint32_t delay_minutes)
+static void plan_add(struct person *person, const Tocsin__ContactMethod *method, uint32_t delay_minutes, uint64_t rule_id)
 {
     for (size_t i = 0; i < person->plans_count; i++) {
         if (person->plans[i].method == method && person->plans[i].delay_minutes == delay_minutes) {
@@ -66,7 +66,8 @@ static void plan_add(struct person *person, const Tocsin__ContactMethod *method,
         }
     }
     assert(person->plans_count < PERSON_PLANS_MAX);
-    person->plans[person->plans_count++] = (struct person_plan){.method = method, .delay_minutes = delay_minutes};
+    person->plans[person->plans_count++] =
+        (struct person_plan){.method = method, .delay_minutes = delay_minutes, .rule_id = rule_id};
 }
 
 static void plan_rules(const struct machine_store *store, ProtobufCAllocator *arena, struct person *person, Tocsin__Urgency urgency)
@@ -80,7 +81,7 @@ static void plan_rules(const struct machine_store *store, ProtobufCAllocator *ar
         }
         const Tocsin__ContactMethod *method = person_method(person, rule->contact_method_id);
         if (method != NULL) {
-            plan_add(person, method, rule->start_delay_minutes);
+            plan_add(person, method, rule->start_delay_minutes, rule->id);
         }
     }
 }
@@ -95,7 +96,7 @@ static void plan_defaults(struct person *person, Tocsin__Urgency urgency)
         }
         for (size_t m = 0; m < person->methods_count; m++) {
             if (person->methods[m]->channel == rule->channel) {
-                plan_add(person, person->methods[m], rule->delay_minutes);
+                plan_add(person, person->methods[m], rule->delay_minutes, 0);
                 group = rule->group;
             }
         }

@@ -19,6 +19,7 @@ struct person {
     struct person_plan {
         const Tocsin__ContactMethod *method;
         uint32_t delay_minutes;
+        uint64_t rule_id; /* 0: the defaults */
     } plans[PERSON_PLANS_MAX];
     size_t plans_count;
 };

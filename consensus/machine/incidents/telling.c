@@ -38,9 +38,10 @@ static Tocsin__Notification *notification_to(struct apply *apply, const Tocsin__
 }
 
 static void tell(struct apply *apply, Tocsin__Incident *incident, const Tocsin__User *user,
-                 const Tocsin__ContactMethod *method, Tocsin__Why why, const Tocsin__Notification *failed)
+                 const Tocsin__ContactMethod *method, Tocsin__Why why, uint64_t rule_id, const Tocsin__Notification *failed)
 {
     Tocsin__Notification *notification = notification_to(apply, incident, user, method, why);
+    notification->notification_rule_id = rule_id;
     if (failed != NULL) {
         notification->bulletin = failed->bulletin;
         notification->bulletin_id = failed->bulletin_id;
@@ -65,6 +66,7 @@ static void tell_later(struct apply *apply, Tocsin__Incident *incident, uint64_t
     row.user_id = user_id;
     row.contact_method_id = plan->method->id;
     row.why = why;
+    row.notification_rule_id = plan->rule_id;
     uint64_t due_ms = apply->time_ms + apply_minutes_ms(apply, plan->delay_minutes);
     record_put(apply->store, TABLE_DEADLINE,
                key_deadline(due_ms, DEADLINE_NOTIFICATION_RULE, incident->id, apply_new_id(apply)), &row.base);
@@ -98,7 +100,7 @@ static bool tell_person(struct apply *apply, Tocsin__Incident *incident, struct 
                        by_default ? TOCSIN__WHY__WHY_DEFAULT_RULE : TOCSIN__WHY__WHY_RULE_AFTER_DELAY);
         } else {
             tell(apply, incident, person->user, plan->method,
-                 by_default ? TOCSIN__WHY__WHY_DEFAULT_RULE : TOCSIN__WHY__WHY_RULE_AT_ONCE, NULL);
+                 by_default ? TOCSIN__WHY__WHY_DEFAULT_RULE : TOCSIN__WHY__WHY_RULE_AT_ONCE, plan->rule_id, NULL);
         }
     }
     return person->plans_count > 0;
@@ -151,7 +153,7 @@ void telling_rule_due(struct apply *apply, Tocsin__Incident *incident, const Toc
             log_untold(apply, incident, user->id, TOCSIN__WHY__WHY_NO_CONTACT_METHOD,
                        "was not told when the delay was over: the contact method has been deleted since.");
         } else if (!is_told_now(apply, incident, method->id)) {
-            tell(apply, incident, user, method, deadline->why, NULL);
+            tell(apply, incident, user, method, deadline->why, deadline->notification_rule_id, NULL);
         }
     }
     telling_settle(apply, incident);
@@ -240,7 +242,7 @@ void telling_next_method(struct apply *apply, Tocsin__Incident *incident, const 
     }
     const Tocsin__ContactMethod *method = next_method(apply, incident, person, failed);
     if (method != NULL) {
-        tell(apply, incident, person->user, method, TOCSIN__WHY__WHY_CHANNEL_FAILED, failed);
+        tell(apply, incident, person->user, method, TOCSIN__WHY__WHY_CHANNEL_FAILED, failed->notification_rule_id, failed);
     } else {
         log_cannot(apply, incident, failed->user_id, TOCSIN__WHY__WHY_CHANNEL_FAILED);
     }

@@ -1,0 +1,241 @@
+/* Why somebody was paged or not, and where nobody would be, over HTTP. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/support/api_story.h"
+
+/* Alice is asked for the shop; Bob is there, and Carol, whom nobody can tell. */
+struct company {
+    struct api_fixture *api;
+    const char *alice, *bob, *carol, *method, *policy, *shop;
+};
+
+static int setup(void **state)
+{
+    static struct company company;
+    struct api_fixture *api = company.api = api_fixture_new();
+
+    company.alice = story_user(api, "Alice", "alice@example.org");
+    company.bob = story_user(api, "Bob", "bob@example.org");
+    company.carol = story_user(api, "Carol", "carol@example.org");
+    company.method = story_contact_method(api, company.alice, "sms_contact_method", "5551111");
+    story_contact_method(api, company.bob, "email_contact_method", "bob@example.org");
+    company.policy = story_policy(api, "Shop people", company.alice);
+    company.shop = story_service(api, "Shop", company.policy);
+    *state = &company;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct company *company = *state;
+
+    api_fixture_free(company->api);
+    return 0;
+}
+
+static const char *rule(struct company *company, const char *user, const char *method, unsigned delay_minutes)
+{
+    return story_create(company->api, story_text("/users/%s/notification_rules", user), "notification_rule",
+                        story_text("{\"notification_rule\":{\"type\":\"assignment_notification_rule\",\"urgency\":\"high\","
+                                   "\"start_delay_in_minutes\":%u,\"contact_method\":{\"id\":\"%s\",\"type\":"
+                                   "\"sms_contact_method\"}}}", delay_minutes, method));
+}
+
+static const char *incident(struct company *company)
+{
+    return story_create(company->api, "/incidents", "incident",
+                        story_text("{\"incident\":{\"type\":\"incident\",\"title\":\"Disk\",\"urgency\":\"high\",\"service\":"
+                                   "{\"id\":\"%s\",\"type\":\"service_reference\"}}}", company->shop));
+}
+
+static void expect_sentence(const struct api_answer *answer, const char *part)
+{
+    assert_int_equal(answer->status, 200);
+    const char *sentence = api_answer_text(answer, "why", "sentence", NULL);
+    if (strstr(sentence, part) == NULL) {
+        fail_msg("expected \"%s\" in: %s", part, sentence);
+    }
+}
+
+static const struct api_answer *why(struct company *company, const char *id, const char *user)
+{
+    return api_get(company->api, user != NULL ? story_text("/incidents/%s/why?user_id=%s", id, user)
+                                              : story_text("/incidents/%s/why", id));
+}
+
+/* ---------------------------------------------------------------- why */
+
+static void who_was_paged_hears_by_which_rule_and_level(void **state)
+{
+    struct company *company = *state;
+    const char *at_once = rule(company, company->alice, company->method, 0);
+    const char *later = rule(company, company->alice, company->method, 3);
+    const char *id = incident(company);
+
+    expect_sentence(why(company, id, company->alice), "a page is owed");
+    assert_int_equal(story_deliver(company->api), 1);
+    const struct api_answer *answer = why(company, id, company->alice);
+    expect_sentence(answer, "Alice was paged, at level 1, first by sms");
+    expect_sentence(answer, at_once);
+    assert_true(json_is_true(api_answer_at(answer, "why", "people", "0", "paged", NULL)));
+    assert_string_equal(api_answer_text(answer, "why", "people", "0", "pages", "0", "notification_rule", "id", NULL), at_once);
+    assert_string_equal(api_answer_text(answer, "why", "people", "0", "pages", "0", "why", NULL), "rule_at_once");
+    assert_string_equal(api_answer_text(answer, "why", "people", "0", "rules_ahead", "0", "notification_rule", "id", NULL), later);
+    assert_string_equal(api_answer_text(answer, "why", "people", "0", "rules_ahead", "0", "at", NULL), "2026-09-21T14:16:20Z");
+
+    story_run_until(company->api, company->api->now_ms + 3 * 60000);
+    story_deliver(company->api);
+    answer = why(company, id, company->alice);
+    assert_string_equal(api_answer_text(answer, "why", "people", "0", "pages", "1", "notification_rule", "id", NULL), later);
+    assert_int_equal(json_array_size(api_answer_at(answer, "why", "people", "0", "rules_ahead", NULL)), 0);
+}
+
+static void who_was_not_concerned_hears_who_was_asked(void **state)
+{
+    struct company *company = *state;
+    const char *id = incident(company);
+    const struct api_answer *answer = why(company, id, company->bob);
+
+    expect_sentence(answer, "Bob was not paged: was never assigned");
+    expect_sentence(answer, "level 1: Alice");
+    assert_true(json_is_false(api_answer_at(answer, "why", "people", "0", "paged", NULL)));
+}
+
+static void who_cannot_be_told_is_named_with_the_reason(void **state)
+{
+    struct company *company = *state;
+    const char *id = incident(company);
+
+    api_put(company->api, story_text("/incidents/%s", id),
+            story_text("{\"incident\":{\"type\":\"incident\",\"assignments\":[{\"assignee\":{\"id\":\"%s\",\"type\":"
+                       "\"user_reference\"}}]}}", company->carol));
+    expect_sentence(why(company, id, company->carol), "there is no contact method");
+}
+
+static void everybody_is_in_one_answer(void **state)
+{
+    struct company *company = *state;
+    const char *id = incident(company);
+
+    story_deliver(company->api);
+    const struct api_answer *answer = why(company, id, NULL);
+    expect_sentence(answer, "1 of 1 people concerned were paged");
+    expect_sentence(why(company, id, company->alice), "the defaults");
+    assert_true(json_array_size(api_answer_at(answer, "why", "decisions", NULL)) >= 2);
+}
+
+static void questions_about_nothing_are_refused(void **state)
+{
+    struct company *company = *state;
+    const char *id = incident(company);
+
+    assert_int_equal(why(company, "PZZZZZX", NULL)->status, 404);
+    assert_int_equal(why(company, id, "PZZZZZX")->status, 404);
+    story_refused(why(company, id, "-"), 400, 2001, "'user_id' must be an id");
+}
+
+/* ---------------------------------------------------------------- coverage */
+
+/* The sentence of the first finding of the kind; NULL: there is none. */
+static const char *hole(struct company *company, const char *kind)
+{
+    const struct api_answer *answer = api_get(company->api, story_text("/coverage?kinds[]=%s", kind));
+
+    assert_int_equal(answer->status, 200);
+    json_t *found = api_answer_at(answer, "coverage", "findings", "0", NULL);
+    if (found != NULL) {
+        assert_string_equal(json_string_value(json_object_get(found, "kind")), kind);
+    }
+    return json_string_value(json_object_get(found, "sentence"));
+}
+
+static void expect_hole(struct company *company, const char *kind, const char *part)
+{
+    const char *sentence = hole(company, kind);
+
+    if (sentence == NULL || strstr(sentence, part) == NULL) {
+        fail_msg("expected \"%s\" as %s in: %s", part, kind, sentence != NULL ? sentence : "nothing");
+    }
+}
+
+static const char *layer(const char *name, const char *user, const char *restrictions)
+{
+    return story_text("{\"name\":\"%s\",\"start\":\"2026-01-01T00:00:00Z\",\"rotation_virtual_start\":\"2026-01-01T00:00:00Z\","
+                      "\"rotation_turn_length_seconds\":86400,\"users\":[{\"user\":{\"id\":\"%s\",\"type\":\"user_reference\"}}],"
+                      "\"restrictions\":[%s]}", name, user, restrictions);
+}
+
+static const char *schedule(struct company *company, const char *name, const char *layers)
+{
+    return story_create(company->api, "/schedules", "schedule",
+                        story_text("{\"schedule\":{\"type\":\"schedule\",\"name\":\"%s\",\"time_zone\":\"UTC\","
+                                   "\"schedule_layers\":[%s]}}", name, layers));
+}
+
+static void gaps_of_schedules_are_found(void **state)
+{
+    struct company *company = *state;
+
+    schedule(company, "Always", layer("Days", company->alice, ""));
+    assert_null(hole(company, "schedule_gap"));
+    schedule(company, "Office hours",
+             layer("Days", company->alice,
+                   "{\"type\":\"daily_restriction\",\"start_time_of_day\":\"08:00:00\",\"duration_seconds\":32400}"));
+    expect_hole(company, "schedule_gap", "Nobody is on call in Office hours from 2026-09-21T17:00:00Z to 2026-09-22T08:00:00Z");
+}
+
+static void a_layer_under_another_is_found(void **state)
+{
+    struct company *company = *state;
+
+    schedule(company, "One", layer("Only", company->alice, ""));
+    assert_null(hole(company, "schedule_layer_hidden"));
+    schedule(company, "Both", story_text("%s,%s", layer("Primary", company->alice, ""), layer("Secondary", company->bob, "")));
+    expect_hole(company, "schedule_layer_hidden", "wholly hidden by layer");
+}
+
+static void people_who_cannot_be_told_are_found_when_they_are_needed(void **state)
+{
+    struct company *company = *state;
+
+    assert_null(hole(company, "user_without_contact_method"));
+    story_policy(company->api, "Carol alone", company->carol);
+    expect_hole(company, "user_without_contact_method", "Carol");
+    expect_hole(company, "user_without_rule", "Alice has no notification rule for high urgency");
+    rule(company, company->alice, company->method, 0);
+    expect_hole(company, "user_without_rule", "Alice has no notification rule for low urgency");
+    expect_hole(company, "user_unverified", "Alice");
+}
+
+static void services_and_the_cluster_are_looked_at(void **state)
+{
+    struct company *company = *state;
+
+    expect_hole(company, "service_without_integration", "Shop");
+    api_post(company->api, story_text("/services/%s/integrations", company->shop), "{\"integration\":{}}");
+    assert_null(hole(company, "service_without_integration"));
+    expect_hole(company, "guardians_missing", "no guardians");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define STORY(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        STORY(who_was_paged_hears_by_which_rule_and_level),
+        STORY(who_was_not_concerned_hears_who_was_asked),
+        STORY(who_cannot_be_told_is_named_with_the_reason),
+        STORY(everybody_is_in_one_answer),
+        STORY(questions_about_nothing_are_refused),
+        STORY(gaps_of_schedules_are_found),
+        STORY(a_layer_under_another_is_found),
+        STORY(people_who_cannot_be_told_are_found_when_they_are_needed),
+        STORY(services_and_the_cluster_are_looked_at),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
