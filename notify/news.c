@@ -36,6 +36,7 @@ static const struct {
     {TOCSIN__NOTICE_KIND__NOTICE_SWAP_OFFERED, "swap.offered", "somebody asks you to take shifts over"},
     {TOCSIN__NOTICE_KIND__NOTICE_SWAP_TAKEN, "swap.taken", "your shifts are taken over"},
     {TOCSIN__NOTICE_KIND__NOTICE_SWAP_UNDONE, "swap.undone", "a swap of shifts was undone"},
+    {TOCSIN__NOTICE_KIND__NOTICE_TEST, "test", "this is a test page"},
 };
 
 static size_t place(Tocsin__NoticeKind kind)
@@ -88,6 +89,11 @@ static void swap_words(const Tocsin__Notice *notice, const char *other, char *ou
                        start, end, back);
 }
 
+static const char *tag(const Tocsin__Notice *notice)
+{
+    return notice->kind == TOCSIN__NOTICE_KIND__NOTICE_TEST ? "Test" : "On call";
+}
+
 void news_short(const Tocsin__Notification *notification, char *out, size_t size)
 {
     const Tocsin__Notice *notice = notification->notice;
@@ -95,11 +101,13 @@ void news_short(const Tocsin__Notification *notification, char *out, size_t size
     clean_copy(schedule, sizeof schedule, notice->schedule_name, strlen(notice->schedule_name));
     clean_copy(other, sizeof other, notice->other_name, strlen(notice->other_name));
     clean_copy(note, sizeof note, notice->note, strlen(notice->note));
-    if (notice->swap_id)
+    if (notice->kind == TOCSIN__NOTICE_KIND__NOTICE_TEST)
+        (void)snprintf(words, sizeof words, "this is a test page, asked for through the API. It arrived: nothing is to be done.");
+    else if (notice->swap_id)
         swap_words(notice, other, words, sizeof words);
     else
         shift_words(notice, other, words, sizeof words);
-    (void)snprintf(text, sizeof text, "[On call] %s: %s%s%s%s", schedule, words, *note ? " " : "", note,
+    (void)snprintf(text, sizeof text, "[%s] %s: %s%s%s%s", tag(notice), schedule, words, *note ? " " : "", note,
                    notification->possibly_repeated ? " (possibly repeated)" : "");
     clean_copy(out, size, text, strlen(text));
 }
@@ -109,7 +117,7 @@ void news_subject(const Tocsin__Notification *notification, char *out, size_t si
     const Tocsin__Notice *notice = notification->notice;
     char schedule[NAME_SIZE], text[TEXT_SIZE];
     clean_copy(schedule, sizeof schedule, notice->schedule_name, strlen(notice->schedule_name));
-    (void)snprintf(text, sizeof text, "[On call] %s: %s%s", schedule, kinds[place(notice->kind)].subject,
+    (void)snprintf(text, sizeof text, "[%s] %s: %s%s", tag(notice), schedule, kinds[place(notice->kind)].subject,
                    notification->possibly_repeated ? " (possibly repeated)" : "");
     clean_copy(out, size, text, strlen(text));
 }

@@ -80,6 +80,7 @@ void apply_schedule_put(struct apply *, const Tocsin__SchedulePut *, Tocsin__Rep
 void apply_schedule_delete(struct apply *, const Tocsin__ScheduleDelete *, Tocsin__Reply *);
 void apply_schedule_extend(struct apply *, const Tocsin__ScheduleExtend *, Tocsin__Reply *);
 void apply_overrides_create(struct apply *, const Tocsin__OverridesCreate *, Tocsin__Reply *);
+void apply_person_test(struct apply *, const Tocsin__PersonTest *, Tocsin__Reply *);
 void apply_swap_offer(struct apply *, const Tocsin__SwapOffer *, Tocsin__Reply *);
 void apply_swap_take(struct apply *, const Tocsin__SwapTake *, Tocsin__Reply *);
 void apply_swap_undo(struct apply *, const Tocsin__SwapUndo *, Tocsin__Reply *);

@@ -249,6 +249,10 @@
 /* Oldest ones make room: PagerDuty keeps them for 90 days. */
 #define LIMIT_CHANGE_EVENTS_PER_SERVICE 1000u
 
+/* A test of all contact methods: not more often, for calls cost money; and of no use when it arrives later. */
+#define PERSON_TEST_EVERY_MS (60ull * 1000)
+#define PERSON_TEST_VALID_MS (15ull * 60 * 1000)
+
 /* Commands of one node that may be under way; apply remembers this many per node to drop repeats. */
 #define LIMIT_ORIGIN_WINDOW 8192u
 /* An Idempotency-Key is remembered this long, as Stripe's are. */

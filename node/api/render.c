@@ -154,6 +154,7 @@ const struct word words_why[] = {
     {TOCSIN__WHY__WHY_HANDOFF_DEFAULT, "handoff_default"},
     {TOCSIN__WHY__WHY_SWAP, "swap"},
     {TOCSIN__WHY__WHY_NO_NEWS, "no_news"},
+    {TOCSIN__WHY__WHY_TEST, "test"},
     {TOCSIN__WHY__WHY_GROUPED_TIME, "grouped_time"},
     {TOCSIN__WHY__WHY_GROUPED_CONTENT, "grouped_content"},
     {TOCSIN__WHY__WHY_GROUPED_URGENT, "grouped_urgent"},

@@ -223,6 +223,50 @@ static void services_and_the_cluster_are_looked_at(void **state)
     expect_hole(company, "guardians_missing", "no guardians");
 }
 
+/* ---------------------------------------------------------------- tests */
+
+static void a_service_is_tested_through_the_whole_chain(void **state)
+{
+    struct company *company = *state;
+
+    expect_hole(company, "service_untested", "never tested");
+    const struct api_answer *answer = api_post(company->api, story_text("/services/%s/test", company->shop), NULL);
+    assert_int_equal(answer->status, 201);
+    assert_non_null(strstr(answer->text, "The service has no integration"));
+    assert_non_null(strstr(answer->text, "Level 1 asks Alice."));
+    assert_non_null(strstr(answer->text, "A page to Alice by sms at 5551111 is under way."));
+    const char *id = api_answer_text(answer, "test", "incident", "id", NULL);
+    assert_int_equal(story_deliver(company->api), 1);
+    expect_sentence(why(company, id, company->alice), "Alice was paged");
+    const struct api_answer *incident = api_get(company->api, story_text("/incidents/%s", id));
+    assert_non_null(strstr(api_answer_text(incident, "incident", "title", NULL), "[Test]"));
+    assert_null(hole(company, "service_untested"));
+    assert_int_equal(api_post(company->api, "/services/PZZZZZX/test", NULL)->status, 404);
+}
+
+static void a_person_is_told_by_each_method_but_not_every_second(void **state)
+{
+    struct company *company = *state;
+    struct api_fixture *api = company->api;
+
+    story_contact_method(api, company->alice, "email_contact_method", "alice@example.org");
+    expect_hole(company, "user_untested", "Alice");
+    story_refused(api_post(api, "/users/me/test", NULL), 400, 2001, "belongs to nobody");
+    api_fixture_add_token(api, "alicetoken123", TOCSIN__ROLE__ROLE_NONE, id_parse(company->alice));
+    api_fixture_add_token(api, "caroltoken123", TOCSIN__ROLE__ROLE_NONE, id_parse(company->carol));
+    api->token = "alicetoken123";
+    const struct api_answer *answer = api_post(api, "/users/me/test", NULL);
+    assert_int_equal(answer->status, 201);
+    assert_int_equal(json_array_size(api_answer_at(answer, "test", "contact_methods", NULL)), 2);
+    assert_int_equal(story_deliver(api), 2);
+    assert_null(hole(company, "user_untested"));
+    story_refused(api_post(api, "/users/me/test", NULL), 400, 2001, "within the last minute");
+    api->now_ms += 60000;
+    assert_int_equal(api_post(api, "/users/me/test", NULL)->status, 201);
+    api->token = "caroltoken123";
+    story_refused(api_post(api, "/users/me/test", NULL), 400, 2001, "no contact method");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +280,8 @@ int main(void)
         STORY(a_layer_under_another_is_found),
         STORY(people_who_cannot_be_told_are_found_when_they_are_needed),
         STORY(services_and_the_cluster_are_looked_at),
+        STORY(a_service_is_tested_through_the_whole_chain),
+        STORY(a_person_is_told_by_each_method_but_not_every_second),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -150,6 +150,8 @@ static const struct expectation {
     {"GET", "/schedules/{}/revisions/{}", READER, PUBLIC, "schedules.read"},
     {"POST", "/schedules/{}/revisions/{}/restore", MANAGER, PUBLIC, "schedules.write"},
     {"GET", "/oncalls", READER, PUBLIC, "oncalls.read"},
+    {"POST", "/services/{}/test", RESPONDER, PUBLIC, "services.write"},
+    {"POST", "/users/me/test", RESPONDER, PUBLIC, "users.write"},
     {"GET", "/coverage", READER, PUBLIC, "coverage.read"},
     /* incidents */
     {"GET", "/incidents", READER, PUBLIC, "incidents.read"},

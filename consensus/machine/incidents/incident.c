@@ -411,6 +411,7 @@ void apply_incident_create(struct apply *apply, const Tocsin__IncidentCreate *cr
     if (incident == NULL) {
         return;
     }
+    service->last_tested_at_ms = create->test ? apply->time_ms : service->last_tested_at_ms;
     service_put(apply->store, service);
     incident->body = create->body;
     details_begin(apply, incident, create->details);

@@ -45,6 +45,7 @@ static const char *const WHY_TEXTS[] = {
     [TOCSIN__WHY__WHY_HANDOFF_RULE] = "the person's rule for hand-offs says so",
     [TOCSIN__WHY__WHY_HANDOFF_DEFAULT] = "the person has no rule for hand-offs and the default applies",
     [TOCSIN__WHY__WHY_SWAP] = "shifts are to be swapped",
+    [TOCSIN__WHY__WHY_TEST] = "somebody tests whether pages arrive",
     [TOCSIN__WHY__WHY_NO_NEWS] = "it came too late to be of use",
     [TOCSIN__WHY__WHY_GROUPED_TIME] = "the service groups alerts by time",
     [TOCSIN__WHY__WHY_GROUPED_CONTENT] = "the service groups alerts by their content",

@@ -4,6 +4,7 @@
  *
  *     why.c         GET /incidents/{}/why      from what was stored when it was decided
  *     coverage.c    GET /coverage              every hole
+ *     tests.c       POST /services/{}/test, POST /users/me/test
  *     holes_on_call.c, holes_reach.c    what it looks at
  */
 #ifndef NODE_API_COVERAGE_COVERAGE_H
@@ -50,5 +51,9 @@ void holes_of_services(struct coverage *coverage);
 void holes_of_guardians(struct coverage *coverage);
 
 void incident_why(struct http_request *request);
+
+/* ---- tests.c */
+void service_test(struct http_request *request);
+void person_test(struct http_request *request);
 
 #endif

@@ -46,6 +46,10 @@ static void take_person(struct coverage *coverage, const Tocsin__User *user)
                      word_of(words_urgency, (int)urgencies[i]));
         }
     }
+    if (user->last_tested_at_ms + COVERAGE_SILENT_MS < coverage->now_ms) {
+        hole_add(coverage, "user_untested", "notice", reference_user(coverage->request, coverage->view, user->id),
+                 "%s has sent no test to the own contact methods in 90 days.", user->name);
+    }
     hole_add(coverage, "user_unverified", "notice", reference_user(coverage->request, coverage->view, user->id),
              "No contact method of %s is verified; they are paged all the same.", user->name);
 }
@@ -75,6 +79,11 @@ static void take_service(struct coverage *coverage, const Tocsin__Service *servi
 {
     if (service->built_in || service->disabled) {
         return;
+    }
+    if (service->last_tested_at_ms + COVERAGE_SILENT_MS < coverage->now_ms) {
+        hole_add(coverage, "service_untested", "notice", reference_service(coverage->request, coverage->view, service->id),
+                 "Service %s was %s.", service->name,
+                 service->last_tested_at_ms == 0 ? "never tested" : "not tested in 90 days");
     }
     if (!has_rows(coverage, TABLE_INTEGRATION, service->id)) {
         hole_add(coverage, "service_without_integration", "notice",
