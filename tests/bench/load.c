@@ -35,11 +35,11 @@ struct connection {
 };
 
 static struct {
-    const char *path, *body;
+    const char *path, *body, *header;
     int ports[PORTS_MAX], ports_count, connections, expect;
     double seconds, rate;
-    uint64_t requests, first;
-} options = {.connections = 1, .seconds = 5, .expect = 200, .requests = UINT64_MAX};
+    uint64_t requests, first, modulo;
+} options = {.connections = 1, .seconds = 5, .expect = 200, .requests = UINT64_MAX, .header = "", .modulo = UINT64_MAX};
 
 static uint32_t *samples_us;
 static uint64_t samples_count, sent_count, refused_count;
@@ -89,8 +89,8 @@ static size_t compose(char *out, uint64_t number) {
     (void)fill(options.path, text, encoded, path);
     size_t length = fill(options.body, text, encoded, body);
     int head = snprintf(out, REQUEST_SIZE_BYTES_MAX,
-                        "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
-                        path, length);
+                        "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n%s%sContent-Length: %zu\r\n\r\n",
+                        path, options.header, options.header[0] != '\0' ? "\r\n" : "", length);
     if (head < 0 || (size_t)head + length > REQUEST_SIZE_BYTES_MAX) die("the request is too long");
     memcpy(out + head, body, length);
     return (size_t)head + length;
@@ -106,7 +106,7 @@ static void open_connection(struct connection *connection, int port) {
 
 static void send_request(struct connection *connection) {
     char request[REQUEST_SIZE_BYTES_MAX];
-    size_t size_bytes = compose(request, options.first + sent_count++);
+    size_t size_bytes = compose(request, options.first + sent_count++ % options.modulo);
     connection->sent_ns = now_ns();
     connection->response_size_bytes = 0;
     connection->waiting = true;
@@ -153,7 +153,8 @@ static double percentile_ms(double part) {
 static void parse(int argc, char **argv) {
     static const struct option known[] = {{"path", 1, NULL, 'p'}, {"ports", 1, NULL, 'P'}, {"connections", 1, NULL, 'c'},
                                           {"seconds", 1, NULL, 's'}, {"expect", 1, NULL, 'e'}, {"body", 1, NULL, 'b'},
-                                          {"requests", 1, NULL, 'r'}, {"first", 1, NULL, 'f'}, {"rate", 1, NULL, 'R'}, {0}};
+                                          {"requests", 1, NULL, 'r'}, {"first", 1, NULL, 'f'}, {"rate", 1, NULL, 'R'}, {"header", 1, NULL, 'h'},
+                                          {"modulo", 1, NULL, 'm'}, {0}};
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         switch (option) {
         case 'p': options.path = optarg; break;
@@ -168,6 +169,8 @@ static void parse(int argc, char **argv) {
         case 'r': options.requests = strtoull(optarg, NULL, 10); break;
         case 'f': options.first = strtoull(optarg, NULL, 10); break;
         case 'R': options.rate = atof(optarg); break;
+        case 'h': options.header = optarg; break;
+        case 'm': options.modulo = strtoull(optarg, NULL, 10); break;
         default: exit(EXIT_FAILURE);
         }
     }

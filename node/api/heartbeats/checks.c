@@ -17,7 +17,7 @@
 
 #define HEALTHCHECKS_TIMEOUT_S 86400u
 #define HEALTHCHECKS_GRACE_S 3600u
-#define LISTED_MAX 10000u /* healthchecks' list has no pages; a longer one is asked for by tag or slug */
+#define LISTED_MAX 10000u /* healthchecks' list has no pages; a longer one says where it goes on, by `next` */
 
 /* ---------------------------------------------------------------- rendering */
 
@@ -430,8 +430,20 @@ static void on_list_view(struct http_request *request, const struct machine_stor
 {
     const char *slug = http_query(request, "slug");
     json_t *checks = json_array();
+    const char *after = http_query(request, "after"), *last_key = NULL;
+    const char *after_key = after != NULL ? uuid_take(request, after) : NULL;
+    uint64_t after_id = after_key != NULL ? heartbeat_find_key(view, after_key) : 0;
     struct walk walk = walk_all(view, TABLE_HEARTBEAT);
 
+    if (after != NULL && after_id == 0) {
+        json_decref(checks);
+        api_error(request, 400, 2001, "'after' must be the uuid of a check", NULL);
+        return;
+    }
+    if (after_id != 0) {
+        walk.started = true;
+        walk.position = key_1(after_id);
+    }
     while (json_array_size(checks) < LISTED_MAX && walk_next(&walk)) {
         Tocsin__Heartbeat *heartbeat = record_unpack(&tocsin__heartbeat__descriptor, walk.value, NULL);
         if (heartbeat == NULL) {
@@ -439,10 +451,17 @@ static void on_list_view(struct http_request *request, const struct machine_stor
         }
         if ((slug == NULL || strcmp(slug, heartbeat->slug) == 0) && has_tags(request, heartbeat->tags)) {
             json_array_append_new(checks, render_check(request, view, heartbeat));
+            if (json_array_size(checks) == LISTED_MAX) {
+                last_key = http_strdup(request, heartbeat->key);
+            }
         }
         tocsin__heartbeat__free_unpacked(heartbeat, NULL);
     }
-    api_json(request, 200, json_pack("{s:o}", "checks", checks));
+    json_t *answer = json_pack("{s:o}", "checks", checks);
+    if (last_key != NULL) {
+        json_object_set_new(answer, "next", render_self(request, "/api/v3/checks/?after=%s", last_key));
+    }
+    api_json(request, 200, answer);
 }
 
 static void checks_list(struct http_request *request)
