@@ -13,6 +13,7 @@
 
 #include "consensus/machine/checks.h"
 #include "consensus/machine/incidents/incidents.h"
+#include "consensus/machine/planted.h"
 
 #define TICKS_PER_MINUTE 60u
 #define SERVICE_NAME "Tocsin"
@@ -184,6 +185,7 @@ void blindness_look(struct apply *apply, uint64_t last_ms)
 {
     uint64_t gap_ms = apply->time_ms - last_ms, tick_ms = tick_interval_ms(apply->settings);
     if (gap_ms <= tick_ms + tick_ms / 2 || !signs_awaited(apply->store)) {
+    if (gap_ms <= tick_ms + tick_ms / 2 || !heartbeats_exist(apply->store) || planted(OWN_DOWNTIME_COUNTED)) {
         return;
     }
     interval_add(apply, last_ms, apply->time_ms);

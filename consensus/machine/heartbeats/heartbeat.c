@@ -12,6 +12,7 @@
 
 #include "consensus/machine/base/text.h"
 #include "consensus/machine/checks.h"
+#include "consensus/machine/planted.h"
 
 #define INVALID TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_BAD_VALUE
 #define CONFLICT TOCSIN__STATUS__STATUS_CONFLICT
@@ -412,6 +413,9 @@ static bool run_ends(struct apply *apply, const Tocsin__Ping *ping, Tocsin__Hear
 
 static void succeed(struct apply *apply, const Tocsin__Heartbeat *heartbeat, Tocsin__HeartbeatState *state)
 {
+    if (state->status == STATUS(UP) && planted(PING_NOT_NOTED)) {
+        return;
+    }
     state->last_ping_ms = apply->time_ms;
     if (state->status == STATUS(UP)) {
         heartbeat_expect(apply, heartbeat, state);

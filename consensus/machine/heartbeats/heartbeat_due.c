@@ -12,6 +12,7 @@
 #include "consensus/machine/base/ids.h"
 #include "consensus/machine/checks.h"
 #include "consensus/machine/incidents/incidents.h"
+#include "consensus/machine/planted.h"
 
 #define RETRY_MINUTES 1u /* for one that is down and whose incident cannot be opened */
 
@@ -186,7 +187,7 @@ static bool judge(struct apply *apply, uint64_t id, uint64_t filed_ms)
                             silence_text(apply, heartbeat, state), &reply)) {
             file_at(apply, heartbeat, state, apply->time_ms + apply_minutes_ms(apply, RETRY_MINUTES));
         }
-    } else {
+    } else if (!planted(SILENCE_NOT_LOOKED_AT)) {
         heartbeat_file(apply, heartbeat, state);
     }
     heartbeat_state_put(apply, id, state);

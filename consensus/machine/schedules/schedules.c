@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "consensus/machine/checks.h"
+#include "consensus/machine/planted.h"
 #include "consensus/machine/directory/teams.h"
 #include "consensus/machine/schedules/handoffs.h"
 #include "consensus/machine/schedules/shift_rows.h"
@@ -59,9 +60,12 @@ Tocsin__OnCall schedule_on_call(const struct machine_store *store, uint64_t sche
     struct span rows = schedule_shifts(store, schedule_id, on_call.revision);
     size_t begun = shift_rows_until(rows, at_ms);
     if (begun > 0) {
+        begun = planted(HANDOVER_MISSED) ? 1 : begun;
         on_call.user_id = shift_rows_at(rows, begun - 1).user_id;
     }
-    override_at(store, schedule_id, at_ms, &on_call);
+    if (!planted(OVERRIDE_IGNORED)) {
+        override_at(store, schedule_id, at_ms, &on_call);
+    }
     return on_call;
 }
 
@@ -307,7 +311,7 @@ static bool check_put(struct apply *apply, Tocsin__Reply *reply, const Tocsin__S
         refuse_unknown(apply, reply, TOCSIN__REASON__REASON_UNKNOWN_SCHEDULE, "schedule", put->id);
         return false;
     }
-    if (old != NULL && old->revision != put->base_revision) {
+    if (old != NULL && old->revision != put->base_revision && !planted(STALE_REVISION_ACCEPTED)) {
         reply_refuse(apply, reply, CONFLICT, TOCSIN__REASON__REASON_STALE_REVISION,
                      "The schedule was changed at the same time; read it and try again.");
         return false;

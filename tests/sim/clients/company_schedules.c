@@ -150,6 +150,9 @@ static void on_changed(void *context, const struct client_answer *answer)
 static void redefine(struct company *company, unsigned at)
 {
     sim_tell(company->sim, "Schedule %u is changed.", at);
+    if (sim_chance(company->sim, 400)) { /* by two at once, of whom one did not know of the other */
+        company_ask(company, "PUT", text_of("/schedules/%s", company->schedules[at].id), definition(company, at), true, on_changed, company);
+    }
     company_ask(company, "PUT", text_of("/schedules/%s", company->schedules[at].id), definition(company, at), true, on_changed, company);
 }
 
