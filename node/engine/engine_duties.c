@@ -85,8 +85,9 @@ static void take_held(struct engine *engine) {
 
 void engine_applied(void *context, uint64_t index, uint64_t term, const struct machine_output *output) {
     struct engine *engine = context;
-    /* What a leader sends of older terms may have been stamped long ago: only its own is news. */
-    bool live = index > engine->live_index && engine->driver != NULL && term == driver_status(engine->driver).term;
+    /* What a leader sends of older terms may have been stamped long ago: only its own is news. An entry without commands has no
+     * stamp: its time is that of the state, which may be from before an outage of all. */
+    bool live = output->commands_applied > 0 && index > engine->live_index && engine->driver != NULL && term == driver_status(engine->driver).term;
     if (live && output->time_ms != 0)
         cluster_clock_saw(&engine->clock, output->time_ms, engine_boottime_ms(engine));
     else

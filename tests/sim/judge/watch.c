@@ -16,6 +16,8 @@
 #define ENDED_MS (CLAIM_VALID_MS + ATTEMPT_DEADLINE_MS + 2000u)
 /* Readings of two leaders: the later one may have seen the last stamp later than it was made, never earlier. */
 #define AHEAD_MS 15000u
+/* A node tells the time when a connection is made, and then each second. */
+#define TELLING_MS 50u
 /* Walls that come to agree move it at once by as much as they may have since the last stamp, some minutes ago. */
 #define SLEW_MS 5000
 
@@ -45,12 +47,13 @@ static struct node *on_duty(struct sim *sim, struct engine_status *status) {
 
 /* ---- one clock */
 
-/* Somebody knew cluster time at the last reading, knows it still, and has a way to the node that leads now. */
+/* Somebody knew cluster time at the last reading, knows it still, and had a way to the node that leads now before that led. */
 static bool somebody_tells(const struct sim *sim, const struct reading *last, const struct reading *now) {
     for (unsigned id = 1; id <= sim->nodes_count; id++) {
         const struct link *link = &sim->links[id][now->node];
         bool knows = id != now->node && last->processes[id] == now->processes[id] && now->processes[id] != 0;
-        if (knows && !sim->nodes[id].frozen && link->open && !link->cut && link->slow_ms == 0) return true;
+        bool told = link->open && !link->cut && link->slow_ms == 0 && link->opened_ms + TELLING_MS < sim->led_since_ms;
+        if (knows && !sim->nodes[id].frozen && told) return true;
     }
     return false;
 }

@@ -111,6 +111,7 @@ static void dial(void *context) {
     }
     link->open = true;
     link->session++;
+    link->opened_ms = sim->now_ms;
     link->last_arrival_ms = 0;
     link->queued_bytes = 0;
     engine_peer_changed(node->engine, dial.to);

@@ -90,6 +90,7 @@ static void check_leader(struct node *node, const struct engine_status *engine) 
     raft_checks_leads(sim->checks, node->id, status->term);
     if (status->term > sim->leaders_seen) {
         sim->leaders_seen = status->term;
+        sim->led_since_ms = sim->now_ms;
         sim_count(sim, "elections", 1);
         sim_tell(sim, "node %" PRIu64 " leads term %" PRIu64, node->id, status->term);
     }

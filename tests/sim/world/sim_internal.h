@@ -72,7 +72,7 @@ struct link {
     bool open;
     bool wanted; /* by the dialling engine */
     bool cut;
-    uint64_t session;
+    uint64_t session, opened_ms;
     uint64_t last_arrival_ms;
     size_t queued_bytes;
     struct message *waiting, **waiting_end; /* came through, and wait for the way to be open and the receiver to move */
@@ -113,6 +113,7 @@ struct sim {
     struct raft_checks *checks;
     uint64_t highest_index; /* that the model has heard of */
     uint64_t leaders_seen;  /* the highest term in which one was seen */
+    uint64_t led_since_ms;  /* when it was seen first */
 
     struct gasp_judge *gasp;
     struct providers *providers;
