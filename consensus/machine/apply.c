@@ -385,7 +385,7 @@ void machine_pass(const struct machine_store *store, struct machine_output *outp
 {
     output->time_ms = machine_last_time_ms(store);
     output->next_deadline_ms = machine_next_deadline_ms(store);
-    output->tick_ms = planted(TICKS_END_WITH_A_CHANGE) ? 0 : machine_tick_ms(store);
+    output->tick_ms = machine_tick_ms(store);
 }
 
 bool machine_knows(struct machine *machine, struct span command)

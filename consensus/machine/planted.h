@@ -51,9 +51,7 @@
     each(NEXT_CHANNEL_NOT_TAKEN, "when a channel has failed the next one is not taken")                               \
     each(GUARDIANS_NOT_TOLD, "an escalation that ended tells no guardian")                                            \
     each(QUIET_LEVEL_WITHOUT_REASON, "somebody who cannot be told is passed over, and nothing says why")              \
-    each(DEADLINE_OF_OLDER_STATE, "a new leader's next deadline is that of an older state than it has applied")       \
     each(OWN_DOWNTIME_COUNTED, "time in which no ping could be taken counts against heartbeats")                      \
-    each(TICKS_END_WITH_A_CHANGE, "an entry without commands ends the ticks")                                         \
     each(PING_NOT_NOTED, "a ping of a heartbeat that is up is answered, and not noted")                               \
     each(SILENCE_NOT_LOOKED_AT, "a heartbeat that was put off once is not looked at again")                           \
     each(STALE_REVISION_ACCEPTED, "a change of a schedule that was made from an older one is taken")                  \

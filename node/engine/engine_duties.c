@@ -322,8 +322,7 @@ static void take_up_duties(struct engine *engine, uint64_t term) {
     cluster_clock_floor(&engine->clock, machine_last_time_ms(&reader.view));
     /* What was applied since, and is not committed yet, has told of itself: the earlier deadline counts. */
     uint64_t deadline_ms = planted(DEADLINE_LOST_ON_FAILOVER) ? UINT64_MAX : machine_next_deadline_ms(&reader.view);
-    bool overwrites = planted(DEADLINE_LOST_ON_FAILOVER) || planted(DEADLINE_OF_OLDER_STATE);
-    if (deadline_ms < engine->next_deadline_ms || overwrites) engine->next_deadline_ms = deadline_ms;
+    if (deadline_ms < engine->next_deadline_ms || planted(DEADLINE_LOST_ON_FAILOVER)) engine->next_deadline_ms = deadline_ms;
     if (engine->tick_ms == 0) engine->tick_ms = machine_tick_ms(&reader.view);
     offer_first_token(engine, &reader.view);
     offer_settings(engine, &reader.view);
