@@ -184,8 +184,7 @@ static void interval_add(struct apply *apply, uint64_t from_ms, uint64_t until_m
 void blindness_look(struct apply *apply, uint64_t last_ms)
 {
     uint64_t gap_ms = apply->time_ms - last_ms, tick_ms = tick_interval_ms(apply->settings);
-    if (gap_ms <= tick_ms + tick_ms / 2 || !signs_awaited(apply->store)) {
-    if (gap_ms <= tick_ms + tick_ms / 2 || !heartbeats_exist(apply->store) || planted(OWN_DOWNTIME_COUNTED)) {
+    if (gap_ms <= tick_ms + tick_ms / 2 || !signs_awaited(apply->store) || planted(OWN_DOWNTIME_COUNTED)) {
         return;
     }
     interval_add(apply, last_ms, apply->time_ms);
