@@ -172,7 +172,7 @@ void reply_id(struct apply *apply, Tocsin__Reply *reply, uint64_t id)
     each(TEAM_MEMBER_DELETE, team_member_delete) each(TEAM_POLICY_PUT, team_policy_put)                               \
     each(TEAM_POLICY_DELETE, team_policy_delete) each(TOKEN_USE, token_use)                                           \
     each(INCIDENT_SNOOZE, incident_snooze) each(INCIDENT_MERGE, incident_merge) each(PRIORITIES_PUT, priorities_put)  \
-    each(LAST_GASP_REPORT, last_gasp_report)                                                                          \
+    each(LAST_GASP_REPORT, last_gasp_report) each(CLUSTER_NOTICE, cluster_notice)                                     \
     each(SWAP_OFFER, swap_offer) each(SWAP_TAKE, swap_take) each(SWAP_UNDO, swap_undo)                                \
     each(HANDOFF_RULE_PUT, handoff_rule_put) each(HANDOFF_RULE_DELETE, handoff_rule_delete)                           \
     each(CALENDAR_FEED_PUT, calendar_feed_put) each(CALENDAR_FEED_DELETE, calendar_feed_delete)                       \

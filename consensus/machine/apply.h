@@ -107,6 +107,7 @@ void apply_heartbeat_extend(struct apply *, const Tocsin__HeartbeatExtend *, Toc
 void apply_heartbeat_pause(struct apply *, const Tocsin__HeartbeatPause *, Tocsin__Reply *);
 void apply_ping(struct apply *, const Tocsin__Ping *, Tocsin__Reply *);
 void apply_tick(struct apply *, const Tocsin__Tick *, Tocsin__Reply *);
+void apply_cluster_notice(struct apply *, const Tocsin__ClusterNotice *, Tocsin__Reply *);
 void apply_last_gasp_report(struct apply *, const Tocsin__LastGaspReport *, Tocsin__Reply *);
 void apply_orchestration_put(struct apply *, const Tocsin__OrchestrationPut *, Tocsin__Reply *);
 void apply_orchestration_delete(struct apply *, const Tocsin__OrchestrationDelete *, Tocsin__Reply *);

@@ -200,6 +200,9 @@
  */
 #define TICK_MS_MIN 100u
 #define BLIND_LONG_TICKS 6u
+/* What nodes may have told of each other at a time: each of the most members there can be with everything wrong. */
+#define LIMIT_NODE_CONDITIONS 256u
+#define LIMIT_NODE_CONDITION_KEY_CHARACTERS 64u
 /* The guardians hear of blindness from this length on. */
 #define BLIND_PAGE_MINUTES 1u
 

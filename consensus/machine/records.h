@@ -56,6 +56,7 @@ Tocsin__MaintenanceWindow *maintenance_window_get(const struct machine_store *, 
 Tocsin__Mute *mute_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);
 Tocsin__ChangeEvent *change_event_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);
 Tocsin__Blindness *blindness_get(const struct machine_store *, ProtobufCAllocator *);
+Tocsin__NodeConditions *node_conditions_get(const struct machine_store *, ProtobufCAllocator *);
 Tocsin__Orchestration *orchestration_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);
 Tocsin__OrchestrationIntegration *orchestration_integration_get(const struct machine_store *, uint64_t orchestration_id,
                                                                 uint64_t id, ProtobufCAllocator *);

@@ -90,7 +90,15 @@ enum machine_table {
     TABLE_COUNT
 };
 
-enum machine_meta { META_COUNTERS = 1, META_SETTINGS = 2, META_MEMBERS = 3, META_BLINDNESS = 4, META_PRIORITIES = 50, META_SECRETS = 51 };
+enum machine_meta {
+    META_COUNTERS = 1,
+    META_SETTINGS = 2,
+    META_MEMBERS = 3,
+    META_BLINDNESS = 4,
+    META_PRIORITIES = 50,
+    META_SECRETS = 51,
+    META_CONDITIONS = 131 /* NodeConditions */
+};
 
 /* The order of kinds is the order in which deadlines of one instant are handled: telling people comes first. */
 enum deadline_kind {

@@ -136,6 +136,8 @@ const struct word words_why[] = {
     {TOCSIN__WHY__WHY_HEARTBEAT_DELETED, "heartbeat_deleted"},
     {TOCSIN__WHY__WHY_RULE, "rule"},
     {TOCSIN__WHY__WHY_BLIND, "blind"},
+    {TOCSIN__WHY__WHY_CONDITION, "condition"},
+    {TOCSIN__WHY__WHY_CONDITION_OVER, "condition_over"},
     {TOCSIN__WHY__WHY_TURN_PASSED, "turn_passed"},
     {TOCSIN__WHY__WHY_MAINTENANCE, "maintenance"},
     {TOCSIN__WHY__WHY_MUTED, "muted"},

@@ -57,6 +57,8 @@ struct engine_ports {
                                          void (*on_output)(void *context, uint64_t index, uint64_t term, const struct machine_output *output),
                                          void *output_context);
     void (*sizes)(void *context, uint64_t *log_size_bytes, uint64_t *state_size_bytes);
+    /* Of the file system that they lie in; a total of 0: not known. */
+    void (*disk)(void *context, uint64_t *free_bytes, uint64_t *total_bytes);
 
     /* ---- snapshots: snapshot_transfer.h. Each but the second is answered by the engine_snapshot_* of its name, later. */
     void (*snapshot_prepare)(void *context);
@@ -94,6 +96,7 @@ struct engine_options {
     bool bootstrap;              /* the stores are empty: first member of a new cluster. Its first entry is written. */
     uint32_t machine_version;    /* that this node follows; 0: MACHINE_VERSION; at most one more, for rehearsals of an upgrade */
     struct span last_gasp;       /* as keep_last_gasp left it; copied */
+    uint64_t zones;              /* hash of the system's zone data; 0: not known */
     bool join;                   /* the stores may be empty: a new node, which `joined` was not called for */
 };
 

@@ -416,7 +416,7 @@ static void tick(struct engine *engine, uint64_t now_ms) {
 }
 
 static void tell_clock(struct engine *engine, uint64_t term) {
-    uint8_t body[48], members[ENGINE_MEMBERS_SIZE_BYTES_MAX];
+    uint8_t body[48 + ENGINE_VITALS_SIZE_BYTES], members[ENGINE_MEMBERS_SIZE_BYTES_MAX];
     wire_put_u64(body, engine_wall_ms(engine));
     wire_put_u64(body + 8, term); /* 0: not leading */
     /* Before the first stamp the clock is a guess by wall clocks: nothing to hold on to. Followers tell it, too: one that has just started may be
@@ -425,6 +425,8 @@ static void tell_clock(struct engine *engine, uint64_t term) {
     wire_put_u64(body + 24, engine->progress.applied_index);
     wire_put_u64(body + 32, engine->machine_version);
     wire_put_u64(body + 40, (engine_hears_leader(engine) ? CLOCK_HEARS_LEADER : 0) | (last_gasp_may_speak(engine->gasp) ? CLOCK_MAY_SPEAK : 0));
+    struct vitals vitals = engine_vitals(engine);
+    engine_vitals_put(&vitals, body + 48);
     struct span tail = {members, engine_members_encode(engine, members, sizeof members)};
     for (unsigned i = 0; i < engine->members.peers.count; i++)
         if (engine->members.peers.ids[i] != engine->config->id)
@@ -449,6 +451,7 @@ void engine_clock_frame(struct engine *engine, uint64_t peer, struct span body) 
     struct wire_reader reader = wire_reader(body);
     uint64_t wall_ms = wire_read_u64(&reader), term = wire_read_u64(&reader), cluster_ms = wire_read_u64(&reader);
     uint64_t applied_index = wire_read_u64(&reader), machine_version = wire_read_u64(&reader), standing = wire_read_u64(&reader);
+    struct vitals vitals = engine_vitals_read(&reader);
     if (reader.failed) return;
     last_gasp_heard(engine->gasp, peer, (standing & CLOCK_HEARS_LEADER) != 0, (standing & CLOCK_MAY_SPEAK) != 0, applied_index);
     uint64_t boottime_ms = engine_boottime_ms(engine);
@@ -460,7 +463,7 @@ void engine_clock_frame(struct engine *engine, uint64_t peer, struct span body) 
     bool from_leader = term != 0 && term == status.term && status.leader_id == peer && status.role == DRIVER_FOLLOWER;
     if (cluster_ms != 0 && (from_leader || !engine->clock.seen_live))
         cluster_clock_saw(&engine->clock, cluster_ms, boottime_ms);
-    keep_report(engine, (struct peer_report){peer, applied_index, machine_version, boottime_ms});
+    keep_report(engine, (struct peer_report){peer, applied_index, machine_version, boottime_ms, vitals});
     engine_members_hint(engine, &reader, applied_index);
 }
 
@@ -484,6 +487,8 @@ void engine_duties_turn(struct engine *engine) {
         tell_clock(engine, term);
     }
     engine_members_turn(engine, term);
+    if (engine->failed) return;
+    engine_watch_turn(engine, term);
     if (engine->failed) return;
     if (now_ms - engine->compaction_checked_ms >= COMPACTION_INTERVAL_MS || engine->compaction_set) {
         engine->compaction_checked_ms = now_ms;

@@ -5,6 +5,7 @@
  *     engine_duties.c   what a leader owes                             engine_view.c      what handlers and operators see
  *     engine_members.c  who takes part, and whom to dial             engine_gasp.c      paging without a majority
  *     engine_doctor.c   for whoever has a shell here                  engine_outer.c     outside URLs hear that all is well
+ *     engine_doctor.c   for whoever has a shell here                engine_watch.c     nodes watch each other
  */
 #ifndef NODE_ENGINE_ENGINE_INTERNAL_H
 #define NODE_ENGINE_ENGINE_INTERNAL_H
@@ -15,6 +16,7 @@
 #include "consensus/read_barrier.h"
 #include "consensus/snapshot_transfer.h"
 #include "consensus/transport/wire.h"
+#include "node/engine/conditions.h"
 #include "node/engine/engine.h"
 #include "node/last_gasp/last_gasp.h"
 #include "notify/dispatcher.h"
@@ -23,6 +25,16 @@
 struct peer_report {
     uint64_t id;
     uint64_t applied_index, machine_version, at_boottime_ms;
+    struct vitals vitals;
+};
+
+#define ENGINE_WATCH_LOOKS 4u
+
+struct engine_watch {
+    uint64_t term; /* of the leader that looks */
+    uint64_t looked_ms, interval_ms;
+    uint64_t applied_before[ENGINE_WATCH_LOOKS]; /* what it had applied at its last looks, the oldest first */
+    struct conditions conditions;
 };
 
 #define ENGINE_FAREWELLS_MAX 8u
@@ -115,6 +127,9 @@ struct engine {
     struct peer_report reports[CONFIG_MEMBERS_MAX * 2];
     unsigned reports_count;
 
+    struct engine_watch watch; /* engine_watch.c */
+    uint64_t zones;            /* hash of the system's zone data */
+
     struct last_gasp *gasp;                 /* engine_gasp.c */
     uint64_t gasp_next_ms;                  /* boottime */
     uint64_t guardians_warned_ms;           /* monotonic */
@@ -199,6 +214,14 @@ json_t *engine_outer_json(struct engine *engine);
 const char *engine_guardians_fault(const struct engine *engine);
 /* Says so in the log, now and then. */
 void engine_guardians_warn(struct engine *engine);
+/* ---- engine_watch.c */
+#define ENGINE_VITALS_SIZE_BYTES 40u
+struct vitals engine_vitals(const struct engine *engine);
+void engine_vitals_put(const struct vitals *vitals, uint8_t out[ENGINE_VITALS_SIZE_BYTES]);
+struct vitals engine_vitals_read(struct wire_reader *reader);
+void engine_watch_turn(struct engine *engine, uint64_t term);
+/* What people were told of nodes, and is not over. */
+json_t *engine_conditions_json(struct engine *engine);
 /* ---- engine_duties.c: cluster time as this node knows it */
 uint64_t engine_cluster_ms(const struct engine *engine);
 

@@ -205,6 +205,7 @@ static json_t *port_cluster(void *context) {
                                   (json_int_t)told.under_way));
     uint64_t log_size_bytes, state_size_bytes;
     engine->ports.sizes(engine->ports.context, &log_size_bytes, &state_size_bytes);
+    json_object_set_new(cluster, "conditions", engine_conditions_json(engine));
     json_object_set_new(cluster, "storage",
                         json_pack("{s:I, s:I, s:I, s:I}", "log_size_bytes", (json_int_t)log_size_bytes, "state_size_bytes",
                                   (json_int_t)state_size_bytes, "log_first_index", (json_int_t)status.first_index, "log_last_index", (json_int_t)status.last_index));

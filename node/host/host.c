@@ -9,6 +9,7 @@
 
 #include "node/host/data_dir.h"
 #include "node/host/host_internal.h"
+#include "node/host/zones.h"
 #include "node/last_gasp/last_gasp.h"
 #include "node/log.h"
 
@@ -241,7 +242,7 @@ struct host *host_open(uv_loop_t *loop, const struct config *config, enum host_s
     if (host == NULL) abort();
     host->loop = loop;
     host->config = config;
-    struct engine_options options = {.config = config};
+    struct engine_options options = {.config = config, .zones = zones_hash()};
     if (!open_data_dir(host, how, &options, error, error_size)) {
         free(host);
         return NULL;

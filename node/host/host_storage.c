@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "node/host/host_internal.h"
 #include "node/log.h"
@@ -139,6 +140,15 @@ static void port_sizes(void *context, uint64_t *log_size_bytes, uint64_t *state_
     *state_size_bytes = state_store_size_bytes(host->state_store);
 }
 
+static void port_disk(void *context, uint64_t *free_bytes, uint64_t *total_bytes) {
+    struct host *host = context;
+    struct statvfs status;
+    *free_bytes = *total_bytes = 0;
+    if (statvfs(host->config->data_dir, &status) != 0) return;
+    *free_bytes = (uint64_t)status.f_bavail * status.f_frsize;
+    *total_bytes = (uint64_t)status.f_blocks * status.f_frsize;
+}
+
 /* ---- snapshots */
 
 enum job_kind { JOB_PREPARE, JOB_READ, JOB_STAGE, JOB_VERIFY };
@@ -270,6 +280,7 @@ void host_storage_ports(struct engine_ports *ports) {
     ports->state_install = port_state_install;
     ports->state_drain = port_state_drain;
     ports->sizes = port_sizes;
+    ports->disk = port_disk;
     ports->snapshot_prepare = port_snapshot_prepare;
     ports->snapshot_read = port_snapshot_read;
     ports->snapshot_release = port_snapshot_release;

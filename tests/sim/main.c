@@ -86,6 +86,7 @@ static void count_model(struct sim *sim) {
     sim_count(sim, "heartbeats silent", counts.heartbeats_silent);
     sim_count(sim, "schedules rendered for longer", counts.extensions);
     sim_count(sim, "news of shifts", counts.news);
+    sim_count(sim, "conditions of nodes told", counts.conditions);
 }
 
 static bool is_set_up(const struct sim *sim) { return workload_is_set_up(sim->workload); }

@@ -96,9 +96,8 @@ static void blindness_put(struct apply *apply)
     record_put(apply->store, TABLE_META, key_meta(META_BLINDNESS), &apply->blindness->base);
 }
 
-/* The service for what the cluster has to tell of itself, made when it is first needed. It begins without escalation
- * policy: then its incidents are the guardians'. */
-static uint64_t service_of_cluster(struct apply *apply)
+/* It begins without escalation policy: then its incidents are the guardians'. */
+uint64_t service_of_cluster(struct apply *apply)
 {
     Tocsin__Blindness *known = blindness(apply);
     if (known->service_id != 0) {
@@ -118,6 +117,7 @@ static uint64_t service_of_cluster(struct apply *apply)
     index_put(apply, TABLE_SERVICE_BY_NAME, key_hash(service->name), service->id);
     service_put(apply->store, service);
     known->service_id = service->id;
+    blindness_put(apply);
     return service->id;
 }
 

@@ -83,6 +83,9 @@ uint64_t blindness_outage_end_ms(struct apply *, uint64_t from_ms, uint64_t unti
 /* Tells people, on the one page about blindness. */
 void blindness_page(struct apply *, const char *summary);
 
+/* The service for what the cluster has to tell of itself, made when it is first needed. */
+uint64_t service_of_cluster(struct apply *);
+
 uint64_t tick_interval_ms(const Tocsin__Settings *);
 
 #endif

@@ -116,6 +116,10 @@ void model_free(struct model *model)
     free(model->incidents.items);
     free(model->origins.items);
     free(model->promises.items);
+    for (size_t i = 0; i < model->conditions.count; i++) {
+        free(model->conditions.items[i]);
+    }
+    free(model->conditions.items);
     free(model->grants.items);
     model_company_forget(model);
     free(model);
@@ -250,6 +254,9 @@ static void hand_over(struct model *model, const Tocsin__Command *command, const
         break;
     case TOCSIN__COMMAND__BODY_LAST_GASP_REPORT:
         model_incident_report(model, command->last_gasp_report);
+        break;
+    case TOCSIN__COMMAND__BODY_CLUSTER_NOTICE:
+        model_incident_of_condition(model, command->cluster_notice);
         break;
     case TOCSIN__COMMAND__BODY_PULSE:
         model_pulse(model, command->pulse);

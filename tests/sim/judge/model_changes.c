@@ -97,24 +97,32 @@ void model_incident_event(struct model *model, const Tocsin__Event *event, const
 /* The name that it gives to a service of its own is not known before the entry's end. */
 #define NOT_NAMED_YET UINT64_MAX
 #define SOURCE_BLINDNESS (UINT64_MAX - 1)
+#define SOURCE_CONDITIONS (UINT64_MAX - 2)
 
-void model_incident_of_cluster(struct model *model, uint64_t source_id, uint64_t service_id, bool wrong)
+static void incident_of_cluster(struct model *model, uint64_t source_id, const char *key, uint64_t service_id, Tocsin__Severity severity,
+                                bool wrong)
 {
-    struct incident *incident = incident_of_alert(model, source_id, "");
+    struct incident *incident = incident_of_alert(model, source_id, key);
     const struct service *service = model_service(model, service_id);
     if (incident != NULL && wrong) {
         incident->last_trigger_ms = model->now_ms;
     } else if (incident != NULL) {
         model_incident_resolve(model, incident);
     } else if (wrong && !service->disabled) {
-        incident = incident_open(model, service, is_low(service, TOCSIN__SEVERITY__SEVERITY_CRITICAL), NULL);
+        incident = incident_open(model, service, is_low(service, severity), NULL);
         incident->source_id = source_id;
-        incident->dedup_key = model_copy("");
+        incident->dedup_key = model_copy(key);
         model_incident_begin_policy(model, incident, 1);
     }
 }
 
-void model_incident_of_blindness(struct model *model)
+void model_incident_of_cluster(struct model *model, uint64_t source_id, uint64_t service_id, bool wrong)
+{
+    incident_of_cluster(model, source_id, "", service_id, TOCSIN__SEVERITY__SEVERITY_CRITICAL, wrong);
+}
+
+/* The service of the cluster's own, made when it is first needed. */
+static uint64_t own_service(struct model *model)
 {
     if (model->own_service_id == 0) {
         model->own_service_id = NOT_NAMED_YET;
@@ -123,7 +131,53 @@ void model_incident_of_blindness(struct model *model)
         service->name = model_copy("Tocsin");
         service->urgency = TOCSIN__URGENCY__URGENCY_HIGH;
     }
-    model_incident_of_cluster(model, SOURCE_BLINDNESS, model->own_service_id, true);
+    return model->own_service_id;
+}
+
+void model_incident_of_blindness(struct model *model)
+{
+    model_incident_of_cluster(model, SOURCE_BLINDNESS, own_service(model), true);
+}
+
+/* Elections and what was lost on the way are over by then. */
+#define HEALED_FOR_MS 30000u
+
+/* Wall clocks stay as wrong as they were made, and versions may differ for good. */
+static bool depends_on_trouble(const char *key)
+{
+    return strstr(key, "/missing") != NULL || strstr(key, "/lagging") != NULL;
+}
+
+/* Told once, until it is over; what a person makes of the incident meanwhile changes nothing of that. */
+void model_incident_of_condition(struct model *model, const Tocsin__ClusterNotice *notice)
+{
+    size_t at = 0;
+    while (at < model->conditions.count && strcmp(model->conditions.items[at], notice->key) != 0) {
+        at++;
+    }
+    if ((at < model->conditions.count) != notice->ended) {
+        return;
+    }
+    incident_of_cluster(model, SOURCE_CONDITIONS, notice->key, own_service(model), (Tocsin__Severity)notice->severity, !notice->ended);
+    if (notice->ended) {
+        free(model->conditions.items[at]);
+        list_remove(&model->conditions, at);
+    } else {
+        *list_add(&model->conditions) = model_copy(notice->key);
+        model->counts.conditions++;
+        if (depends_on_trouble(notice->key) && model->healed && model->true_ms > model->healed_true_ms + HEALED_FOR_MS + 2u * model->minute_ms) {
+            model_broken(model, "entry %" PRIu64 ": everything is whole, and nodes hold that %s", model->index, notice->summary);
+        }
+    }
+}
+
+void model_conditions_finish(struct model *model)
+{
+    for (size_t i = 0; i < model->conditions.count; i++) {
+        if (depends_on_trouble(model->conditions.items[i])) {
+            model_broken(model, "everything is whole, and %s was not said to be over", model->conditions.items[i]);
+        }
+    }
 }
 
 /* What was opened without a request is called what the state calls it. */
@@ -146,7 +200,11 @@ void model_incidents_name(struct model *model, const struct machine_store *names
         }
         incident->id = named->id;
         if (incident->service_id == NOT_NAMED_YET) {
-            model_service(model, NOT_NAMED_YET)->id = model->own_service_id = incident->service_id = named->service_id;
+            struct service *service = model_service(model, NOT_NAMED_YET); /* NULL: named by another incident of the entry */
+            if (service != NULL) {
+                service->id = model->own_service_id = named->service_id;
+            }
+            incident->service_id = named->service_id;
         }
         tocsin__incident__free_unpacked(named, NULL);
     }

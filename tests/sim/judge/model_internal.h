@@ -238,6 +238,7 @@ struct model {
     LIST(struct heartbeat) heartbeats;
     LIST(struct gap) gaps; /* in their order */
     bool blindness_untold;
+    LIST(char *) conditions; /* what nodes have told of each other, and is not over */
     uint64_t own_service_id; /* the cluster's; 0: there is none yet */
     uint32_t minute_ms;
 
@@ -320,6 +321,10 @@ void model_incident_update(struct model *, const Tocsin__IncidentUpdate *, const
 void model_incident_of_cluster(struct model *, uint64_t source_id, uint64_t service_id, bool wrong);
 /* It was blind: it says so on a service of its own, which it makes when it is first needed. */
 void model_incident_of_blindness(struct model *);
+/* Nodes have noticed something about each other. */
+void model_incident_of_condition(struct model *, const Tocsin__ClusterNotice *);
+/* Everything has been whole for long: what is still told of a member that is missing or lags is not true. */
+void model_conditions_finish(struct model *);
 void model_incidents_name(struct model *, const struct machine_store *names);
 
 /* ---- model_pages.c */

@@ -295,6 +295,7 @@ void model_finish(struct model *model, uint64_t due_until_ms)
         model_heartbeats_overdue(model, due_until_ms, sentence, sizeof sentence)) {
         model_broken(model, "%s", sentence);
     }
+    model_conditions_finish(model);
     for (size_t i = 0; i < model->incidents.count; i++) {
         const struct incident *incident = model->incidents.items[i];
         for (size_t p = 0; p < incident->pages.count; p++) {

@@ -22,6 +22,7 @@
 #define AT_REST_MAX 4u
 #define AT_REST_BYTES_MAX 1024u /* a tick, while there are heartbeats */
 #define CLUSTER_NAME "night"
+#define DISK_TOTAL_BYTES (UINT64_C(100) << 30)
 
 /* ---- clocks */
 
@@ -235,6 +236,12 @@ static bool port_keep_last_gasp(void *context, struct span record, char *error, 
     memcpy(node->last_gasp, record.data, record.size_bytes);
     node->last_gasp_size_bytes = record.size_bytes;
     return true;
+}
+
+static void port_disk(void *context, uint64_t *free_bytes, uint64_t *total_bytes) {
+    (void)context;
+    *total_bytes = DISK_TOTAL_BYTES;
+    *free_bytes = DISK_TOTAL_BYTES / 2;
 }
 
 /* ---- providers */
@@ -589,7 +596,7 @@ void node_start(struct node *node) {
                                  .set_peers = port_set_peers, .joined = port_joined, .set_removed = port_set_removed,
                                  .transfer = port_transfer, .abort_transfer = port_abort_transfer, .claim = port_claim,
                                  .set_recovering = port_set_recovering, .keep_first_token = port_keep_first_token,
-                                 .keep_last_gasp = port_keep_last_gasp};
+                                 .keep_last_gasp = port_keep_last_gasp, .disk = port_disk};
     disk_ports(&ports, disk_of);
     struct engine_options options = {.config = &node->config, .boot = node->boot, .recovering_index = node->recovering_index,
                                      .bootstrap = !node->claimed, .join = node->joining,
