@@ -20,9 +20,9 @@ CHANGED = os.path.join(HERE, "terraform", "changed")
 README = os.path.join(os.path.dirname(os.path.dirname(HERE)), "README.md")
 README_URL = "http://127.0.0.1:7100"
 VERB_SECONDS_MAX = 300
-NUMBERS = {"Ada Lovelace": "+12025550101", "Brian Kernighan": "+12025550102", "Claude Shannon": "+12025550103"}
-PRIMARY = ["Ada Lovelace", "Brian Kernighan", "Claude Shannon"]
-SECONDARY = ["Brian Kernighan", "Claude Shannon", "Ada Lovelace"]
+NUMBERS = {"Ada Lovelace": "+12025550101", "Brian Kernighan": "+12025550102", "Barbara Liskov": "+12025550103"}
+PRIMARY = ["Ada Lovelace", "Brian Kernighan", "Barbara Liskov"]
+SECONDARY = ["Brian Kernighan", "Barbara Liskov", "Ada Lovelace"]
 ROTATION_START = datetime.datetime(2026, 1, 5, 10, tzinfo=zoneinfo.ZoneInfo("America/New_York"))
 
 # What `terraform import` wants where it is not the id alone.

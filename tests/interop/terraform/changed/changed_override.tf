@@ -13,7 +13,7 @@ resource "pagerduty_schedule" "primary" {
     start                        = "2026-01-05T12:00:00-05:00"
     rotation_virtual_start       = "2026-01-05T12:00:00-05:00"
     rotation_turn_length_seconds = 604800
-    users                        = [for key in ["claude", "ada"] : pagerduty_user.engineer[key].id]
+    users                        = [for key in ["barbara", "ada"] : pagerduty_user.engineer[key].id]
   }
 }
 

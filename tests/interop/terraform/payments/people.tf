@@ -2,7 +2,7 @@ locals {
   engineers = {
     ada    = { name = "Ada Lovelace", email = "ada@payments.example", number = "2025550101" }
     brian  = { name = "Brian Kernighan", email = "brian@payments.example", number = "2025550102" }
-    claude = { name = "Claude Shannon", email = "claude@payments.example", number = "2025550103" }
+    barbara = { name = "Barbara Liskov", email = "barbara@payments.example", number = "2025550103" }
   }
 }
 

@@ -11,7 +11,7 @@ resource "pagerduty_schedule" "primary" {
     start                        = "2026-01-05T10:00:00-05:00"
     rotation_virtual_start       = "2026-01-05T10:00:00-05:00"
     rotation_turn_length_seconds = 604800
-    users                        = [for key in ["ada", "brian", "claude"] : pagerduty_user.engineer[key].id]
+    users                        = [for key in ["ada", "brian", "barbara"] : pagerduty_user.engineer[key].id]
   }
 }
 
@@ -24,7 +24,7 @@ resource "pagerduty_schedule" "secondary" {
     start                        = "2026-01-05T10:00:00-05:00"
     rotation_virtual_start       = "2026-01-05T10:00:00-05:00"
     rotation_turn_length_seconds = 604800
-    users                        = [for key in ["brian", "claude", "ada"] : pagerduty_user.engineer[key].id]
+    users                        = [for key in ["brian", "barbara", "ada"] : pagerduty_user.engineer[key].id]
   }
 
   layer {

@@ -10,7 +10,7 @@ resource "pagerduty_escalation_policy" "desk" {
       type = "round_robin"
     }
     dynamic "target" {
-      for_each = ["ada", "brian", "claude"]
+      for_each = ["ada", "brian", "barbara"]
       content {
         type = "user_reference"
         id   = pagerduty_user.engineer[target.value].id
