@@ -164,6 +164,7 @@ extern const struct route routes_pings[];
 extern const struct route routes_checks[];
 extern const struct route routes_opsgenie[];
 extern const struct route routes_alertmanager[];
+extern const struct route routes_opsgenie_alerts[];
 
 /* ---- for handlers */
 

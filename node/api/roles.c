@@ -83,6 +83,8 @@ static const struct access table[] = {
     {"*", "/v2/heartbeats/{}/ping", "heartbeats", RESPOND, SUBJECT_NONE, 0},
     {"GET", "/v2/heartbeats", "heartbeats", READ, SUBJECT_NONE, 0},
     {"*", "/v2/heartbeats", "heartbeats", CONFIGURE, SUBJECT_NONE, 0},
+    {"GET", "/v2/alerts", "incidents", READ, SUBJECT_NONE, 0},
+    {"*", "/v2/alerts", "incidents", RESPOND, SUBJECT_NONE, 0},
     {"GET", "/api/v2", "incidents", READ, SUBJECT_NONE, 0},
     {"*", "/api/v2", "incidents", RESPOND, SUBJECT_NONE, 0},
     {"GET", "/integration", "incidents", READ, SUBJECT_NONE, 0},

@@ -30,6 +30,7 @@ static const struct route *const tables[] = {
     routes_checks,
     routes_opsgenie,
     routes_alertmanager,
+    routes_opsgenie_alerts,
 };
 
 const struct route *const *router_tables(size_t *count)

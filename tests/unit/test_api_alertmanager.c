@@ -272,6 +272,71 @@ static void what_is_no_webhook_is_refused(void **state)
             401, "");
 }
 
+/* ---------------------------------------------------------------- the Opsgenie receiver */
+
+/* As a receiver asks: with the integration's key. */
+static const struct api_answer *genie(struct house *house, const char *method, const char *target, const char *body)
+{
+    struct api_question question = {.method = method, .target = target, .body = body};
+
+    question.headers[0] = (struct http_parameter){"Authorization", story_text("GenieKey %s", house->key)};
+    return api_fixture_ask(house->api, &question);
+}
+
+static void accepted(struct house *house, const struct api_answer *answer, bool done)
+{
+    assert_int_equal(answer->status, 202);
+    const char *id = api_answer_text(answer, "requestId", NULL);
+    const struct api_answer *status = genie(house, "GET", story_text("/v2/alerts/requests/%s", id), NULL);
+    assert_int_equal(status->status, 200);
+    assert_int_equal(json_is_true(api_answer_at(status, "data", "isSuccess", NULL)), done);
+}
+
+#define ALIAS "/v2/alerts/group%2F1"
+
+static void the_opsgenie_receiver_opens_changes_and_closes(void **state)
+{
+    struct house *house = *state;
+    const char *create = "{\"alias\":\"group/1\",\"message\":\"Full\",\"description\":\"d\",\"details\":{\"a\":\"b\"},"
+                         "\"priority\":\"nonsense\",\"source\":\"http://am\"}";
+
+    accepted(house, genie(house, "POST", "/v2/alerts", create), true);
+    accepted(house, genie(house, "POST", "/v2/alerts", create), true);
+    expect_incidents(house, 1, "triggered");
+    accepted(house, genie(house, "PUT", ALIAS "/message?identifierType=alias", "{\"message\":\"Fuller\"}"), true);
+    accepted(house, genie(house, "PUT", ALIAS "/description?identifierType=alias", "{}"), true);
+    accepted(house, genie(house, "POST", ALIAS "/notes?identifierType=alias", "{\"note\":\"looking\"}"), true);
+    const struct api_answer *alert = genie(house, "GET", ALIAS "?identifierType=alias", NULL);
+    assert_string_equal(api_answer_text(alert, "data", "message", NULL), "Fuller");
+    assert_string_equal(api_answer_text(alert, "data", "tinyId", NULL), "1");
+    accepted(house, genie(house, "POST", ALIAS "/acknowledge?identifierType=alias", NULL), true);
+    expect_incidents(house, 1, "acknowledged");
+    accepted(house, genie(house, "POST", "/v2/alerts/1/snooze?identifierType=tiny",
+                          "{\"endTime\":\"2026-09-21T15:13:20Z\"}"), true);
+    assert_true(json_is_true(api_answer_at(genie(house, "GET", "/v2/alerts/1?identifierType=tiny", NULL), "data", "snoozed", NULL)));
+    accepted(house, genie(house, "POST", ALIAS "/close?identifierType=alias", "{\"source\":\"http://am\"}"), true);
+    expect_incidents(house, 1, "resolved");
+    accepted(house, genie(house, "POST", ALIAS "/close?identifierType=alias", "{}"), false);
+    accepted(house, genie(house, "POST", "/v2/alerts/999/close?identifierType=tiny", "{}"), false);
+    assert_int_equal(json_integer_value(api_answer_at(genie(house, "GET", "/v2/alerts/count", NULL), "data", "count", NULL)), 1);
+    assert_int_equal(json_array_size(api_answer_at(genie(house, "GET", "/v2/alerts?query=status%3Aopen", NULL), "data", NULL)), 0);
+}
+
+static void what_opsgenie_would_refuse_is_refused_in_its_shape(void **state)
+{
+    struct house *house = *state;
+    const struct api_answer *answer = genie(house, "POST", "/v2/alerts", "{\"message\":\" \"}");
+
+    assert_int_equal(answer->status, 422);
+    assert_string_equal(api_answer_text(answer, "message", NULL), "Message can not be empty");
+    assert_non_null(api_answer_at(answer, "requestId", NULL));
+    assert_int_equal(genie(house, "POST", "/v2/alerts/1/notes", "{}")->status, 422);
+    assert_int_equal(genie(house, "GET", "/v2/alerts/requests/00000000-0000-4000-8000-000000000000", NULL)->status, 404);
+    assert_int_equal(send(house, "/v2/alerts", "GenieKey 00000000000000000000000000000000", "{\"message\":\"x\"}")->status, 401);
+    assert_int_equal(send(house, "/v2/alerts", "GenieKey " API_FIXTURE_TOKEN, "{\"message\":\"x\"}")->status, 422);
+    expect_incidents(house, 0, NULL);
+}
+
 /* ---------------------------------------------------------------- what amtool sees */
 
 static void amtool_sees_what_fires_and_finds_it_by_its_labels(void **state)
@@ -313,6 +378,8 @@ int main(void)
         STORY(many_alerts_of_one_request_are_all_taken),
         STORY(a_webhook_fires_and_resolves),
         STORY(what_is_no_webhook_is_refused),
+        STORY(the_opsgenie_receiver_opens_changes_and_closes),
+        STORY(what_opsgenie_would_refuse_is_refused_in_its_shape),
         STORY(amtool_sees_what_fires_and_finds_it_by_its_labels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -242,8 +242,22 @@ static void a_watchdog_that_is_resolved_is_no_ping(void **state)
 
     answered(send(house, "POST", target, "{\"version\":\"4\",\"status\":\"resolved\",\"alerts\":[]}"), 200, "OK");
     assert_string_equal(status(house), "new");
+    answered(send(house, "POST", target, "{\"routing_key\":\"k\",\"event_action\":\"resolve\"}"), 200, "OK");
+    assert_int_equal(send(house, "POST", story_text("%s/v2/alerts/alias/close", target), "{}")->status, 200);
+    assert_string_equal(status(house), "new");
     answered(send(house, "POST", target, "{\"version\":\"4\",\"status\":\"firing\",\"alerts\":[]}"), 200, "OK");
     assert_string_equal(status(house), "up");
+}
+
+static void a_watchdog_pings_through_each_receiver(void **state)
+{
+    struct house *house = *state;
+    const char *target = story_text("/ping/%s", house->check);
+
+    answered(send(house, "POST", target, "{\"routing_key\":\"k\",\"event_action\":\"trigger\"}"), 200, "OK");
+    assert_string_equal(status(house), "up");
+    answered(send(house, "POST", story_text("%s/v2/alerts", target), "{\"message\":\"Watchdog\"}"), 200, "OK");
+    assert_int_equal(json_integer_value(api_answer_at(check(house), "n_pings", NULL)), 2);
 }
 
 static void without_a_leader_the_job_is_told_to_try_again(void **state)
@@ -541,6 +555,7 @@ int main(void)
         STORY(an_idempotency_key_does_not_swallow_pings),
         STORY(a_flood_on_one_key_does_not_hurt_another),
         STORY(a_watchdog_that_is_resolved_is_no_ping),
+        STORY(a_watchdog_pings_through_each_receiver),
         STORY(without_a_leader_the_job_is_told_to_try_again),
         STORY(a_check_is_told_in_healthchecks_shape),
         STORY(defaults_are_healthchecks),

@@ -3,7 +3,7 @@
  *
  *     POST /api/v2/alerts                     the key of an integration as bearer or basic authentication
  *     POST /integration/<key>/api/v2/alerts   Prometheus with path_prefix: /integration/<key>
- *     POST /integration/<key>/alertmanager    a webhook receiver
+ *     POST /integration/<key>/alertmanager    a webhook receiver; /integration/<key>/enqueue takes it, too
  *
  * What Prometheus sends is over when its endsAt passes without another word, and an alert of amtool that says nothing
  * after RESOLVE_TIMEOUT_MS, as in Alertmanager. Valid alerts beside bad ones are taken.

@@ -109,9 +109,9 @@ static char *plain_text(struct http_request *request, const char *text, size_t l
 /* Alertmanager sends its Watchdog here. One that is resolved says that Prometheus has fallen silent: no ping. */
 static bool is_resolved_watchdog(struct span body)
 {
-    static const char version[] = "\"version\"";
+    static const char resolve[] = "resolve"; /* part of each of its words for it */
     if (body.size_bytes == 0 || ((const char *)body.data)[0] != '{' ||
-        memmem(body.data, body.size_bytes, version, sizeof version - 1) == NULL) {
+        memmem(body.data, body.size_bytes, resolve, sizeof resolve - 1) == NULL) {
         return false;
     }
     json_t *object = json_loadb(body.data, body.size_bytes, 0, NULL);
@@ -119,6 +119,8 @@ static bool is_resolved_watchdog(struct span body)
     const char *status = json_string_value(json_object_get(object, "status"));
     bool resolved = number != NULL && strcmp(number, "4") == 0 && status != NULL && strcmp(status, "resolved") == 0 &&
                     json_is_array(json_object_get(object, "alerts"));
+    const char *action = json_string_value(json_object_get(object, "event_action")); /* its PagerDuty receiver */
+    resolved = resolved || (action != NULL && strcmp(action, "resolve") == 0);
     json_decref(object);
     return resolved;
 }
@@ -336,7 +338,22 @@ static void ping(struct http_request *request)
     }
 }
 
+/* Alertmanager's Opsgenie receiver, whose api_url is the ping URL: it appends v2/alerts, and a resolved Watchdog is a
+ * close below that. */
+static void opsgenie_ping(struct http_request *request)
+{
+    request->parts_count = 2;
+    ping(request);
+}
+
+static void opsgenie_other(struct http_request *request)
+{
+    api_text(request, 200, "OK", 2);
+}
+
 const struct route routes_pings[] = {
+    {"POST", "/ping/{}/v2/alerts", opsgenie_ping, FAMILY_PINGS, ROUTE_PUBLIC | ROUTE_ANY_BODY},
+    {"*", "/ping/{}/v2/alerts/{}/{}", opsgenie_other, FAMILY_PINGS, ROUTE_PUBLIC | ROUTE_ANY_BODY},
     {"*", "/ping/{}", ping, FAMILY_PINGS, ROUTE_PUBLIC | ROUTE_ANY_BODY},
     {"*", "/ping/{}/{}", ping, FAMILY_PINGS, ROUTE_PUBLIC | ROUTE_ANY_BODY},
     {"*", "/ping/{}/{}/{}", ping, FAMILY_PINGS, ROUTE_PUBLIC | ROUTE_ANY_BODY},
