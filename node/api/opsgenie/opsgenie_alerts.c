@@ -10,6 +10,7 @@
  * two bytes at random, time (6 bytes).
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "consensus/machine/limits.h"
@@ -64,19 +65,20 @@ static const char *request_id_make(struct http_request *request, enum action act
     return text;
 }
 
+/* Of a hexadecimal digit as uuid_take leaves them. */
+static unsigned digit_value(char digit)
+{
+    return (unsigned)(digit <= '9' ? digit - '0' : digit - 'a' + 10);
+}
+
 /* False: no id of ours. */
 static bool request_id_take(struct http_request *request, const char *text, uint8_t bytes[UUID_BYTES])
 {
     const char *uuid = uuid_take(request, text);
-    unsigned value;
 
-    for (size_t i = 0; uuid != NULL && i < UUID_BYTES; i++) {
+    for (size_t i = 0; uuid != NULL && i < UUID_BYTES; i++, uuid += 2) {
         uuid += *uuid == '-' ? 1 : 0;
-        if (sscanf(uuid, "%2x", &value) != 1) {
-            return false;
-        }
-        bytes[i] = (uint8_t)value;
-        uuid += 2;
+        bytes[i] = (uint8_t)(digit_value(uuid[0]) << 4 | digit_value(uuid[1]));
     }
     unsigned action = uuid != NULL ? bytes[6] & 15u : 0;
     return uuid != NULL && bytes[6] >> 4 == 8 && action < ACTIONS_COUNT && action_words[action] != NULL;
@@ -448,8 +450,9 @@ static void on_list(struct http_request *request, const struct machine_store *vi
     unsigned limit = LISTED_DEFAULT;
     json_t *alerts = json_array();
 
-    if (given != NULL && sscanf(given, "%3u", &limit) == 1) {
-        limit = limit < LISTED_MAX ? limit : LISTED_MAX;
+    if (given != NULL && given[0] != '\0' && given[strspn(given, "0123456789")] == '\0') {
+        unsigned long asked = strtoul(given, NULL, 10); /* the largest when it does not fit */
+        limit = asked < LISTED_MAX ? (unsigned)asked : LISTED_MAX;
     }
     (void)collect(request, view, limit, alerts);
     api_json(request, 200, opsgenie_answer(request, json_pack("{s:o, s:{}}", "data", alerts, "paging")));
