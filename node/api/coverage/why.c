@@ -373,7 +373,7 @@ static json_t *summary(struct why *why)
 }
 
 /* For a person alone, or (0) everybody. */
-static void answer(struct why *why, uint64_t user_id)
+static json_t *answer(struct why *why, uint64_t user_id)
 {
     if (user_id != 0) {
         (void)person_of(why, user_id);
@@ -381,10 +381,9 @@ static void answer(struct why *why, uint64_t user_id)
     json_t *people = render_people(why, user_id);
     json_t *said = user_id != 0 && json_array_size(people) == 1
                        ? json_incref(json_object_get(json_array_get(people, 0), "sentence")) : summary(why);
-    api_json(why->request, 200,
-             json_pack("{s:{s:o, s:o, s:o, s:b, s:O, s:O, s:O}}", "why", "incident",
-                       reference_incident(why->request, why->incident), "sentence", said, "people", people, "more_people",
-                       why->more_people, "decisions", why->decisions, "event_rules", why->rules, "guardians", why->guardians));
+    return json_pack("{s:{s:o, s:o, s:o, s:b, s:O, s:O, s:O}}", "why", "incident",
+                     reference_incident(why->request, why->incident), "sentence", said, "people", people, "more_people",
+                     why->more_people, "decisions", why->decisions, "event_rules", why->rules, "guardians", why->guardians);
 }
 
 static void why_close(struct why *why)
@@ -400,8 +399,8 @@ static void why_close(struct why *why)
 
 static void on_read(struct http_request *request, const struct machine_store *view)
 {
+    uint64_t user_id = api_call_of(request)->id; /* before what may answer: then the request is gone */
     const Tocsin__Incident *incident = incident_of_path(request, view);
-    uint64_t user_id = api_call_of(request)->id;
 
     if (incident == NULL) {
         return;
@@ -413,13 +412,17 @@ static void on_read(struct http_request *request, const struct machine_store *vi
     struct why *why = http_alloc(request, sizeof *why);
     *why = (struct why){.request = request, .view = view, .incident = incident, .decisions = json_array(),
                         .rules = json_array(), .guardians = json_array()};
-    if (take_timeline(why) && take_pages(why)) {
+    bool whole = take_timeline(why) && take_pages(why);
+    if (whole) {
         take_ahead(why);
-        answer(why, user_id);
+    }
+    json_t *body = whole ? answer(why, user_id) : NULL;
+    why_close(why); /* in the request's memory, which goes with the answer */
+    if (body != NULL) {
+        api_json(request, 200, body);
     } else {
         scan_refuse(request);
     }
-    why_close(why);
 }
 
 void incident_why(struct http_request *request)
