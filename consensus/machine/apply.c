@@ -21,6 +21,7 @@
 #include "consensus/machine/origins.h"
 #include "consensus/machine/output.h"
 #include "consensus/machine/planted.h"
+#include "consensus/machine/suppression/suppression.h"
 
 struct machine {
     struct arena arena;
@@ -377,6 +378,7 @@ enum machine_error machine_apply(struct machine *machine, const struct machine_s
     globals_store(&apply);
     output->time_ms = apply.time_ms;
     output->next_deadline_ms = machine_next_deadline_ms(store);
+    output->mutes_asked = machine_mutes_asked(store);
     output->tick_ms = signs_awaited(store) ? tick_interval_ms(apply.settings) : 0;
     return MACHINE_OK;
 }
@@ -385,6 +387,7 @@ void machine_pass(const struct machine_store *store, struct machine_output *outp
 {
     output->time_ms = machine_last_time_ms(store);
     output->next_deadline_ms = machine_next_deadline_ms(store);
+    output->mutes_asked = machine_mutes_asked(store);
     output->tick_ms = machine_tick_ms(store);
 }
 
@@ -431,6 +434,12 @@ uint64_t machine_next_deadline_ms(const struct machine_store *store)
         first_ms = due_ms < first_ms ? due_ms : first_ms;
     }
     return first_ms;
+}
+
+bool machine_mutes_asked(const struct machine_store *store)
+{
+    struct walk walk = walk_under(store, TABLE_HELD, HELD_FOR_ANSWER);
+    return walk_next(&walk);
 }
 
 uint64_t machine_tick_ms(const struct machine_store *store)

@@ -56,6 +56,7 @@ struct machine_output {
     uint64_t time_ms;          /* cluster time of the last entry applied */
     uint64_t next_deadline_ms; /* due time of the first deadline, UINT64_MAX when there is none */
     uint64_t tick_ms;          /* how often the leader is to propose a TICK; 0 while there is no heartbeat */
+    bool mutes_asked;          /* alerts wait for the leader to say whether a mute fits them */
     uint64_t commands_applied;
     struct machine_block *blocks; /* where the bytes live */
 };
@@ -78,7 +79,7 @@ void machine_free(struct machine *machine);
 enum machine_error machine_apply(struct machine *machine, const struct machine_store *store, uint64_t term,
                                  struct span data, struct machine_output *output);
 
-/* The same of an entry of another type, which changes nothing: time, next deadline and tick as the state has them. */
+/* The same of an entry of another type, which changes nothing: time, next deadline, tick and mutes as the state has them. */
 void machine_pass(const struct machine_store *store, struct machine_output *output);
 
 /* True when the packed command is one that this version applies. A leader asks before another node's command goes into an
@@ -93,6 +94,9 @@ uint64_t machine_last_time_ms(const struct machine_store *store);
 
 /* Due time of the first deadline, UINT64_MAX when there is none. */
 uint64_t machine_next_deadline_ms(const struct machine_store *store);
+
+/* Whether alerts wait for MUTE_VERDICTS. */
+bool machine_mutes_asked(const struct machine_store *store);
 
 /* How often the leader is to propose a TICK, 0 while there is no heartbeat. */
 uint64_t machine_tick_ms(const struct machine_store *store);

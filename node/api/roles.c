@@ -56,6 +56,12 @@ static const struct access table[] = {
 
     {"GET", "/maintenance_windows", "services", READ, SUBJECT_NONE, 0},
     {"*", "/maintenance_windows", "services", CONFIGURE, SUBJECT_NONE, 0},
+    {"GET", "/mutes", "mutes", READ, SUBJECT_NONE, 0},
+    {"*", "/mutes", "mutes", RESPOND, SUBJECT_NONE, 0},
+    {"GET", "/api/v2/silences", "mutes", READ, SUBJECT_NONE, 0},
+    {"*", "/api/v2/silences", "mutes", RESPOND, SUBJECT_NONE, 0},
+    {"GET", "/api/v2/silence", "mutes", READ, SUBJECT_NONE, 0},
+    {"*", "/api/v2/silence", "mutes", RESPOND, SUBJECT_NONE, 0},
     {"GET", "/change_events", "change_events", READ, SUBJECT_NONE, 0},
 
     {"GET", "/schedules", "schedules", READ, SUBJECT_NONE, 0},

@@ -7,6 +7,7 @@
 #include "consensus/codec.h"
 #include "node/engine/engine_internal.h"
 #include "node/log.h"
+#include "node/suppression/mute_match.h"
 
 uint64_t engine_now_ms(void *context) {
     struct engine *engine = context;
@@ -196,6 +197,7 @@ void engine_free(struct engine *engine) {
     snapshot_transfer_free(engine->snapshots);
     dispatcher_free(engine->dispatcher);
     last_gasp_free(engine->gasp);
+    mute_set_free(engine->mutes);
     engine_release_held(engine);
     engine_members_close(engine);
     state_position_close(&engine->compaction);

@@ -94,7 +94,9 @@ void engine_applied(void *context, uint64_t index, uint64_t term, const struct m
         cluster_clock_floor(&engine->clock, output->time_ms);
     engine->next_deadline_ms = output->next_deadline_ms;
     engine->tick_ms = output->tick_ms;
+    engine->mutes_asked = output->mutes_asked;
     if (index > engine->pulse_after_index) engine->pulse_sent_ms = 0;
+    if (index > engine->verdicts_after_index) engine->verdicts_sent_ms = 0;
     if (engine->failed) return;
     for (size_t i = 0; i < output->replies_count; i++) {
         const struct machine_reply *reply = &output->replies[i];
@@ -324,6 +326,7 @@ static void take_up_duties(struct engine *engine, uint64_t term) {
     uint64_t deadline_ms = planted(DEADLINE_LOST_ON_FAILOVER) ? UINT64_MAX : machine_next_deadline_ms(&reader.view);
     if (deadline_ms < engine->next_deadline_ms || planted(DEADLINE_LOST_ON_FAILOVER)) engine->next_deadline_ms = deadline_ms;
     if (engine->tick_ms == 0) engine->tick_ms = machine_tick_ms(&reader.view);
+    engine->mutes_asked = engine->mutes_asked || machine_mutes_asked(&reader.view);
     offer_first_token(engine, &reader.view);
     offer_settings(engine, &reader.view);
     engine->outbox_index = reader.applied_index;
@@ -471,12 +474,14 @@ void engine_duties_turn(struct engine *engine) {
     uint64_t now_ms = engine_now_ms(engine), term = engine_leading_term(engine);
     if (term != 0 && term != engine->duties_term) {
         engine->duties_term = term;
-        engine->pulse_sent_ms = 0;
+        engine->pulse_sent_ms = engine->verdicts_sent_ms = 0;
         take_up_duties(engine, term);
     }
     if (term != 0) tick(engine, now_ms);
     if (term != 0) pulse(engine, now_ms);
     engine_outer_turn(engine, term);
+    if (term != 0) engine_mutes_turn(engine);
+    if (engine->failed) return;
     if (term != 0 && now_ms - engine->horizon_checked_ms >= HORIZON_INTERVAL_MS) {
         engine->horizon_checked_ms = now_ms;
         extend_schedules(engine);
@@ -508,6 +513,7 @@ uint64_t engine_duties_next_ms(const struct engine *engine) {
     if (on_duty && engine_outer_next_ms(engine) < next_ms) next_ms = engine_outer_next_ms(engine);
     if (on_duty && engine->tick_ms != 0 && engine->tick_sent_ms + engine->tick_ms < next_ms)
         next_ms = engine->tick_sent_ms + engine->tick_ms;
+    if (on_duty && engine_mutes_next_ms(engine) < next_ms) next_ms = engine_mutes_next_ms(engine);
     if (engine->next_deadline_ms == UINT64_MAX) return next_ms;
     uint64_t due_ms;
     if (engine->pulse_sent_ms != 0) {

@@ -118,6 +118,9 @@ struct engine {
     uint64_t next_deadline_ms;
     uint64_t tick_ms, tick_sent_ms; /* how often a tick is wanted, 0: never; of the last one */
     uint64_t pulse_after_index, pulse_sent_ms; /* a pulse is on its way while pulse_sent_ms is not 0 */
+    bool mutes_asked;                          /* engine_mutes.c: alerts wait for verdicts */
+    uint64_t verdicts_after_index, verdicts_sent_ms, verdicts_looked_ms; /* on their way while verdicts_sent_ms is not 0 */
+    struct mute_set *mutes;                    /* compiled, of some revision; NULL: not yet */
     uint64_t duties_term;                      /* in which the duties of a new leader were taken up */
     uint64_t outbox_index;                     /* the state that its look into the outbox saw */
     struct held_send *held;                    /* all of one term */
@@ -171,6 +174,10 @@ void engine_applied(void *context, uint64_t index, uint64_t term, const struct m
 void engine_release_held(struct engine *engine);
 void engine_duties_turn(struct engine *engine);
 uint64_t engine_duties_next_ms(const struct engine *engine);
+/* ---- engine_mutes.c, while leading */
+void engine_mutes_turn(struct engine *engine);
+uint64_t engine_mutes_next_ms(const struct engine *engine);
+/* ---- engine_duties.c */
 void engine_clock_frame(struct engine *engine, uint64_t peer, struct span body);
 struct dispatcher_ports engine_dispatcher_ports(struct engine *engine);
 /* ---- engine_members.c */

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "node/suppression/mute_match.h"
 #include "tests/support/api_story.h"
 
 #define HOUR (3600ull * 1000)
@@ -235,6 +236,135 @@ static void the_pause_of_a_service_reads_back_and_holds(void **state)
     assert_int_equal(listed(house, "/incidents", "incidents"), 1);
 }
 
+/* ---------------------------------------------------------------- mutes */
+
+/* What the leader would say of the alert that waits. */
+static uint64_t fitting_mute(struct house *house)
+{
+    struct machine_store *view = &house->api->view;
+    struct walk walk = walk_under(view, TABLE_HELD, 0);
+    assert_true(walk_next(&walk));
+    Tocsin__Alert *alert = alert_get(view, 0, span_number(walk.key, 1), NULL);
+    struct mute_set *set = mute_set_new(view);
+    uint64_t id = mute_set_find(set, view, alert, house->api->now_ms);
+    mute_set_free(set);
+    tocsin__alert__free_unpacked(alert, NULL);
+    return id;
+}
+
+static const struct api_answer *mute(struct house *house, const char *matchers, const char *more)
+{
+    return api_post(house->api, "/mutes",
+                    story_text("{\"mute\":{\"matchers\":[%s],\"reason\":\"ticket 7\"%s}}", matchers, more));
+}
+
+static void a_mute_fits_what_all_its_matchers_fit(void **state)
+{
+    struct house *house = *state;
+    static const struct {
+        const char *matchers;
+        bool fits;
+    } CASES[] = {
+        {"\"summary=disk full\"", true},
+        {"\"summary=disk\"", false},
+        {"\"summary=~disk.*\"", true},
+        {"\"summary=~full\"", false}, /* anchored */
+        {"\"summary!=disk full\",\"severity=critical\"", false},
+        {"\"severity=critical\",\"source=~db[0-9]+\",\"service=database\"", true},
+        {"\"severity=critical\",\"absent=\"", true},
+        {"\"severity=critical\",\"absent!=\"", false},
+        {"\"severity=critical\",\"absent=~.+\"", false},
+        {"\"severity=critical\",\"rack!~r[12]\"", true},
+        {"\"rack=r3\"", true},
+        {"\"custom_details.rack=\\\"r3\\\"\"", true},
+        {"\"ports=[1,2]\"", true},
+        {"\"alertname=Disk\"", true}, /* a label of Prometheus */
+        {"{\"name\":\"rack\",\"value\":\"r(1|3)\",\"isRegex\":true,\"isEqual\":true}", true},
+        {"\"summary=~(?i)DISK.*\"", true},
+        {"\"summary=~(x*)*y|(a|a)*b\"", false},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        const struct api_answer *made = mute(house, CASES[i].matchers, "");
+        assert_int_equal(made->status, 201);
+        const char *id = api_answer_text(made, "mute", "id", NULL);
+        assert_int_equal(
+            api_post(house->api, "/v2/enqueue",
+                     story_text("{\"routing_key\":\"%s\",\"event_action\":\"trigger\",\"dedup_key\":\"k\",\"payload\":{"
+                                "\"summary\":\"disk full\",\"source\":\"db1\",\"severity\":\"critical\",\"custom_details\":{"
+                                "\"rack\":\"r3\",\"ports\":[1,2],\"labels\":{\"alertname\":\"Disk\"}}}}",
+                                house->key))
+                ->status,
+            202);
+        if ((fitting_mute(house) != 0) != CASES[i].fits) {
+            fail_msg("%s", CASES[i].matchers);
+        }
+        assert_int_equal(api_post(house->api, "/v2/enqueue",
+                                  story_text("{\"routing_key\":\"%s\",\"event_action\":\"resolve\",\"dedup_key\":\"k\"}",
+                                             house->key))
+                             ->status,
+                         202);
+        assert_int_equal(api_delete(house->api, story_text("/mutes/%s", id))->status, 204);
+    }
+    assert_int_equal(listed(house, "/mutes", "mutes"), 0);
+    assert_int_equal(listed(house, "/mutes?status[]=expired", "mutes"), sizeof CASES / sizeof *CASES);
+}
+
+static void a_mute_is_for_an_hour_and_a_day_at_most(void **state)
+{
+    struct house *house = *state;
+    const struct api_answer *made = mute(house, "\"service=database\"", "");
+    assert_string_equal(api_answer_text(made, "mute", "end_time", NULL), "2026-09-21T15:13:20Z");
+    assert_string_equal(api_answer_text(made, "mute", "status", NULL), "active");
+    assert_string_equal(api_answer_text(made, "mute", "matchers", "0", NULL), "service=\"database\"");
+    const char *id = api_answer_text(made, "mute", "id", NULL);
+    const struct api_answer *changed =
+        api_put(house->api, story_text("/mutes/%s", id), "{\"mute\":{\"duration\":86400}}");
+    assert_int_equal(changed->status, 200);
+    assert_string_equal(api_answer_text(changed, "mute", "end_time", NULL), "2026-09-22T14:13:20Z");
+    story_refused(mute(house, "\"service=database\"", ",\"duration\":86401"), 400, 2001, "duration");
+    story_refused(mute(house, "\"service=database\"", ",\"end_time\":\"2026-09-23T00:00:00Z\""), 400, 2001,
+                  "at most 24 hours");
+    story_refused(mute(house, "\"service=~.*\"", ""), 400, 2001, "mute everything");
+    story_refused(mute(house, "\"service=~(\"", ""), 400, 2001, "is invalid");
+    story_refused(mute(house, "\"nonsense\"", ""), 400, 2001, "name=value");
+    story_refused(mute(house, "", ""), 400, 2001, "'matchers' can't be blank");
+    story_refused(api_post(house->api, "/mutes", "{\"mute\":{\"matchers\":[\"a=b\"]}}"), 400, 2001, "'reason'");
+}
+
+static void silences_are_mutes(void **state)
+{
+    struct house *house = *state;
+    static const char *const SILENCE =
+        "{\"matchers\":[{\"name\":\"alertname\",\"value\":\"Disk\",\"isRegex\":false}],\"startsAt\":"
+        "\"2026-09-21T14:00:00.123456789Z\",\"endsAt\":\"2026-09-21T16:13:20.5+00:00\",\"createdBy\":\"bob\",\"comment\":"
+        "\"ticket 7\"}";
+    const struct api_answer *made = api_post(house->api, "/api/v2/silences", SILENCE);
+    assert_int_equal(made->status, 200);
+    const char *id = api_answer_text(made, "silenceID", NULL);
+    const struct api_answer *all = api_get(house->api, "/api/v2/silences");
+    assert_int_equal(json_array_size(all->json), 1);
+    assert_string_equal(api_answer_text(all, "0", "id", NULL), id);
+    assert_string_equal(api_answer_text(all, "0", "status", "state", NULL), "active");
+    assert_string_equal(api_answer_text(all, "0", "createdBy", NULL), "bob");
+    assert_true(json_is_true(api_answer_at(all, "0", "matchers", "0", "isEqual", NULL)));
+    assert_int_equal(listed(house, "/mutes", "mutes"), 1);
+    assert_int_equal(json_array_size(api_get(house->api, "/api/v2/silences?filter=alertname%3D%22Disk%22")->json), 1);
+    assert_int_equal(json_array_size(api_get(house->api, "/api/v2/silences?filter=alertname%3D~%22Cpu.*%22")->json), 0);
+    assert_int_equal(json_array_size(api_get(house->api, "/api/v2/silences?filter=other%3D%22x%22")->json), 0);
+    assert_int_equal(api_get(house->api, "/api/v2/silences?filter=other")->status, 400);
+    assert_int_equal(api_get(house->api, story_text("/api/v2/silence/%s", id))->status, 200);
+    assert_int_equal(api_delete(house->api, story_text("/api/v2/silence/%s", id))->status, 200);
+    assert_int_equal(json_array_size(api_get(house->api, "/api/v2/silences?expired=false")->json), 0);
+    assert_string_equal(api_answer_text(api_get(house->api, "/api/v2/silences"), "0", "status", "state", NULL), "expired");
+
+    const struct api_answer *refused = api_delete(house->api, "/api/v2/silence/nonsense");
+    assert_int_equal(refused->status, 404);
+    assert_true(json_is_string(refused->json));
+    refused = api_post(house->api, "/api/v2/silences", "{\"matchers\":[]}");
+    assert_int_equal(refused->status, 400);
+    assert_true(json_is_string(refused->json));
+}
+
 /* ---------------------------------------------------------------- change events */
 
 static const struct api_answer *change(struct house *house, const char *payload)
@@ -297,6 +427,9 @@ int main(void)
         TEST(what_holds_in_one_span_pages_at_its_end),
         TEST(windows_that_make_no_sense_are_refused_with_a_sentence),
         TEST(the_pause_of_a_service_reads_back_and_holds),
+        TEST(a_mute_fits_what_all_its_matchers_fit),
+        TEST(a_mute_is_for_an_hour_and_a_day_at_most),
+        TEST(silences_are_mutes),
         TEST(changes_stand_beside_incidents),
         TEST(changes_that_say_nothing_are_refused),
 #undef TEST

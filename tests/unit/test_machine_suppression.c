@@ -394,9 +394,15 @@ static void while_a_mute_is_in_force_the_leader_is_asked(void **state)
     expect_held(story, TOCSIN__WHY__WHY_MUTES_ASKED, story->f->now_ms + MUTE_ANSWER_MS);
     verdict(story, mutes_revision(story), id);
     expect_held(story, TOCSIN__WHY__WHY_MUTED, end_ms);
+    /* What no mute fits was not held back: its incident is as any other. */
     event(story, TRIGGER, "cpu");
     verdict(story, mutes_revision(story), 0);
     assert_int_equal(open_incidents(story), 1);
+    struct walk walk = walk_all(&story->f->store, TABLE_INCIDENT_OPEN);
+    assert_true(walk_next(&walk));
+    uint64_t incident_id = span_number(walk.key, 0);
+    assert_int_equal(fixture_log_count(story->f, incident_id, TOCSIN__LOG_TYPE__LOG_TRIGGER, TOCSIN__WHY__WHY_EVENT), 1);
+    assert_int_equal(fixture_log_count(story->f, incident_id, TOCSIN__LOG_TYPE__LOG_HELD, TOCSIN__WHY__WHY_NONE), 0);
     run(story, HOUR);
     assert_int_equal(open_incidents(story), 2);
     event(story, TRIGGER, "late");

@@ -258,6 +258,7 @@ static void trigger_new(struct apply *apply, const struct occurrence *occurrence
     bool taken;
     if (hold != NULL) {
         alert->id = apply_new_id(apply);
+        hold->trigger_why = (uint32_t)occurrence->why;
         taken = hold_begin(apply, alert, hold, occurrence->reply);
         if (taken) {
             alert_expiry_set(apply, alert, alert->expires_at_ms);

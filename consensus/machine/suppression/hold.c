@@ -107,6 +107,7 @@ static Tocsin__Hold *hold_next(struct apply *apply, uint64_t service_id, const T
     return hold != NULL ? hold : hold_for_answer(apply);
 }
 
+/* What stays while one thing after the other holds an alert. */
 static Tocsin__Hold *with_pause(Tocsin__Hold *hold, const Tocsin__Hold *asked)
 {
     hold->pause_until_ms = asked->pause_until_ms;
@@ -180,9 +181,16 @@ bool hold_begin(struct apply *apply, Tocsin__Alert *alert, Tocsin__Hold *hold, T
 /* Held on, by something else or for longer. */
 static void hold_on(struct apply *apply, Tocsin__Alert *alert, Tocsin__Hold *hold)
 {
+    const Tocsin__Hold *old = alert->hold;
+    bool was_asked = old->why == TOCSIN__WHY__WHY_MUTES_ASKED;
     rows_delete(apply, alert);
-    hold->since_ms = alert->hold->since_ms;
-    alert->hold = with_pause(hold, alert->hold);
+    hold->since_ms = old->since_ms;
+    hold->trigger_why = old->trigger_why;
+    if (hold->why == TOCSIN__WHY__WHY_MUTES_ASKED) {
+        hold->before_why = was_asked ? old->before_why : old->why;
+        hold->before_text = was_asked ? old->before_text : old->text;
+    }
+    alert->hold = with_pause(hold, old);
     rows_put(apply, alert);
     alert_put(apply->store, alert);
 }
@@ -203,6 +211,32 @@ void hold_resolve(struct apply *apply, Tocsin__Alert *alert)
     file_end(apply, alert->id, alert->hold->kept_until_ms);
 }
 
+/* An alert that mutes were only looked at for was not held back; of another, what did counts. False: it was not. */
+static bool was_held(Tocsin__Hold *hold)
+{
+    if (hold->why == TOCSIN__WHY__WHY_MUTES_ASKED) {
+        hold->why = hold->before_why;
+        hold->text = hold->before_text;
+    }
+    return hold->why != TOCSIN__WHY__WHY_NONE;
+}
+
+/* The integration that it came by; the cluster itself for what it noticed. */
+static Tocsin__Actor *source_of(struct apply *apply, const Tocsin__Alert *alert)
+{
+    const Tocsin__Integration *integration =
+        integration_get(apply->store, alert->service_id, alert->integration_id, apply->arena);
+    if (integration == NULL) {
+        return NULL;
+    }
+    Tocsin__Actor *source = apply_alloc(apply, sizeof *source);
+    tocsin__actor__init(source);
+    source->kind = TOCSIN__ACTOR_KIND__ACTOR_INTEGRATION;
+    source->id = integration->id;
+    source->name = integration->name;
+    return source;
+}
+
 /*
  * It fires, and nothing holds it any more: an incident. Without its service nobody is asked; without room for incidents
  * it is tried again.
@@ -219,12 +253,16 @@ static void release(struct apply *apply, Tocsin__Alert *alert)
     rows_delete(apply, alert);
     row_delete(apply, TABLE_ALERT, key_2(0, alert->id));
     alert->hold->over = true;
-    if (alert_admit(apply, service, alert, TOCSIN__WHY__WHY_HOLD_OVER, NULL, &reply)) {
+    bool held = was_held(alert->hold);
+    alert->hold = held ? alert->hold : NULL;
+    Tocsin__Why why = held ? TOCSIN__WHY__WHY_HOLD_OVER : (Tocsin__Why)before.trigger_why;
+    if (alert_admit(apply, service, alert, why, source_of(apply, alert), &reply)) {
         return;
     }
     alert->hold = hold_new(apply, (Tocsin__Why)before.why, 0, apply->time_ms + apply_minutes_ms(apply, HOLD_RETRY_MINUTES));
     alert->hold->since_ms = before.since_ms;
     alert->hold->text = before.text;
+    alert->hold->trigger_why = before.trigger_why;
     rows_put(apply, alert);
     alert_put(apply->store, alert);
 }

@@ -7,6 +7,7 @@
 
 #include "consensus/machine/limits.h"
 #include "node/api/alertmanager/alertmanager.h"
+#include "node/api/suppression/suppression.h"
 #include "node/api/incidents/incidents.h"
 #include "node/api/render.h"
 #include "node/orchestration/pattern.h"
@@ -153,12 +154,10 @@ static json_t *json_moment(uint64_t time_ms)
 
 static json_t *state_of(const Tocsin__Alert *alert)
 {
-    char cause[16];
     json_t *silenced = json_array(), *inhibited = json_array();
 
-    if (alert->incident_id == 0 && alert->hold != NULL) {
-        id_format(alert->hold->cause_id, cause);
-        json_array_append_new(silenced, json_string(cause));
+    if (alert->incident_id == 0 && alert->hold != NULL && alert->hold->cause_id != 0) {
+        json_array_append_new(silenced, json_silence_id(alert->hold->cause_id));
     }
     return json_pack("{s:s, s:o, s:o, s:[]}", "state", alert->incident_id == 0 ? "suppressed" : "active", "silencedBy",
                      silenced, "inhibitedBy", inhibited, "mutedBy");

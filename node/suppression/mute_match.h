@@ -1,0 +1,38 @@
+/*
+ * Which mute fits an alert: all matchers of a mute must hold of its labels.
+ *
+ *     label                                           of the alert
+ *     service, service_id, integration                where it came in, by name and id
+ *     summary, source, severity, component, group,    as the event said
+ *     class, client, dedup_key
+ *     custom_details.NAME, or NAME alone              a field of the event's details
+ *
+ * Of an alert of Prometheus its own labels come before all of these.
+ *
+ * A label that the alert does not have is "", as with Alertmanager; its expressions are anchored at both ends. Expressions
+ * are those of node/orchestration/pattern.h, in bounded time; one that asks for more than its steps fits nothing, so that
+ * the alert pages.
+ */
+#ifndef NODE_SUPPRESSION_MUTE_MATCH_H
+#define NODE_SUPPRESSION_MUTE_MATCH_H
+
+#include "consensus/machine/records.h"
+#include "node/orchestration/pattern.h"
+
+/* Mutes that are not over, compiled. */
+struct mute_set;
+
+struct mute_set *mute_set_new(const struct machine_store *view);
+void mute_set_free(struct mute_set *set); /* NULL: nothing */
+/* The revision of the mutes that it was made of. */
+uint64_t mute_set_revision(const struct mute_set *set);
+/* The id of the mute in force that fits the alert, of several the one that ends last; 0: none. */
+uint64_t mute_set_find(const struct mute_set *set, const struct machine_store *view, const Tocsin__Alert *alert,
+                       uint64_t now_ms);
+
+/* An expression as matchers use it. False: `error` says why in half a sentence. */
+bool matcher_is_sound(const Tocsin__Matcher *matcher, char error[PATTERN_ERROR_SIZE_BYTES]);
+/* Whether it holds of this label. */
+bool matcher_holds(const Tocsin__Matcher *matcher, const char *label);
+
+#endif
