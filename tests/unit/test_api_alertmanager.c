@@ -217,6 +217,8 @@ static void without_a_leader_the_sender_is_told_503_and_never_429(void **state)
     refused(send(house, house->alerts, NULL, "[" ALERT "," ALERT "]"), 503, "try again");
     house->api->outcome = SUBMIT_OVERLOADED;
     refused(send(house, house->alerts, NULL, "[" ALERT "]"), 503, "try again");
+    house->api->stopped = true;
+    refused(send(house, house->alerts, NULL, "[" ALERT "]"), 503, "another node");
 }
 
 static void many_alerts_of_one_request_are_all_taken(void **state)

@@ -29,6 +29,7 @@ bool alert_time(json_t *alert, const char *name, uint64_t *time_ms, json_t *erro
 struct batch_result {
     bool unknown_key;   /* nobody has the source's key any more */
     bool unavailable;   /* some of them are certainly or possibly not taken: all may be sent again */
+    bool stopped;       /* this node takes nothing any more */
     json_t *errors;     /* a sentence for each that was refused; the receiver's */
 };
 

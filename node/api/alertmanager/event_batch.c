@@ -8,7 +8,6 @@
 #include "node/api/alertmanager/alertmanager.h"
 #include "node/api/orchestration/event_submit.h"
 #include "node/api/resource.h"
-#include "node/api/router.h"
 
 #define WAVE_MAX 256u   /* as many as Prometheus sends in one request */
 #define ATTEMPTS_MAX 8u /* as often as rules would have to change meanwhile */
@@ -104,8 +103,8 @@ static void on_view(void *argument, const struct machine_store *view, bool stale
 
     (void)stale; /* what is too old apply finds out */
     if (view == NULL) {
-        json_decref(batch->result.errors);
-        answer_stopped(batch->request);
+        batch->result.stopped = true;
+        batch->done(batch->request, &batch->result);
         return;
     }
     batch->stale = false;

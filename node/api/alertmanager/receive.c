@@ -41,21 +41,24 @@ static json_t *joined(json_t *errors)
 static void on_done(struct http_request *request, const struct batch_result *result)
 {
     const struct incoming *incoming = api_call_of(request)->data;
+    json_t *errors = incoming->errors; /* after the answer the request's memory is gone */
 
-    json_array_extend(incoming->errors, result->errors);
+    json_array_extend(errors, result->errors);
     json_decref(result->errors);
-    if (result->unknown_key) {
+    if (result->stopped) {
+        answer_stopped(request);
+    } else if (result->unknown_key) {
         api_error(request, 401, 2006, "No integration has this key", NULL);
     } else if (result->unavailable) {
         /* Never 429: to Alertmanager's webhook that is for good. */
         answer_unavailable(request, "Not all alerts could be taken: try again");
-    } else if (json_array_size(incoming->errors) > 0) {
-        json_t *text = joined(incoming->errors);
+    } else if (json_array_size(errors) > 0) {
+        json_t *text = joined(errors);
         api_error(request, 400, 2001, "Invalid Input Provided", json_pack("[o]", text));
     } else {
         api_body(request, 200, "application/json", NULL, 0);
     }
-    json_decref(incoming->errors);
+    json_decref(errors);
 }
 
 /* ---------------------------------------------------------------- alerts */
