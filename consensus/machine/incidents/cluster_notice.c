@@ -67,6 +67,11 @@ static void tell(struct apply *apply, const Tocsin__ClusterNotice *notice, Tocsi
 
 void apply_cluster_notice(struct apply *apply, const Tocsin__ClusterNotice *notice, Tocsin__Reply *reply)
 {
+    if (notice->key[0] == '\0' || notice->summary[0] == '\0') {
+        reply_refuse(apply, reply, TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_BAD_VALUE,
+                     "What is wrong with a node has a key and a sentence.");
+        return;
+    }
     Tocsin__NodeConditions *known = conditions_load(apply);
     size_t at = condition_find(known, notice->key);
     if ((at < known->n_conditions) != notice->ended) {
