@@ -185,13 +185,21 @@ static void check_errors(const json_t *errors)
     }
 }
 
-/* One of the two shapes of errors, or the answer of a health check. */
-static void check_error(const struct api_answer *answer)
+/* One of the two shapes of errors, or the answer of a health check; Alertmanager's is a string alone, Opsgenie's has a request's id. */
+static void check_error(const struct request *request, const struct api_answer *answer)
 {
     const json_t *error = json_object_get(answer->json, "error");
 
+    bool alertmanager = strstr(request->question.target, "/api/v2/") != NULL || strstr(request->question.target, "/alertmanager") != NULL;
+
+    if (alertmanager && json_is_string(answer->json)) {
+        fuzz_require(json_string_length(answer->json) > 0);
+        return;
+    }
     fuzz_require(json_is_object(answer->json));
-    if (json_is_string(error)) { /* /users/me of an account-level token */
+    if (json_is_string(json_object_get(answer->json, "requestId"))) {
+        fuzz_require(json_is_string(json_object_get(answer->json, "message")));
+    } else if (json_is_string(error)) { /* /users/me of an account-level token */
         fuzz_require(answer->status == 400);
     } else if (error != NULL) {
         fuzz_require(json_is_string(json_object_get(error, "message")));
@@ -210,7 +218,7 @@ static void check_error(const struct api_answer *answer)
 
 static void check_answer(const struct request *request, const struct api_answer *answer)
 {
-    static const unsigned statuses[] = {200, 201, 202, 204, 400, 401, 402, 403, 404, 405, 409, 413};
+    static const unsigned statuses[] = {200, 201, 202, 204, 400, 401, 402, 403, 404, 405, 409, 410, 413, 422};
     bool known = false;
 
     for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
@@ -223,7 +231,7 @@ static void check_answer(const struct request *request, const struct api_answer 
         fuzz_require(fuzz_is_line(answer->headers[i].name) && fuzz_is_line(answer->headers[i].value));
     }
     if (answer->status >= 400) {
-        check_error(answer);
+        check_error(request, answer);
     }
     fuzz_require(answer->status != 405 || api_answer_header(answer, "Allow") != NULL);
 }
