@@ -124,7 +124,7 @@ static void port_transfer(void *context, uint64_t transfer_id, const struct outg
 
 static void port_abort_transfer(void *context, uint64_t transfer_id) {
     struct host *host = context;
-    transfers_abort(host->transfers, transfer_id);
+    if (!host->closing) transfers_abort(host->transfers, transfer_id); /* closing, they were all given up, and may be gone */
 }
 
 /* ---- small files */
