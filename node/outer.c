@@ -1,5 +1,5 @@
-/* Presets of the outer heartbeat. Sources: ../shared/contracts/heartbeats.md, sections 1 to 3 and 5; Opsgenie's "Ping Heartbeat"; PagerDuty's "Send change
- * events to the Events API v2". */
+/* Presets of the outer heartbeat. Sources: healthchecks' Pinging API, Dead Man's Snitch's check-ins, Opsgenie's "Ping Heartbeat", PagerDuty's "Send
+ * change events to the Events API v2". */
 #include "node/outer.h"
 
 #include <jansson.h>
