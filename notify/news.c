@@ -36,6 +36,7 @@ static const struct {
     {TOCSIN__NOTICE_KIND__NOTICE_SWAP_OFFERED, "swap.offered", "somebody asks you to take shifts over"},
     {TOCSIN__NOTICE_KIND__NOTICE_SWAP_TAKEN, "swap.taken", "your shifts are taken over"},
     {TOCSIN__NOTICE_KIND__NOTICE_SWAP_UNDONE, "swap.undone", "a swap of shifts was undone"},
+    {TOCSIN__NOTICE_KIND__NOTICE_MAINTENANCE_ENDS, "maintenance.ends", "a maintenance window is about to end"},
     {TOCSIN__NOTICE_KIND__NOTICE_TEST, "test", "this is a test page"},
 };
 
@@ -89,8 +90,17 @@ static void swap_words(const Tocsin__Notice *notice, const char *other, char *ou
                        start, end, back);
 }
 
+static void maintenance_words(const Tocsin__Notice *notice, char *out, size_t size)
+{
+    char end[TIME_SIZE];
+    time_words(notice->end_ms, end);
+    (void)snprintf(out, size, "the maintenance window that you made ends %s.", end);
+}
+
 static const char *tag(const Tocsin__Notice *notice)
 {
+    if (notice->kind == TOCSIN__NOTICE_KIND__NOTICE_MAINTENANCE_ENDS)
+        return "Maintenance";
     return notice->kind == TOCSIN__NOTICE_KIND__NOTICE_TEST ? "Test" : "On call";
 }
 
@@ -103,6 +113,8 @@ void news_short(const Tocsin__Notification *notification, char *out, size_t size
     clean_copy(note, sizeof note, notice->note, strlen(notice->note));
     if (notice->kind == TOCSIN__NOTICE_KIND__NOTICE_TEST)
         (void)snprintf(words, sizeof words, "this is a test page, asked for through the API. It arrived: nothing is to be done.");
+    else if (notice->kind == TOCSIN__NOTICE_KIND__NOTICE_MAINTENANCE_ENDS)
+        maintenance_words(notice, words, sizeof words);
     else if (notice->swap_id)
         swap_words(notice, other, words, sizeof words);
     else

@@ -14,6 +14,7 @@
 #include "node/engine/heartbeat_horizon.h"
 #include "node/engine/schedule_horizon.h"
 #include "node/engine/support_horizon.h"
+#include "node/engine/window_horizon.h"
 #include "node/log.h"
 
 #define CLOCK_INTERVAL_MS 1000
@@ -383,6 +384,18 @@ static void extend_heartbeats(struct engine *engine, const struct machine_store 
     }
 }
 
+static void extend_windows(struct engine *engine, const struct machine_store *view) {
+    Tocsin__MaintenanceWindowExtend extend;
+    uint64_t window_id = 0;
+    for (unsigned i = 0; i < HORIZON_SCHEDULES && window_horizon_next(view, engine_cluster_ms(engine), &window_id, &extend); i++) {
+        Tocsin__Command command = TOCSIN__COMMAND__INIT;
+        command.body_case = TOCSIN__COMMAND__BODY_MAINTENANCE_WINDOW_EXTEND;
+        command.maintenance_window_extend = &extend;
+        submit_system(engine, &command, "the spans of a maintenance window for a day more");
+        free(extend.spans);
+    }
+}
+
 /* A few at a time: the rest has its turn at the next. */
 static void extend_schedules(struct engine *engine) {
     struct state_reader reader;
@@ -402,6 +415,7 @@ static void extend_schedules(struct engine *engine) {
         free(extend.shifts.data);
     }
     extend_support_hours(engine, &reader.view);
+    extend_windows(engine, &reader.view);
     extend_heartbeats(engine, &reader.view);
     enum storage_error fault = engine->ports.reader_fault(engine->ports.context, &reader, &failure);
     engine->ports.reader_end(engine->ports.context, &reader);

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "node/engine/window_horizon.h"
 #include "node/suppression/mute_match.h"
 #include "tests/support/api_story.h"
 
@@ -211,6 +212,28 @@ static void windows_that_make_no_sense_are_refused_with_a_sentence(void **state)
         story_refused(window_post(house, BAD[i].fields), 400, 2001, BAD[i].sentence);
     }
     assert_int_equal(listed(house, "/maintenance_windows", "maintenance_windows"), 0);
+}
+
+/* What the leader does daily. */
+static void a_window_that_recurs_is_rendered_a_day_further_each_day(void **state)
+{
+    struct house *house = *state;
+    Tocsin__MaintenanceWindowExtend extend;
+    uint64_t id = 0;
+    window_post(house, "\"start_time\":\"2026-09-21T14:00:00Z\",\"end_time\":\"2026-09-21T16:00:00Z\","
+                       "\"recurrence\":{\"type\":\"daily\",\"time_zone\":\"Europe/London\"}");
+    assert_false(window_horizon_next(&house->api->view, house->api->now_ms, &id, &extend));
+    story_run_until(house->api, START + 24 * HOUR);
+    assert_true(window_horizon_next(&house->api->view, house->api->now_ms, &id, &extend));
+    assert_in_range(extend.n_spans, 366, 367);
+    assert_true(extend.spans[extend.n_spans - 1]->start_ms > START + 366 * 24 * HOUR);
+    Tocsin__Command command = TOCSIN__COMMAND__INIT;
+    command.body_case = TOCSIN__COMMAND__BODY_MAINTENANCE_WINDOW_EXTEND;
+    command.maintenance_window_extend = &extend;
+    assert_int_equal(api_fixture_apply(house->api, &command)->status, TOCSIN__STATUS__STATUS_OK);
+    free(extend.spans);
+    id = 0;
+    assert_false(window_horizon_next(&house->api->view, house->api->now_ms, &id, &extend));
 }
 
 /* ---------------------------------------------------------------- pauses */
@@ -426,6 +449,7 @@ int main(void)
         TEST(a_weekly_window_keeps_its_time_of_day_when_clocks_change),
         TEST(what_holds_in_one_span_pages_at_its_end),
         TEST(windows_that_make_no_sense_are_refused_with_a_sentence),
+        TEST(a_window_that_recurs_is_rendered_a_day_further_each_day),
         TEST(the_pause_of_a_service_reads_back_and_holds),
         TEST(a_mute_fits_what_all_its_matchers_fit),
         TEST(a_mute_is_for_an_hour_and_a_day_at_most),

@@ -307,6 +307,67 @@ static void of_two_windows_the_later_end_counts(void **state)
     assert_int_equal(open_incidents(story), 1);
 }
 
+static void whoever_made_a_window_hears_of_its_end(void **state)
+{
+    struct story *story = *state;
+    fixture_method(story->f, story->bob, TOCSIN__CHANNEL__CHANNEL_EMAIL, "bob@example.org");
+    window_for(story, HOUR);
+    event(story, TRIGGER, "disk");
+    run(story, 45 * MINUTE - 1);
+    fixture_expect_silence(story->f);
+    run(story, 1);
+    const Tocsin__Notification *news = fixture_expect_send(story->f, "Bob", TOCSIN__CHANNEL__CHANNEL_EMAIL);
+    assert_int_equal(news->notice->kind, TOCSIN__NOTICE_KIND__NOTICE_MAINTENANCE_ENDS);
+    assert_string_equal(news->notice->note, "1 alert fires now and will open incidents then.");
+}
+
+/* Spans of the leader's daily rendering: the one under way stays as it is. */
+static void a_rendering_takes_the_place_of_spans_to_come(void **state)
+{
+    struct story *story = *state;
+    uint64_t now_ms = story->f->now_ms;
+    Tocsin__WindowSpan spans[] = {TOCSIN__WINDOW_SPAN__INIT, TOCSIN__WINDOW_SPAN__INIT}, *list[] = {&spans[0], &spans[1]};
+    Tocsin__Recurrence recurrence = TOCSIN__RECURRENCE__INIT;
+    Tocsin__MaintenanceWindow window = TOCSIN__MAINTENANCE_WINDOW__INIT;
+    char zone[] = "Etc/UTC";
+    recurrence.time_zone = zone;
+    window.recurrence = &recurrence;
+    window.n_service_ids = 1;
+    window.service_ids = &story->service;
+    spans[0].start_ms = window.start_ms = now_ms;
+    spans[0].end_ms = window.end_ms = now_ms + HOUR;
+    window.spans = list;
+    window.n_spans = 1;
+    Tocsin__MaintenanceWindowPut put = TOCSIN__MAINTENANCE_WINDOW_PUT__INIT;
+    put.window = &window;
+    Tocsin__Command command = fixture_command();
+    command.body_case = TOCSIN__COMMAND__BODY_MAINTENANCE_WINDOW_PUT;
+    command.maintenance_window_put = &put;
+    uint64_t id = fixture_apply(story->f, &command)->ids[0];
+    Tocsin__MaintenanceWindowExtend extend = TOCSIN__MAINTENANCE_WINDOW_EXTEND__INIT;
+    extend.id = id;
+    extend.revision = 1;
+    spans[0].end_ms = now_ms + 9 * HOUR; /* of one that has begun: not believed */
+    spans[1].start_ms = now_ms + 24 * HOUR;
+    spans[1].end_ms = now_ms + 25 * HOUR;
+    extend.spans = list;
+    extend.n_spans = 2;
+    command.body_case = TOCSIN__COMMAND__BODY_MAINTENANCE_WINDOW_EXTEND;
+    command.maintenance_window_extend = &extend;
+    assert_int_equal(fixture_apply(story->f, &command)->status, TOCSIN__STATUS__STATUS_OK);
+    held_are_safe(story);
+    event(story, TRIGGER, "disk");
+    run(story, HOUR);
+    assert_int_equal(open_incidents(story), 1);
+    run(story, 23 * HOUR);
+    event(story, TRIGGER, "cpu");
+    expect_held(story, TOCSIN__WHY__WHY_MAINTENANCE, now_ms + 25 * HOUR);
+    run(story, HOUR);
+    assert_int_equal(open_incidents(story), 2);
+    extend.revision = 7;
+    assert_int_equal(fixture_apply(story->f, &command)->reason, TOCSIN__REASON__REASON_STALE_REVISION);
+}
+
 static void a_window_to_come_holds_nothing_yet_and_leaves_no_trace_when_deleted(void **state)
 {
     struct story *story = *state;
@@ -487,6 +548,8 @@ int main(void)
         TEST(a_window_ended_early_lets_go_at_once),
         TEST(a_window_that_is_lengthened_holds_on),
         TEST(of_two_windows_the_later_end_counts),
+        TEST(whoever_made_a_window_hears_of_its_end),
+        TEST(a_rendering_takes_the_place_of_spans_to_come),
         TEST(a_window_to_come_holds_nothing_yet_and_leaves_no_trace_when_deleted),
         TEST(windows_that_make_no_sense_are_refused),
         TEST(three_thousand_held_alerts_drain_in_bounded_steps),

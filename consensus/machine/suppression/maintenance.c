@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "consensus/machine/checks.h"
+#include "consensus/machine/incidents/notices.h"
 
 #define INVALID TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_BAD_VALUE
 #define CONFLICT TOCSIN__STATUS__STATUS_CONFLICT
@@ -351,6 +352,28 @@ void maintenance_end_due(struct apply *apply, uint64_t window_id, uint64_t due_m
     hold_drain(apply, window_id);
 }
 
+/* Whoever made it hears of its end, and of what that brings. */
+static void warn(struct apply *apply, const Tocsin__MaintenanceWindow *window)
+{
+    Tocsin__Notice *notice = apply_alloc(apply, sizeof *notice);
+    uint64_t held = 0;
+    struct walk walk = walk_under(apply->store, TABLE_HELD, window->id);
+    while (held < LIMIT_WARNING_COUNT && walk_next(&walk)) {
+        held++;
+    }
+    tocsin__notice__init(notice);
+    notice->kind = TOCSIN__NOTICE_KIND__NOTICE_MAINTENANCE_ENDS;
+    notice->schedule_name = apply_strdup(apply, window->description[0] != '\0' ? window->description : "No description");
+    notice->start_ms = window->spans[0]->start_ms;
+    notice->end_ms = notice->valid_until_ms = window->spans[0]->end_ms;
+    if (held > 0) {
+        notice->note = apply_printf(apply, "%llu%s alert%s fire%s now and will open incidents then.",
+                                    (unsigned long long)held, held == LIMIT_WARNING_COUNT ? " or more" : "",
+                                    held == 1 ? "" : "s", held == 1 ? "s" : "");
+    }
+    notice_tell(apply, window->created_by_id, 0, TOCSIN__WHY__WHY_MAINTENANCE_ENDS, notice);
+}
+
 void maintenance_warning_due(struct apply *apply, uint64_t window_id, uint64_t due_ms)
 {
     Tocsin__MaintenanceWindow *window = maintenance_window_get(apply->store, window_id, apply->arena);
@@ -358,7 +381,11 @@ void maintenance_warning_due(struct apply *apply, uint64_t window_id, uint64_t d
         return;
     }
     window->filed_warning_ms = 0;
+    window->warned_at_ms = apply->time_ms;
     record_put(apply->store, TABLE_MAINTENANCE, key_1(window_id), &window->base);
+    if (window->created_by_id != 0 && !is_over(window)) {
+        warn(apply, window);
+    }
 }
 
 void maintenance_service_deleted(struct apply *apply, uint64_t service_id)

@@ -124,6 +124,7 @@ static const struct word words_notice_kind[] = {
     {TOCSIN__NOTICE_KIND__NOTICE_SWAP_OFFERED, "swap_offered"},
     {TOCSIN__NOTICE_KIND__NOTICE_SWAP_TAKEN, "swap_taken"},
     {TOCSIN__NOTICE_KIND__NOTICE_SWAP_UNDONE, "swap_undone"},
+    {TOCSIN__NOTICE_KIND__NOTICE_MAINTENANCE_ENDS, "maintenance_ends"},
     {TOCSIN__NOTICE_KIND__NOTICE_TEST, "test"},
     {0, NULL},
 };
