@@ -90,11 +90,11 @@ static void swap_words(const Tocsin__Notice *notice, const char *other, char *ou
                        start, end, back);
 }
 
-static void maintenance_words(const Tocsin__Notice *notice, char *out, size_t size)
+static void maintenance_words(const Tocsin__Notice *notice, const char *other, char *out, size_t size)
 {
     char end[TIME_SIZE];
     time_words(notice->end_ms, end);
-    (void)snprintf(out, size, "the maintenance window that you made ends %s.", end);
+    (void)snprintf(out, size, "the maintenance window%s%s ends %s.", *other ? " of " : "", other, end);
 }
 
 static const char *tag(const Tocsin__Notice *notice)
@@ -114,7 +114,7 @@ void news_short(const Tocsin__Notification *notification, char *out, size_t size
     if (notice->kind == TOCSIN__NOTICE_KIND__NOTICE_TEST)
         (void)snprintf(words, sizeof words, "this is a test page, asked for through the API. It arrived: nothing is to be done.");
     else if (notice->kind == TOCSIN__NOTICE_KIND__NOTICE_MAINTENANCE_ENDS)
-        maintenance_words(notice, words, sizeof words);
+        maintenance_words(notice, other, words, sizeof words);
     else if (notice->swap_id)
         swap_words(notice, other, words, sizeof words);
     else

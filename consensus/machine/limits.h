@@ -238,8 +238,9 @@
 /* A year of days and some: the spans of one window. */
 #define LIMIT_SPANS_PER_WINDOW 400u
 #define MAINTENANCE_WARNING_MINUTES 15u
-/* Alerts are counted up to here when somebody is told that a window ends. */
-#define LIMIT_WARNING_COUNT 1000u
+/* When it is told that a window ends: held alerts that are looked at, and people who hear of it. Many windows end at once. */
+#define LIMIT_WARNING_ALERTS 200u
+#define LIMIT_WARNING_PEOPLE 50u
 #define MAINTENANCE_RENDERED_EVERY_MS (24ull * 3600 * 1000)
 /* How far ahead the spans of a recurring window are known. */
 #define MAINTENANCE_HORIZON_MS (366ull * 24 * 3600 * 1000)

@@ -22,6 +22,7 @@
 #define PULSE_PATIENCE_MS 2000
 #define HORIZON_INTERVAL_MS 60000
 #define HORIZON_SCHEDULES 100
+#define HORIZON_WINDOWS 1000
 #define HORIZON_HEARTBEATS 5000 /* looked at; the walk goes on where it was */
 #define RECEIPT_PATIENCE_MS 60000
 /* In a FRAME_CLOCK: what the node says of itself to last_gasp.h of its peers. */
@@ -386,8 +387,9 @@ static void extend_heartbeats(struct engine *engine, const struct machine_store 
 
 static void extend_windows(struct engine *engine, const struct machine_store *view) {
     Tocsin__MaintenanceWindowExtend extend;
-    uint64_t window_id = 0;
-    for (unsigned i = 0; i < HORIZON_SCHEDULES && window_horizon_next(view, engine_cluster_ms(engine), &window_id, &extend); i++) {
+    unsigned looks = HORIZON_WINDOWS;
+    for (unsigned i = 0;
+         i < HORIZON_SCHEDULES && window_horizon_next(view, engine_cluster_ms(engine), &looks, &engine->window_horizon_id, &extend); i++) {
         Tocsin__Command command = TOCSIN__COMMAND__INIT;
         command.body_case = TOCSIN__COMMAND__BODY_MAINTENANCE_WINDOW_EXTEND;
         command.maintenance_window_extend = &extend;

@@ -127,6 +127,7 @@ struct engine {
     size_t held_count, held_capacity;
     uint64_t clock_sent_ms, compaction_checked_ms, horizon_checked_ms;
     uint64_t heartbeat_horizon_id; /* the heartbeat whose schedule was looked at last */
+    uint64_t window_horizon_id;    /* the maintenance window, likewise */
     struct peer_report reports[CONFIG_MEMBERS_MAX * 2];
     unsigned reports_count;
 

@@ -34,7 +34,17 @@ static bool extend_one(const Tocsin__MaintenanceWindow *window, uint64_t now_ms,
     return true;
 }
 
-bool window_horizon_next(const struct machine_store *view, uint64_t now_ms, uint64_t *window_id,
+static bool look_at(const struct walk *walk, uint64_t now_ms, Tocsin__MaintenanceWindowExtend *extend)
+{
+    Tocsin__MaintenanceWindow *window = record_unpack(&tocsin__maintenance_window__descriptor, walk->value, NULL);
+    bool due = window != NULL && window->recurrence != NULL && window->n_spans > 0 &&
+               now_ms >= window->extended_at_ms + MAINTENANCE_RENDERED_EVERY_MS;
+    bool made = due && extend_one(window, now_ms, extend);
+    tocsin__maintenance_window__free_unpacked(window, NULL);
+    return made;
+}
+
+bool window_horizon_next(const struct machine_store *view, uint64_t now_ms, unsigned *looks, uint64_t *window_id,
                          Tocsin__MaintenanceWindowExtend *extend)
 {
     struct walk walk = walk_all(view, TABLE_MAINTENANCE);
@@ -42,14 +52,14 @@ bool window_horizon_next(const struct machine_store *view, uint64_t now_ms, uint
         walk.started = true;
         walk.position = key_1(*window_id);
     }
-    while (walk_next(&walk)) {
-        Tocsin__MaintenanceWindow *window = record_unpack(&tocsin__maintenance_window__descriptor, walk.value, NULL);
-        bool due = window != NULL && window->recurrence != NULL && window->n_spans > 0 &&
-                   now_ms >= window->extended_at_ms + MAINTENANCE_RENDERED_EVERY_MS;
-        bool made = due && extend_one(window, now_ms, extend);
-        tocsin__maintenance_window__free_unpacked(window, NULL);
-        if (made) {
-            *window_id = span_number(walk.key, 0);
+    while (*looks > 0) {
+        if (!walk_next(&walk)) {
+            *window_id = 0;
+            return false;
+        }
+        (*looks)--;
+        *window_id = span_number(walk.key, 0);
+        if (look_at(&walk, now_ms, extend)) {
             return true;
         }
     }

@@ -220,20 +220,24 @@ static void a_window_that_recurs_is_rendered_a_day_further_each_day(void **state
     struct house *house = *state;
     Tocsin__MaintenanceWindowExtend extend;
     uint64_t id = 0;
+    unsigned looks = 10;
     window_post(house, "\"start_time\":\"2026-09-21T14:00:00Z\",\"end_time\":\"2026-09-21T16:00:00Z\","
                        "\"recurrence\":{\"type\":\"daily\",\"time_zone\":\"Europe/London\"}");
-    assert_false(window_horizon_next(&house->api->view, house->api->now_ms, &id, &extend));
+    assert_false(window_horizon_next(&house->api->view, house->api->now_ms, &looks, &id, &extend));
     story_run_until(house->api, START + 24 * HOUR);
-    assert_true(window_horizon_next(&house->api->view, house->api->now_ms, &id, &extend));
+    assert_true(window_horizon_next(&house->api->view, house->api->now_ms, &looks, &id, &extend));
     assert_in_range(extend.n_spans, 366, 367);
     assert_true(extend.spans[extend.n_spans - 1]->start_ms > START + 366 * 24 * HOUR);
     Tocsin__Command command = TOCSIN__COMMAND__INIT;
     command.body_case = TOCSIN__COMMAND__BODY_MAINTENANCE_WINDOW_EXTEND;
     command.maintenance_window_extend = &extend;
-    assert_int_equal(api_fixture_apply(house->api, &command)->status, TOCSIN__STATUS__STATUS_OK);
+    Tocsin__Reply *reply = api_fixture_apply(house->api, &command);
+    assert_int_equal(reply->status, TOCSIN__STATUS__STATUS_OK);
+    tocsin__reply__free_unpacked(reply, NULL);
     free(extend.spans);
-    id = 0;
-    assert_false(window_horizon_next(&house->api->view, house->api->now_ms, &id, &extend));
+    assert_false(window_horizon_next(&house->api->view, house->api->now_ms, &looks, &id, &extend));
+    assert_int_equal(id, 0);
+    assert_false(window_horizon_next(&house->api->view, house->api->now_ms, &looks, &id, &extend));
 }
 
 /* ---------------------------------------------------------------- pauses */

@@ -225,6 +225,14 @@ static void set_auto_pause(struct story *story, uint32_t seconds)
 
 /* ---------------------------------------------------------------- maintenance */
 
+static void expect_warning(struct story *story, const char *user_name, Tocsin__Channel channel, const char *note)
+{
+    const Tocsin__Notification *news = fixture_expect_send(story->f, user_name, channel);
+    assert_int_equal(news->notice->kind, TOCSIN__NOTICE_KIND__NOTICE_MAINTENANCE_ENDS);
+    assert_string_equal(news->notice->note, note);
+    fixture_receipt(story->f, news, TOCSIN__OUTCOME__OUTCOME_SENT, 0);
+}
+
 static void in_maintenance_alerts_are_kept_and_page_when_it_ends(void **state)
 {
     struct story *story = *state;
@@ -234,7 +242,9 @@ static void in_maintenance_alerts_are_kept_and_page_when_it_ends(void **state)
     event(story, TRIGGER, "disk");
     assert_int_equal(held(story), 1);
     expect_held(story, TOCSIN__WHY__WHY_MAINTENANCE, end_ms);
-    run(story, HOUR - 1);
+    run(story, 45 * MINUTE);
+    expect_warning(story, "Alice", SMS, "1 alert still fires and will page then.");
+    run(story, 15 * MINUTE - 1);
     assert_int_equal(open_incidents(story), 0);
     fixture_expect_silence(story->f);
     run(story, 1);
@@ -313,20 +323,69 @@ static void whoever_made_a_window_hears_of_its_end(void **state)
     fixture_method(story->f, story->bob, TOCSIN__CHANNEL__CHANNEL_EMAIL, "bob@example.org");
     window_for(story, HOUR);
     event(story, TRIGGER, "disk");
+    event(story, RESOLVE, "disk");
     run(story, 45 * MINUTE - 1);
     fixture_expect_silence(story->f);
     run(story, 1);
-    const Tocsin__Notification *news = fixture_expect_send(story->f, "Bob", TOCSIN__CHANNEL__CHANNEL_EMAIL);
-    assert_int_equal(news->notice->kind, TOCSIN__NOTICE_KIND__NOTICE_MAINTENANCE_ENDS);
-    assert_string_equal(news->notice->note, "1 alert fires now and will open incidents then.");
+    expect_warning(story, "Bob", TOCSIN__CHANNEL__CHANNEL_EMAIL, "No alert fires under it.");
+    run(story, HOUR);
+    fixture_expect_silence(story->f);
 }
 
-/* Spans of the leader's daily rendering: the one under way stays as it is. */
-static void a_rendering_takes_the_place_of_spans_to_come(void **state)
+static void whoever_will_be_paged_when_a_window_ends_hears_of_it_too(void **state)
 {
     struct story *story = *state;
-    uint64_t now_ms = story->f->now_ms;
-    Tocsin__WindowSpan spans[] = {TOCSIN__WINDOW_SPAN__INIT, TOCSIN__WINDOW_SPAN__INIT}, *list[] = {&spans[0], &spans[1]};
+    fixture_method(story->f, story->bob, TOCSIN__CHANNEL__CHANNEL_EMAIL, "bob@example.org");
+    window_for(story, HOUR);
+    event(story, TRIGGER, "disk");
+    event(story, TRIGGER, "cpu");
+    run(story, 45 * MINUTE);
+    expect_warning(story, "Bob", TOCSIN__CHANNEL__CHANNEL_EMAIL, "2 alerts still fire and will page then.");
+    expect_warning(story, "Alice", SMS, "2 alerts still fire and will page then.");
+    run(story, 15 * MINUTE);
+    assert_int_equal(open_incidents(story), 2);
+    fixture_expect_send(story->f, "Alice", SMS);
+}
+
+static void alerts_that_another_window_holds_on_are_not_warned_of(void **state)
+{
+    struct story *story = *state;
+    fixture_method(story->f, story->bob, TOCSIN__CHANNEL__CHANNEL_EMAIL, "bob@example.org");
+    window_for(story, HOUR);
+    event(story, TRIGGER, "disk");
+    window_for(story, 10 * HOUR);
+    run(story, 45 * MINUTE);
+    expect_warning(story, "Bob", TOCSIN__CHANNEL__CHANNEL_EMAIL, "No alert fires under it.");
+    fixture_expect_silence(story->f);
+}
+
+static void of_more_alerts_than_are_looked_at_the_warning_says_at_least(void **state)
+{
+    struct story *story = *state;
+    char dedup_key[16];
+    window_for(story, HOUR);
+    for (unsigned i = 0; i <= LIMIT_WARNING_ALERTS; i++) {
+        snprintf(dedup_key, sizeof dedup_key, "disk %u", i);
+        event(story, TRIGGER, dedup_key);
+    }
+    run(story, 45 * MINUTE);
+    expect_warning(story, "Alice", SMS, "At least 200 alerts still fire and will page then.");
+}
+
+/* ---- the leader's daily rendering */
+
+static Tocsin__WindowSpan span_of(uint64_t start_ms, uint64_t end_ms)
+{
+    Tocsin__WindowSpan span = TOCSIN__WINDOW_SPAN__INIT;
+    span.start_ms = start_ms;
+    span.end_ms = end_ms;
+    return span;
+}
+
+/* One that recurs, with its first span only. */
+static uint64_t recurring_put(struct story *story, Tocsin__WindowSpan first)
+{
+    Tocsin__WindowSpan *list[] = {&first};
     Tocsin__Recurrence recurrence = TOCSIN__RECURRENCE__INIT;
     Tocsin__MaintenanceWindow window = TOCSIN__MAINTENANCE_WINDOW__INIT;
     char zone[] = "Etc/UTC";
@@ -334,8 +393,8 @@ static void a_rendering_takes_the_place_of_spans_to_come(void **state)
     window.recurrence = &recurrence;
     window.n_service_ids = 1;
     window.service_ids = &story->service;
-    spans[0].start_ms = window.start_ms = now_ms;
-    spans[0].end_ms = window.end_ms = now_ms + HOUR;
+    window.start_ms = first.start_ms;
+    window.end_ms = first.end_ms;
     window.spans = list;
     window.n_spans = 1;
     Tocsin__MaintenanceWindowPut put = TOCSIN__MAINTENANCE_WINDOW_PUT__INIT;
@@ -343,29 +402,81 @@ static void a_rendering_takes_the_place_of_spans_to_come(void **state)
     Tocsin__Command command = fixture_command();
     command.body_case = TOCSIN__COMMAND__BODY_MAINTENANCE_WINDOW_PUT;
     command.maintenance_window_put = &put;
-    uint64_t id = fixture_apply(story->f, &command)->ids[0];
+    const Tocsin__Reply *reply = fixture_apply(story->f, &command);
+    assert_int_equal(reply->status, TOCSIN__STATUS__STATUS_OK);
+    return reply->ids[0];
+}
+
+static const Tocsin__Reply *rendered(struct story *story, uint64_t id, uint32_t revision, Tocsin__WindowSpan *spans, size_t count)
+{
+    Tocsin__WindowSpan *list[4];
+    assert_true(count <= sizeof list / sizeof *list);
+    for (size_t i = 0; i < count; i++) {
+        list[i] = &spans[i];
+    }
     Tocsin__MaintenanceWindowExtend extend = TOCSIN__MAINTENANCE_WINDOW_EXTEND__INIT;
     extend.id = id;
-    extend.revision = 1;
-    spans[0].end_ms = now_ms + 9 * HOUR; /* of one that has begun: not believed */
-    spans[1].start_ms = now_ms + 24 * HOUR;
-    spans[1].end_ms = now_ms + 25 * HOUR;
+    extend.revision = revision;
     extend.spans = list;
-    extend.n_spans = 2;
+    extend.n_spans = count;
+    Tocsin__Command command = fixture_command();
     command.body_case = TOCSIN__COMMAND__BODY_MAINTENANCE_WINDOW_EXTEND;
     command.maintenance_window_extend = &extend;
-    assert_int_equal(fixture_apply(story->f, &command)->status, TOCSIN__STATUS__STATUS_OK);
+    const Tocsin__Reply *reply = fixture_apply(story->f, &command);
     held_are_safe(story);
+    return reply;
+}
+
+static void a_rendering_takes_the_place_of_spans_to_come(void **state)
+{
+    struct story *story = *state;
+    uint64_t now_ms = story->f->now_ms, id = recurring_put(story, span_of(now_ms, now_ms + HOUR));
+    Tocsin__WindowSpan spans[] = {span_of(now_ms, now_ms + HOUR / 2), /* of one that has begun: it is not cut short */
+                                  span_of(now_ms + 24 * HOUR, now_ms + 25 * HOUR)};
+    assert_int_equal(rendered(story, id, 1, spans, 2)->status, TOCSIN__STATUS__STATUS_OK);
     event(story, TRIGGER, "disk");
-    run(story, HOUR);
+    run(story, HOUR - 1);
+    assert_int_equal(open_incidents(story), 0);
+    run(story, 1);
     assert_int_equal(open_incidents(story), 1);
     run(story, 23 * HOUR);
     event(story, TRIGGER, "cpu");
     expect_held(story, TOCSIN__WHY__WHY_MAINTENANCE, now_ms + 25 * HOUR);
     run(story, HOUR);
     assert_int_equal(open_incidents(story), 2);
-    extend.revision = 7;
-    assert_int_equal(fixture_apply(story->f, &command)->reason, TOCSIN__REASON__REASON_STALE_REVISION);
+    assert_int_equal(rendered(story, id, 7, spans, 2)->reason, TOCSIN__REASON__REASON_STALE_REVISION);
+}
+
+/* Of a day each day, say: spans that touch are one, which must not end with the year that was known first. */
+static void a_window_that_never_pauses_is_lengthened(void **state)
+{
+    struct story *story = *state;
+    uint64_t now_ms = story->f->now_ms, id = recurring_put(story, span_of(now_ms, now_ms + 24 * HOUR));
+    event(story, TRIGGER, "disk");
+    run(story, 23 * HOUR);
+    Tocsin__WindowSpan longer = span_of(now_ms, now_ms + 48 * HOUR);
+    assert_int_equal(rendered(story, id, 1, &longer, 1)->status, TOCSIN__STATUS__STATUS_OK);
+    run(story, 0);
+    expect_held(story, TOCSIN__WHY__WHY_MAINTENANCE, now_ms + 48 * HOUR);
+    run(story, 24 * HOUR);
+    assert_int_equal(open_incidents(story), 0);
+    run(story, HOUR);
+    assert_int_equal(open_incidents(story), 1);
+}
+
+static void each_span_of_a_window_that_recurs_is_warned_of(void **state)
+{
+    struct story *story = *state;
+    fixture_method(story->f, story->bob, TOCSIN__CHANNEL__CHANNEL_EMAIL, "bob@example.org");
+    uint64_t now_ms = story->f->now_ms, id = recurring_put(story, span_of(now_ms, now_ms + HOUR));
+    Tocsin__WindowSpan next = span_of(now_ms + 24 * HOUR, now_ms + 25 * HOUR);
+    rendered(story, id, 1, &next, 1);
+    run(story, 45 * MINUTE);
+    expect_warning(story, "Bob", TOCSIN__CHANNEL__CHANNEL_EMAIL, "No alert fires under it.");
+    run(story, 24 * HOUR - 1);
+    fixture_expect_silence(story->f);
+    run(story, 1);
+    expect_warning(story, "Bob", TOCSIN__CHANNEL__CHANNEL_EMAIL, "No alert fires under it.");
 }
 
 static void a_window_to_come_holds_nothing_yet_and_leaves_no_trace_when_deleted(void **state)
@@ -549,7 +660,12 @@ int main(void)
         TEST(a_window_that_is_lengthened_holds_on),
         TEST(of_two_windows_the_later_end_counts),
         TEST(whoever_made_a_window_hears_of_its_end),
+        TEST(whoever_will_be_paged_when_a_window_ends_hears_of_it_too),
+        TEST(alerts_that_another_window_holds_on_are_not_warned_of),
+        TEST(of_more_alerts_than_are_looked_at_the_warning_says_at_least),
         TEST(a_rendering_takes_the_place_of_spans_to_come),
+        TEST(a_window_that_never_pauses_is_lengthened),
+        TEST(each_span_of_a_window_that_recurs_is_warned_of),
         TEST(a_window_to_come_holds_nothing_yet_and_leaves_no_trace_when_deleted),
         TEST(windows_that_make_no_sense_are_refused),
         TEST(three_thousand_held_alerts_drain_in_bounded_steps),

@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "consensus/machine/checks.h"
-#include "consensus/machine/incidents/notices.h"
 
 #define INVALID TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_BAD_VALUE
 #define CONFLICT TOCSIN__STATUS__STATUS_CONFLICT
@@ -51,7 +50,7 @@ static void file(struct apply *apply, uint64_t window_id, enum deadline_kind kin
     }
 }
 
-/* When those who made it hear that the first span ends; 0: never, for it is too short or nearly over. */
+/* When people hear that the first span ends; 0: never, for it is too short or nearly over. */
 static uint64_t warning_ms(const struct apply *apply, const Tocsin__WindowSpan *span)
 {
     uint64_t before_ms = apply_minutes_ms(apply, MAINTENANCE_WARNING_MINUTES);
@@ -300,7 +299,20 @@ void apply_maintenance_window_delete(struct apply *apply, const Tocsin__Maintena
     hold_drain(apply, window->id);
 }
 
-/* The span that has begun stays; those of the new rendering come after it. */
+/*
+ * The span under way when the new rendering takes the place of those to come. It is not cut short by it, only lengthened:
+ * spans that touch are one, and of a window that never pauses the rendering knows a later end each day.
+ */
+static uint64_t lengthen(Tocsin__WindowSpan *begun, Tocsin__WindowSpan *const *spans, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (spans[i]->start_ms <= begun->end_ms && spans[i]->end_ms > begun->end_ms) {
+            begun->end_ms = spans[i]->end_ms;
+        }
+    }
+    return begun->end_ms;
+}
+
 void apply_maintenance_window_extend(struct apply *apply, const Tocsin__MaintenanceWindowExtend *extend,
                                      Tocsin__Reply *reply)
 {
@@ -315,7 +327,7 @@ void apply_maintenance_window_extend(struct apply *apply, const Tocsin__Maintena
     }
     spans_pass(apply, window);
     bool begun = window->n_spans > 0 && window->spans[0]->start_ms <= apply->time_ms;
-    uint64_t from_ms = begun ? window->spans[0]->end_ms : apply->time_ms + 1;
+    uint64_t from_ms = begun ? lengthen(window->spans[0], extend->spans, extend->n_spans) : apply->time_ms + 1;
     Tocsin__WindowSpan **spans = apply_alloc(apply, (extend->n_spans + 1) * sizeof(Tocsin__WindowSpan *));
     size_t count = 0;
     if (begun) {
@@ -352,39 +364,16 @@ void maintenance_end_due(struct apply *apply, uint64_t window_id, uint64_t due_m
     hold_drain(apply, window_id);
 }
 
-/* Whoever made it hears of its end, and of what that brings. */
-static void warn(struct apply *apply, const Tocsin__MaintenanceWindow *window)
-{
-    Tocsin__Notice *notice = apply_alloc(apply, sizeof *notice);
-    uint64_t held = 0;
-    struct walk walk = walk_under(apply->store, TABLE_HELD, window->id);
-    while (held < LIMIT_WARNING_COUNT && walk_next(&walk)) {
-        held++;
-    }
-    tocsin__notice__init(notice);
-    notice->kind = TOCSIN__NOTICE_KIND__NOTICE_MAINTENANCE_ENDS;
-    notice->schedule_name = apply_strdup(apply, window->description[0] != '\0' ? window->description : "No description");
-    notice->start_ms = window->spans[0]->start_ms;
-    notice->end_ms = notice->valid_until_ms = window->spans[0]->end_ms;
-    if (held > 0) {
-        notice->note = apply_printf(apply, "%llu%s alert%s fire%s now and will open incidents then.",
-                                    (unsigned long long)held, held == LIMIT_WARNING_COUNT ? " or more" : "",
-                                    held == 1 ? "" : "s", held == 1 ? "s" : "");
-    }
-    notice_tell(apply, window->created_by_id, 0, TOCSIN__WHY__WHY_MAINTENANCE_ENDS, notice);
-}
-
 void maintenance_warning_due(struct apply *apply, uint64_t window_id, uint64_t due_ms)
 {
     Tocsin__MaintenanceWindow *window = maintenance_window_get(apply->store, window_id, apply->arena);
     if (window == NULL || window->filed_warning_ms != due_ms) {
         return;
     }
-    window->filed_warning_ms = 0;
-    window->warned_at_ms = apply->time_ms;
+    window->filed_warning_ms = 0; /* its row is taken */
     record_put(apply->store, TABLE_MAINTENANCE, key_1(window_id), &window->base);
-    if (window->created_by_id != 0 && !is_over(window)) {
-        warn(apply, window);
+    if (!is_over(window)) {
+        maintenance_warn(apply, window);
     }
 }
 

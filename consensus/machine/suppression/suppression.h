@@ -69,6 +69,11 @@ void maintenance_warning_due(struct apply *, uint64_t window_id, uint64_t due_ms
 /* The service is deleted: no window has it any more. */
 void maintenance_service_deleted(struct apply *, uint64_t service_id);
 
+/* ---- maintenance_warning.c */
+
+/* The window's first span is about to end: tells whoever made it, and those who will be paged then. */
+void maintenance_warn(struct apply *, const Tocsin__MaintenanceWindow *);
+
 /* ---- mutes.c */
 
 /* True when a mute is in force at this moment. */
