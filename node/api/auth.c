@@ -326,9 +326,10 @@ void authenticate(struct router_call *call)
     if (flags & ROUTE_KEY_IN_PATH) {
         token = call->call.parameters[0];
         length = strlen(token);
-    } else if (token == NULL && (flags & ROUTE_SOURCE_KEY)) {
-        token = find_password(request);
+    } else if (token == NULL && (call->family == FAMILY_ALERTMANAGER || (flags & ROUTE_SOURCE_KEY))) {
+        token = find_password(request); /* as amtool, Grafana and Karma log in to an Alertmanager */
         length = token != NULL ? strlen(token) : 0;
+        token = length <= TOKEN_LENGTH_MAX ? token : NULL;
     }
     if (token != NULL && (flags & (ROUTE_KEY_IN_PATH | ROUTE_SOURCE_KEY)) && length <= TOKEN_LENGTH_MAX) {
         char *key = http_alloc(request, length + 1);

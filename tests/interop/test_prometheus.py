@@ -175,7 +175,25 @@ class Prometheus(unittest.TestCase):
         self.amtool("alert", "add", "alertname=ByHand", "severity=critical", "--end=2026-01-01T00:00:00Z")
         self.assertEqual([], json.loads(self.amtool("-o", "json", "alert", "query", "alertname=ByHand")))
 
-    def test_3_when_prometheus_falls_silent_that_is_paged(self):
+    def test_3_amtool_silences_with_a_token_as_password_or_credentials(self):
+        token = self.pager.token
+        for name, config in (("password", f"basic_auth: {{username: amtool, password: {token}}}"),
+                             ("credentials", f"authorization: {{credentials: {token}}}")):
+            with self.subTest(name):
+                self.write("http.yml", config + "\n")
+
+                def amtool(*arguments):
+                    done = subprocess.run(["amtool", f"--alertmanager.url={self.pager.plain_url}",
+                                           f"--http.config.file={os.path.join(self.folder.name, 'http.yml')}", *arguments],
+                                          capture_output=True, text=True, timeout=60, check=False)
+                    self.assertEqual(0, done.returncode, done.stderr)
+                    return done.stdout
+                silence = amtool("silence", "add", "--author=Alice", "--comment=ticket 7", "--duration=1h", "alertname=Quiet").strip()
+                self.assertEqual([silence], amtool("silence", "query", "-q").split())
+                amtool("silence", "expire", silence)
+                self.assertEqual([], amtool("silence", "query", "-q").split())
+
+    def test_4_when_prometheus_falls_silent_that_is_paged(self):
         wait_for(lambda: self.pager.get(f"/api/v3/checks/{self.heartbeat}")["status"] == "up", "the Watchdog's ping", PAGE_SECONDS_MAX)
         self.stop("prometheus")
         incident = self.incident("silence", "triggered")

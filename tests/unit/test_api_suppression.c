@@ -392,6 +392,32 @@ static void silences_are_mutes(void **state)
     assert_true(json_is_string(refused->json));
 }
 
+/* amtool, Grafana and Karma log in to an Alertmanager by name and password: the password is the token. */
+static void silences_open_with_a_token_as_password(void **state)
+{
+    static const char SILENCE[] = "{\"matchers\":[{\"name\":\"alertname\",\"value\":\"Disk\",\"isRegex\":false}],\"startsAt\":"
+                                  "\"2026-09-21T14:00:00Z\",\"endsAt\":\"2026-09-21T16:00:00Z\",\"createdBy\":\"bob\","
+                                  "\"comment\":\"ticket 7\"}";
+    static const struct {
+        const char *target, *credentials; /* base64 */
+        unsigned status;
+    } CASES[] = {
+        {"/api/v2/silences", "Ym9iOmZpeHR1cmVhZG1pbnRva2VuMTIz", 200}, /* bob:fixtureadmintoken123 */
+        {"/api/v2/silences", "Zml4dHVyZWFkbWludG9rZW4xMjM6", 200},     /* fixtureadmintoken123: */
+        {"/api/v2/silences", "Ym9iOm5vYm9keXM=", 401},                 /* bob:nobodys */
+        {"/api/v2/silences", "Og==", 401},
+        {"/mutes", "Ym9iOmZpeHR1cmVhZG1pbnRva2VuMTIz", 401}, /* PagerDuty's face has none */
+    };
+    struct house *house = *state;
+
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct api_question question = {.method = "POST", .target = CASES[i].target, .body = SILENCE};
+        question.headers[0] = (struct http_parameter){"Authorization", story_text("Basic %s", CASES[i].credentials)};
+        assert_int_equal(api_fixture_ask(house->api, &question)->status, CASES[i].status);
+    }
+    assert_int_equal(listed(house, "/mutes", "mutes"), 2);
+}
+
 /* ---------------------------------------------------------------- change events */
 
 static const struct api_answer *change(struct house *house, const char *payload)
@@ -458,6 +484,7 @@ int main(void)
         TEST(a_mute_fits_what_all_its_matchers_fit),
         TEST(a_mute_is_for_an_hour_and_a_day_at_most),
         TEST(silences_are_mutes),
+        TEST(silences_open_with_a_token_as_password),
         TEST(changes_stand_beside_incidents),
         TEST(changes_that_say_nothing_are_refused),
 #undef TEST
