@@ -38,6 +38,7 @@ static const struct {
     {TOCSIN__NOTICE_KIND__NOTICE_SWAP_UNDONE, "swap.undone", "a swap of shifts was undone"},
     {TOCSIN__NOTICE_KIND__NOTICE_MAINTENANCE_ENDS, "maintenance.ends", "a maintenance window is about to end"},
     {TOCSIN__NOTICE_KIND__NOTICE_TEST, "test", "this is a test page"},
+    {TOCSIN__NOTICE_KIND__NOTICE_CODE, "contact_method.code", "a code for this contact method"},
 };
 
 static size_t place(Tocsin__NoticeKind kind)
@@ -97,11 +98,45 @@ static void maintenance_words(const Tocsin__Notice *notice, const char *other, c
     (void)snprintf(out, size, "the maintenance window%s%s ends %s.", *other ? " of " : "", other, end);
 }
 
+/* "482913"; a voice reads it digit by digit: "4, 8, 2, 9, 1, 3". */
+static void code_words(const Tocsin__Notification *notification, char *out, size_t size)
+{
+    bool spoken = notification->channel == TOCSIN__CHANNEL__CHANNEL_VOICE;
+    size_t length = 0;
+    for (const char *digit = notification->notice->code; *digit && length + 4 < size; digit++) {
+        if (spoken && length > 0) {
+            out[length++] = ',';
+            out[length++] = ' ';
+        }
+        out[length++] = *digit;
+    }
+    out[length] = '\0';
+}
+
+static void test_words(const Tocsin__Notification *notification, char *out, size_t size)
+{
+    char code[64];
+    code_words(notification, code, sizeof code);
+    if (notification->notice->kind == TOCSIN__NOTICE_KIND__NOTICE_CODE)
+        (void)snprintf(out, size, "the code %s shows that messages arrive here. Give it back within 15 minutes. Somebody asked for it"
+                                  " through the API; if it was not you, do nothing.", code);
+    else if (*code)
+        (void)snprintf(out, size, "this is a test page, asked for through the API. Give the code %s back to show that it arrived.",
+                       code);
+    else
+        (void)snprintf(out, size, "this is a test page, asked for through the API. It arrived: nothing is to be done.");
+}
+
+static bool is_test(const Tocsin__Notice *notice)
+{
+    return notice->kind == TOCSIN__NOTICE_KIND__NOTICE_TEST || notice->kind == TOCSIN__NOTICE_KIND__NOTICE_CODE;
+}
+
 static const char *tag(const Tocsin__Notice *notice)
 {
     if (notice->kind == TOCSIN__NOTICE_KIND__NOTICE_MAINTENANCE_ENDS)
         return "Maintenance";
-    return notice->kind == TOCSIN__NOTICE_KIND__NOTICE_TEST ? "Test" : "On call";
+    return is_test(notice) ? "Test" : "On call";
 }
 
 void news_short(const Tocsin__Notification *notification, char *out, size_t size)
@@ -111,8 +146,8 @@ void news_short(const Tocsin__Notification *notification, char *out, size_t size
     clean_copy(schedule, sizeof schedule, notice->schedule_name, strlen(notice->schedule_name));
     clean_copy(other, sizeof other, notice->other_name, strlen(notice->other_name));
     clean_copy(note, sizeof note, notice->note, strlen(notice->note));
-    if (notice->kind == TOCSIN__NOTICE_KIND__NOTICE_TEST)
-        (void)snprintf(words, sizeof words, "this is a test page, asked for through the API. It arrived: nothing is to be done.");
+    if (is_test(notice))
+        test_words(notification, words, sizeof words);
     else if (notice->kind == TOCSIN__NOTICE_KIND__NOTICE_MAINTENANCE_ENDS)
         maintenance_words(notice, other, words, sizeof words);
     else if (notice->swap_id)

@@ -102,6 +102,7 @@ static const char *const table_names[TABLE_COUNT] = {
     [TABLE_CHANGE_EVENT] = "change_event",
     [TABLE_CHANGE_EVENT_BY_SERVICE] = "change_event_by_service",
     [TABLE_ALERT_EXPIRY] = "alert_expiry",
+    [TABLE_CONTACT_PROOF] = "contact_proof",
 };
 
 struct state_store {

@@ -81,6 +81,8 @@ void apply_schedule_delete(struct apply *, const Tocsin__ScheduleDelete *, Tocsi
 void apply_schedule_extend(struct apply *, const Tocsin__ScheduleExtend *, Tocsin__Reply *);
 void apply_overrides_create(struct apply *, const Tocsin__OverridesCreate *, Tocsin__Reply *);
 void apply_person_test(struct apply *, const Tocsin__PersonTest *, Tocsin__Reply *);
+void apply_contact_code_send(struct apply *, const Tocsin__ContactCodeSend *, Tocsin__Reply *);
+void apply_contact_code_give(struct apply *, const Tocsin__ContactCodeGive *, Tocsin__Reply *);
 void apply_swap_offer(struct apply *, const Tocsin__SwapOffer *, Tocsin__Reply *);
 void apply_swap_take(struct apply *, const Tocsin__SwapTake *, Tocsin__Reply *);
 void apply_swap_undo(struct apply *, const Tocsin__SwapUndo *, Tocsin__Reply *);

@@ -259,6 +259,21 @@
 /* A test of all contact methods: not more often, for calls cost money; and of no use when it arrives later. */
 #define PERSON_TEST_EVERY_MS (60ull * 1000)
 #define PERSON_TEST_VALID_MS (15ull * 60 * 1000)
+/* Codes of six digits, for one contact method: nobody guesses one within these. */
+#define CONTACT_CODE_VALID_MS PERSON_TEST_VALID_MS
+#define CONTACT_CODE_EVERY_MS PERSON_TEST_EVERY_MS
+#define LIMIT_CONTACT_CODE_TRIES 5u
+#define LIMIT_CONTACT_CODES_PER_DAY 10u
+#define CONTACT_CODE_CHARACTERS 6u
+/* An event source has habits when it was heard on so many days. Then it has been silent for long after so many times its
+ * longest silence, but not within a week. */
+#define HEARD_DAYS_LEAST 10u
+#define HEARD_GAPS 3u
+#define HEARD_SILENT_DAYS_LEAST 7u
+/* How exactly an answer is known: a day, so that answering does not write each time. */
+#define CONTACT_ANSWER_MS (24ull * 3600 * 1000)
+/* Pages of an incident that are looked through for one that reached whoever acknowledges. */
+#define LIMIT_ANSWERED_PAGES_SEEN 256u
 
 /* Commands of one node that may be under way; apply remembers this many per node to drop repeats. */
 #define LIMIT_ORIGIN_WINDOW 8192u

@@ -28,6 +28,9 @@ Tocsin__Members *members_get(const struct machine_store *, ProtobufCAllocator *)
 Tocsin__User *user_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);
 Tocsin__ContactMethod *contact_method_get(const struct machine_store *, uint64_t user_id, uint64_t id,
                                           ProtobufCAllocator *);
+/* With contact method 0: of the person. */
+Tocsin__ContactProof *contact_proof_get(const struct machine_store *, uint64_t user_id, uint64_t contact_method_id,
+                                        ProtobufCAllocator *);
 Tocsin__NotificationRule *notification_rule_get(const struct machine_store *, uint64_t user_id, uint64_t id,
                                                 ProtobufCAllocator *);
 Tocsin__Service *service_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);

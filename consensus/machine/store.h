@@ -87,6 +87,7 @@ enum machine_table {
     TABLE_CHANGE_EVENT_BY_SERVICE, /* service, id: empty */
     TABLE_HEARTBEAT_MOMENTS,     /* heartbeat with a schedule: HeartbeatMoments */
     TABLE_ALERT_EXPIRY,          /* due, alert: its key in TABLE_ALERT_OPEN; open alerts that end when their source falls silent */
+    TABLE_CONTACT_PROOF,         /* user, contact method or 0: ContactProof */
     TABLE_COUNT
 };
 

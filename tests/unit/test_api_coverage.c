@@ -9,6 +9,8 @@
 
 #include "tests/support/api_story.h"
 
+#define DAY_MS (24ull * 3600 * 1000)
+
 /* Alice is asked for the shop; Bob is there, and Carol, whom nobody can tell. */
 struct company {
     struct api_fixture *api;
@@ -213,6 +215,74 @@ static void people_who_cannot_be_told_are_found_when_they_are_needed(void **stat
     expect_hole(company, "user_unverified", "Alice");
 }
 
+static void people_who_answer_are_no_hole(void **state)
+{
+    struct company *company = *state;
+    struct api_fixture *api = company->api;
+
+    expect_hole(company, "user_untested", "Alice has answered no test and no page so far");
+    api_post(api, story_text("/users/%s/contact_methods/%s/verification", company->alice, company->method), NULL);
+    const char *code = story_text("%s", api->last_command->contact_code_send->code->code);
+    api_post(api, story_text("/users/%s/contact_methods/%s/verify", company->alice, company->method),
+             story_text("{\"code\":\"%s\"}", code));
+    assert_null(hole(company, "user_untested"));
+    assert_null(hole(company, "user_unverified"));
+    api->now_ms += 91 * DAY_MS;
+    expect_hole(company, "user_untested", "Alice has answered no test and no page in 90 days");
+}
+
+static void trigger(struct company *company, const char *key)
+{
+    struct api_question question = {
+        .method = "POST", .target = "/v2/enqueue",
+        .body = story_text("{\"routing_key\":\"%s\",\"event_action\":\"trigger\",\"payload\":{\"summary\":\"Disk\","
+                           "\"source\":\"db1\",\"severity\":\"critical\"}}", key)};
+
+    assert_int_equal(api_fixture_ask(company->api, &question)->status, 202);
+}
+
+static void sources_that_fall_silent_are_found_by_their_habits(void **state)
+{
+    struct company *company = *state;
+    struct api_fixture *api = company->api;
+    const struct api_answer *answer =
+        api_post(api, story_text("/services/%s/integrations", company->shop), "{\"integration\":{\"name\":\"Disks\"}}");
+    const char *key = api_answer_text(answer, "integration", "integration_key", NULL);
+
+    expect_hole(company, "integration_never_used", "Integration Disks of service Shop has never received an event");
+    trigger(company, key);
+    assert_null(hole(company, "integration_never_used"));
+    api->now_ms += 30 * DAY_MS;
+    assert_null(hole(company, "integration_silent"));
+    api->now_ms += DAY_MS;
+    expect_hole(company, "integration_silent", "has received nothing for 31 days");
+    for (unsigned day = 0; day < 12; day++) { /* each 31 days: that is its habit then */
+        trigger(company, key);
+        api->now_ms += 31 * DAY_MS;
+    }
+    assert_null(hole(company, "integration_silent"));
+    api->now_ms += 63 * DAY_MS;
+    expect_hole(company, "integration_silent", "its longest silence before was 31 days");
+}
+
+static void an_event_writes_that_it_came_once_a_day(void **state)
+{
+    struct company *company = *state;
+    const struct api_answer *answer =
+        api_post(company->api, story_text("/services/%s/integrations", company->shop), "{\"integration\":{}}");
+    const char *id = api_answer_text(answer, "integration", "id", NULL);
+    const char *key = api_answer_text(answer, "integration", "integration_key", NULL);
+
+    for (unsigned i = 0; i < 3; i++) {
+        trigger(company, key);
+        company->api->now_ms += DAY_MS / 2 - 1;
+    }
+    Tocsin__Integration *integration = integration_get(&company->api->view, id_parse(company->shop), id_parse(id), NULL);
+    assert_int_equal(integration->heard->days, 1);
+    assert_int_equal(integration->heard->last_at_ms, API_FIXTURE_START_MS);
+    tocsin__integration__free_unpacked(integration, NULL);
+}
+
 static void services_and_the_cluster_are_looked_at(void **state)
 {
     struct company *company = *state;
@@ -259,7 +329,7 @@ static void a_person_is_told_by_each_method_but_not_every_second(void **state)
     assert_int_equal(answer->status, 201);
     assert_int_equal(json_array_size(api_answer_at(answer, "test", "contact_methods", NULL)), 2);
     assert_int_equal(story_deliver(api), 2);
-    assert_null(hole(company, "user_untested"));
+    expect_hole(company, "user_untested", "Alice has answered no test and no page so far"); /* sent, not answered */
     story_refused(api_post(api, "/users/me/test", NULL), 400, 2001, "within the last minute");
     api->now_ms += 60000;
     assert_int_equal(api_post(api, "/users/me/test", NULL)->status, 201);
@@ -279,6 +349,9 @@ int main(void)
         STORY(gaps_of_schedules_are_found),
         STORY(a_layer_under_another_is_found),
         STORY(people_who_cannot_be_told_are_found_when_they_are_needed),
+        STORY(people_who_answer_are_no_hole),
+        STORY(sources_that_fall_silent_are_found_by_their_habits),
+        STORY(an_event_writes_that_it_came_once_a_day),
         STORY(services_and_the_cluster_are_looked_at),
         STORY(a_service_is_tested_through_the_whole_chain),
         STORY(a_person_is_told_by_each_method_but_not_every_second),

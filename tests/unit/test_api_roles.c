@@ -36,6 +36,8 @@ static const struct expectation {
     {"GET", "/users/{}/contact_methods/{}", READER, PUBLIC, "users:contact_methods.read"},
     {"PUT", "/users/{}/contact_methods/{}", ADMIN, RESPONDER, "users:contact_methods.write"},
     {"DELETE", "/users/{}/contact_methods/{}", ADMIN, RESPONDER, "users:contact_methods.write"},
+    {"POST", "/users/{}/contact_methods/{}/verification", ADMIN, RESPONDER, "users:contact_methods.write"},
+    {"POST", "/users/{}/contact_methods/{}/verify", ADMIN, RESPONDER, "users:contact_methods.write"},
     {"GET", "/users/{}/notification_rules", READER, PUBLIC, "users:contact_methods.read"},
     {"POST", "/users/{}/notification_rules", ADMIN, RESPONDER, "users:contact_methods.write"},
     {"GET", "/users/{}/notification_rules/{}", READER, PUBLIC, "users:contact_methods.read"},

@@ -3,6 +3,7 @@
 
 #include "consensus/machine/base/text.h"
 #include "consensus/machine/checks.h"
+#include "consensus/machine/directory/contacts.h"
 #include "consensus/machine/directory/teams.h"
 #include "consensus/machine/incidents/notices.h"
 #include "consensus/machine/schedules/handoffs.h"
@@ -145,6 +146,7 @@ void apply_user_delete(struct apply *apply, const Tocsin__UserDelete *delete, To
     teams_user_deleted(apply, user->id);
     delete_under(apply, TABLE_NOTIFICATION_RULE, user->id);
     delete_under(apply, TABLE_CONTACT_METHOD, user->id);
+    delete_under(apply, TABLE_CONTACT_PROOF, user->id);
     row_delete(apply, TABLE_USER_BY_EMAIL, key_hash_lower(user->email));
     row_delete(apply, TABLE_USER, key_1(user->id));
     reply_id(apply, reply, user->id);
@@ -203,9 +205,9 @@ void apply_contact_method_put(struct apply *apply, const Tocsin__ContactMethodPu
         refuse_unknown(apply, reply, TOCSIN__REASON__REASON_UNKNOWN_CONTACT_METHOD, "contact method", put->id);
         return;
     }
-    Tocsin__Channel old_channel = method->channel;
+    Tocsin__ContactMethod before = *method;
     record_patch(&method->base, &put->contact_method->base, creation, put->fields, contact_method_fields);
-    if (!creation && method->channel != old_channel) {
+    if (!creation && method->channel != before.channel) {
         reply_refuse(apply, reply, INVALID, "The type of a contact method cannot be changed; add another one.");
         return;
     }
@@ -219,6 +221,8 @@ void apply_contact_method_put(struct apply *apply, const Tocsin__ContactMethodPu
         }
         method->id = apply_new_id(apply);
         method->created_at_ms = apply->time_ms;
+    } else if (strcmp(method->address, before.address) != 0 || method->country_code != before.country_code) {
+        contact_forget(apply, user_id, method->id);
     }
     contact_method_put(apply->store, method);
     reply_id(apply, reply, method->id);
@@ -239,6 +243,7 @@ void apply_contact_method_delete(struct apply *apply, const Tocsin__ContactMetho
         }
     }
     handoff_rules_forget(apply, delete->user_id, delete->id);
+    contact_forget(apply, delete->user_id, delete->id);
     row_delete(apply, TABLE_CONTACT_METHOD, key_2(delete->user_id, delete->id));
     reply_id(apply, reply, delete->id);
 }

@@ -14,6 +14,7 @@
 #include "consensus/machine/incidents/grouping.h"
 #include "consensus/machine/incidents/priorities.h"
 #include "consensus/machine/orchestration/orchestration.h"
+#include "consensus/machine/services/heard.h"
 #include "consensus/machine/suppression/suppression.h"
 
 struct occurrence {
@@ -394,9 +395,10 @@ void apply_event(struct apply *apply, const Tocsin__Event *event, Tocsin__Reply 
     if (!orchestration_decided(apply, event, reply)) {
         return;
     }
-    const Tocsin__Integration *integration = integration_get_by_key(apply->store, event->routing_key, apply->arena);
-    if (integration == NULL) {
-        integration = orchestration_source(apply, event);
+    Tocsin__Integration *own = integration_get_by_key(apply->store, event->routing_key, apply->arena);
+    const Tocsin__Integration *integration = own != NULL ? own : orchestration_source(apply, event);
+    if (own != NULL) {
+        integration_heard(apply, own);
     }
     if (integration == NULL) {
         reply_refuse(apply, reply, TOCSIN__STATUS__STATUS_NOT_FOUND, TOCSIN__REASON__REASON_UNKNOWN_ROUTING_KEY,

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "consensus/machine/checks.h"
+#include "consensus/machine/directory/contacts.h"
 #include "consensus/machine/incidents/visibility.h"
 #include "consensus/machine/incidents/grouping.h"
 #include "consensus/machine/planted.h"
@@ -198,6 +199,7 @@ bool incident_acknowledge(struct apply *apply, Tocsin__Incident *incident, Tocsi
     }
     if (person) {
         acknowledgement_add(apply, incident, by->id);
+        contact_page_answered(apply, incident->id, by->id);
     }
     targets_acknowledged(apply, incident);
     if (!was_acknowledged) {

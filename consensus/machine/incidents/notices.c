@@ -92,8 +92,9 @@ void notice_keep(struct apply *apply, const Tocsin__Notification *notification)
 
 void notice_next_method(struct apply *apply, const Tocsin__Notification *failed)
 {
-    if (failed->notice->kind == TOCSIN__NOTICE_KIND__NOTICE_TEST) {
-        return; /* each method is tested on its own */
+    if (failed->notice->kind == TOCSIN__NOTICE_KIND__NOTICE_TEST ||
+        failed->notice->kind == TOCSIN__NOTICE_KIND__NOTICE_CODE) {
+        return; /* it is about this method */
     }
     const Tocsin__User *user = user_get(apply->store, failed->user_id, apply->arena);
     const Tocsin__ContactMethod *method = best_method(apply, failed->user_id, failed);
@@ -110,41 +111,6 @@ void notice_next_method(struct apply *apply, const Tocsin__Notification *failed)
     next->failed_contact_method_ids[count] = failed->contact_method_id;
     next->n_failed_contact_method_ids = count + 1;
     outbox_add(apply, NULL, next);
-}
-
-/* ---------------------------------------------------------------- tests */
-
-void apply_person_test(struct apply *apply, const Tocsin__PersonTest *test, Tocsin__Reply *reply)
-{
-    Tocsin__User *user = user_get(apply->store, test->user_id, apply->arena);
-    if (user == NULL) {
-        refuse_unknown(apply, reply, TOCSIN__REASON__REASON_UNKNOWN_USER, "user", test->user_id);
-        return;
-    }
-    if (user->last_tested_at_ms != 0 && apply->time_ms < user->last_tested_at_ms + PERSON_TEST_EVERY_MS) {
-        reply_refuse(apply, reply, TOCSIN__STATUS__STATUS_LIMIT, TOCSIN__REASON__REASON_TESTED_JUST_NOW,
-                     "A test was sent within the last minute: wait for it to arrive.");
-        return;
-    }
-    struct walk walk = walk_under(apply->store, TABLE_CONTACT_METHOD, user->id);
-    while (walk_next(&walk)) {
-        const Tocsin__ContactMethod *method =
-            record_unpack(&tocsin__contact_method__descriptor, walk.value, apply->arena);
-        Tocsin__Notice *notice = apply_alloc(apply, sizeof *notice);
-        tocsin__notice__init(notice);
-        notice->kind = TOCSIN__NOTICE_KIND__NOTICE_TEST;
-        notice->schedule_name = user->name;
-        notice->valid_until_ms = apply->time_ms + PERSON_TEST_VALID_MS;
-        notice_tell(apply, user->id, method->id, TOCSIN__WHY__WHY_TEST, notice);
-        reply_id(apply, reply, method->id);
-    }
-    if (reply->n_ids == 0) {
-        reply_refuse(apply, reply, TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_NOTHING_TO_TEST,
-                     "There is no contact method to test.");
-        return;
-    }
-    user->last_tested_at_ms = apply->time_ms;
-    user_put(apply->store, user);
 }
 
 void notices_user_deleted(struct apply *apply, uint64_t user_id)

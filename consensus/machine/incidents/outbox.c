@@ -121,6 +121,7 @@ static void row_end(struct apply *apply, Tocsin__Incident *incident, Tocsin__Not
     notification->state = state;
     notification->why_ended = why_ended;
     if (incident == NULL) {
+        notification->notice->code = (char *)protobuf_c_empty_string; /* whoever lists news must not read it */
         notice_keep(apply, notification);
         return;
     }

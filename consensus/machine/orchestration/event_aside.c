@@ -3,6 +3,7 @@
 
 #include "consensus/machine/checks.h"
 #include "consensus/machine/orchestration/orchestration.h"
+#include "consensus/machine/services/heard.h"
 
 bool orchestration_decided(struct apply *apply, const Tocsin__Event *event, Tocsin__Reply *reply)
 {
@@ -21,7 +22,7 @@ bool orchestration_decided(struct apply *apply, const Tocsin__Event *event, Tocs
 
 const Tocsin__Integration *orchestration_source(struct apply *apply, const Tocsin__Event *event)
 {
-    const Tocsin__OrchestrationIntegration *found =
+    Tocsin__OrchestrationIntegration *found =
         orchestration_integration_get_by_key(apply->store, event->routing_key, apply->arena);
     if (found == NULL) {
         return NULL;
@@ -29,6 +30,7 @@ const Tocsin__Integration *orchestration_source(struct apply *apply, const Tocsi
     Tocsin__Integration *source = apply_alloc(apply, sizeof *source);
     tocsin__integration__init(source);
     source->id = found->id;
+    orchestration_integration_heard(apply, found);
     source->name = found->label;
     source->service_id = event->decision != NULL ? event->decision->service_id : 0;
     return source;

@@ -2,6 +2,7 @@
 #include "consensus/machine/incidents/incidents.h"
 
 #include "consensus/machine/checks.h"
+#include "consensus/machine/services/heard.h"
 #include "consensus/machine/services/services.h"
 
 static void change_event_delete(struct apply *apply, uint64_t service_id, uint64_t id)
@@ -25,12 +26,13 @@ void apply_change_event_put(struct apply *apply, const Tocsin__ChangeEventPut *p
     if (!check_given(apply, reply, put->change_event)) {
         return;
     }
-    const Tocsin__Integration *integration = integration_get_by_key(apply->store, put->routing_key, apply->arena);
+    Tocsin__Integration *integration = integration_get_by_key(apply->store, put->routing_key, apply->arena);
     if (integration == NULL) {
         reply_refuse(apply, reply, TOCSIN__STATUS__STATUS_NOT_FOUND, TOCSIN__REASON__REASON_UNKNOWN_ROUTING_KEY,
                      "No integration has this routing key.");
         return;
     }
+    integration_heard(apply, integration);
     make_room(apply, integration->service_id);
     Tocsin__ChangeEvent event = *put->change_event;
     event.id = apply_new_id(apply);

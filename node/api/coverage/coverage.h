@@ -18,7 +18,8 @@
 #define HOLES_MAX 1000u
 /* How far ahead holes are looked for; how long something may be silent or untested. */
 #define COVERAGE_AHEAD_MS (30ull * 24 * 3600 * 1000)
-#define COVERAGE_SILENT_MS (90ull * 24 * 3600 * 1000)
+#define COVERAGE_UNTESTED_MS (90ull * 24 * 3600 * 1000)
+#define COVERAGE_SILENT_MS (30ull * 24 * 3600 * 1000)
 
 /* A search for holes. */
 struct coverage {

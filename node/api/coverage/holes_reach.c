@@ -1,8 +1,11 @@
 /* People who cannot be reached as they should be, services from which nothing comes, a cluster without guardians. */
 #include <string.h>
 
+#include "consensus/machine/services/heard.h"
 #include "node/api/coverage/coverage.h"
 #include "node/api/render.h"
+
+#define DAY_MS (24ull * 3600 * 1000)
 
 /* ---------------------------------------------------------------- people */
 
@@ -29,6 +32,31 @@ static unsigned urgencies_with_rule(struct coverage *coverage, uint64_t user_id)
     return found;
 }
 
+/* Whether messages arrive where the person says; none of it keeps a page back. */
+static void take_proofs(struct coverage *coverage, const Tocsin__User *user)
+{
+    struct walk walk = walk_under(coverage->view, TABLE_CONTACT_PROOF, user->id);
+    Tocsin__ContactProof *proof;
+    bool verified = false;
+    uint64_t answered_ms = 0;
+
+    while ((proof = coverage_next(coverage, &walk, &tocsin__contact_proof__descriptor)) != NULL) {
+        verified = verified || proof->verified_at_ms != 0;
+        answered_ms = proof->answered_at_ms > answered_ms ? proof->answered_at_ms : answered_ms;
+        tocsin__contact_proof__free_unpacked(proof, NULL);
+    }
+    if (!verified) {
+        hole_add(coverage, "user_unverified", "notice", reference_user(coverage->request, coverage->view, user->id),
+                 "No contact method of %s is verified; they are paged all the same. Have a code sent: POST"
+                 " /users/{id}/contact_methods/{id}/verification.", user->name);
+    }
+    if (answered_ms + COVERAGE_UNTESTED_MS < coverage->now_ms) {
+        hole_add(coverage, "user_untested", "notice", reference_user(coverage->request, coverage->view, user->id),
+                 "%s has answered no test and no page %s. POST /users/me/test sends a test.", user->name,
+                 answered_ms == 0 ? "so far" : "in 90 days");
+    }
+}
+
 static void take_person(struct coverage *coverage, const Tocsin__User *user)
 {
     static const Tocsin__Urgency urgencies[] = {TOCSIN__URGENCY__URGENCY_HIGH, TOCSIN__URGENCY__URGENCY_LOW};
@@ -46,12 +74,7 @@ static void take_person(struct coverage *coverage, const Tocsin__User *user)
                      word_of(words_urgency, (int)urgencies[i]));
         }
     }
-    if (user->last_tested_at_ms + COVERAGE_SILENT_MS < coverage->now_ms) {
-        hole_add(coverage, "user_untested", "notice", reference_user(coverage->request, coverage->view, user->id),
-                 "%s has sent no test to the own contact methods in 90 days.", user->name);
-    }
-    hole_add(coverage, "user_unverified", "notice", reference_user(coverage->request, coverage->view, user->id),
-             "No contact method of %s is verified; they are paged all the same.", user->name);
+    take_proofs(coverage, user);
 }
 
 void holes_of_people(struct coverage *coverage)
@@ -75,21 +98,53 @@ void holes_of_people(struct coverage *coverage)
 
 /* ---------------------------------------------------------------- services */
 
+static void take_silence(struct coverage *coverage, const Tocsin__Service *service, const Tocsin__Integration *integration)
+{
+    const Tocsin__Heard *heard = integration->heard;
+    uint64_t since_ms = heard != NULL ? heard->last_at_ms : integration->created_at_ms;
+    uint64_t days = coverage->now_ms > since_ms ? (coverage->now_ms - since_ms) / DAY_MS : 0;
+
+    if (heard == NULL) {
+        hole_add(coverage, "integration_never_used", "notice", reference_integration(coverage->request, integration),
+                 "Integration %s of service %s has never received an event, in %llu days.", integration->name, service->name,
+                 (unsigned long long)days);
+    } else if (since_ms + heard_usual_ms(heard, COVERAGE_SILENT_MS) < coverage->now_ms) {
+        hole_add(coverage, "integration_silent", "warning", reference_integration(coverage->request, integration),
+                 "Integration %s of service %s has received nothing for %llu days; its longest silence before was %u days.",
+                 integration->name, service->name, (unsigned long long)days, heard->longest_gap_days);
+    }
+}
+
+static void take_integrations(struct coverage *coverage, const Tocsin__Service *service)
+{
+    struct walk walk = walk_under(coverage->view, TABLE_INTEGRATION, service->id);
+    Tocsin__Integration *integration;
+    bool any = false;
+
+    while ((integration = coverage_next(coverage, &walk, &tocsin__integration__descriptor)) != NULL) {
+        any = true;
+        take_silence(coverage, service, integration);
+        tocsin__integration__free_unpacked(integration, NULL);
+    }
+    /* What has incidents is reached by another way: an orchestration, a heartbeat. */
+    if (!any && service->last_incident_at_ms + COVERAGE_SILENT_MS < coverage->now_ms) {
+        hole_add(coverage, "service_without_integration", "notice",
+                 reference_service(coverage->request, coverage->view, service->id),
+                 "Service %s has no integration, and had no incident in 30 days: nothing may reach it.", service->name);
+    }
+}
+
 static void take_service(struct coverage *coverage, const Tocsin__Service *service)
 {
     if (service->built_in || service->disabled) {
         return;
     }
-    if (service->last_tested_at_ms + COVERAGE_SILENT_MS < coverage->now_ms) {
+    if (service->last_tested_at_ms + COVERAGE_UNTESTED_MS < coverage->now_ms) {
         hole_add(coverage, "service_untested", "notice", reference_service(coverage->request, coverage->view, service->id),
-                 "Service %s was %s.", service->name,
+                 "Service %s was %s. POST /services/{id}/test tests it.", service->name,
                  service->last_tested_at_ms == 0 ? "never tested" : "not tested in 90 days");
     }
-    if (!has_rows(coverage, TABLE_INTEGRATION, service->id)) {
-        hole_add(coverage, "service_without_integration", "notice",
-                 reference_service(coverage->request, coverage->view, service->id),
-                 "Service %s has no integration: no event of its own can reach it.", service->name);
-    }
+    take_integrations(coverage, service);
 }
 
 void holes_of_services(struct coverage *coverage)

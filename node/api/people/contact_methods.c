@@ -15,13 +15,23 @@ static bool is_phone(Tocsin__Channel channel)
     return channel == TOCSIN__CHANNEL__CHANNEL_SMS || channel == TOCSIN__CHANNEL__CHANNEL_VOICE;
 }
 
+/* PagerDuty has none of these. */
+static void render_proof(struct http_request *request, const struct machine_store *view,
+                         const Tocsin__ContactMethod *method, json_t *object)
+{
+    const Tocsin__ContactProof *proof = contact_proof_get(view, method->user_id, method->id, request_memory(request));
+
+    json_object_set_new(object, "verified", json_boolean(proof != NULL && proof->verified_at_ms != 0));
+    json_object_set_new(object, "verified_at", json_time(proof != NULL ? proof->verified_at_ms : 0));
+    json_object_set_new(object, "last_answered_at", json_time(proof != NULL ? proof->answered_at_ms : 0));
+}
+
 json_t *render_contact_method(struct http_request *request, const struct machine_store *view, const void *record)
 {
     const Tocsin__ContactMethod *method = record;
     const char *type = word_of(words_contact_method_type, (int)method->channel);
     char user[16], id[16];
 
-    (void)view;
     id_format(method->user_id, user);
     id_format(method->id, id);
     json_t *object = render_head(method->id, type != NULL ? type : "contact_method", method->label,
@@ -39,10 +49,11 @@ json_t *render_contact_method(struct http_request *request, const struct machine
         json_object_set_new(object, "device_type", json_text(method->device_type));
         json_object_set_new(object, "sounds", json_array());
     }
+    render_proof(request, view, method, object);
     return object;
 }
 
-static const struct resource resource_contact_method = {
+const struct resource resource_contact_method = {
     .name = "contact_method",
     .plural = "contact_methods",
     .table = TABLE_CONTACT_METHOD,

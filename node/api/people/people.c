@@ -216,6 +216,8 @@ const struct route routes_people[] = {
     {"GET", "/users/{}/contact_methods/{}", contact_method_read, FAMILY_REST, 0},
     {"PUT", "/users/{}/contact_methods/{}", contact_method_update, FAMILY_REST, ROUTE_JSON_BODY},
     {"DELETE", "/users/{}/contact_methods/{}", contact_method_remove, FAMILY_REST, 0},
+    {"POST", "/users/{}/contact_methods/{}/verification", contact_code_send, FAMILY_REST, ROUTE_JSON_IF_ANY},
+    {"POST", "/users/{}/contact_methods/{}/verify", contact_code_give, FAMILY_REST, ROUTE_JSON_BODY},
     {"GET", "/users/{}/notification_rules", notification_rules_list, FAMILY_REST, 0},
     {"POST", "/users/{}/notification_rules", notification_rule_create, FAMILY_REST, ROUTE_JSON_BODY},
     {"GET", "/users/{}/notification_rules/{}", notification_rule_read, FAMILY_REST, 0},

@@ -5,6 +5,7 @@
 #include "node/api/resource.h"
 
 extern const struct resource resource_user;
+extern const struct resource resource_contact_method;
 
 json_t *render_user(struct http_request *request, const struct machine_store *view, const void *user);
 json_t *render_contact_method(struct http_request *request, const struct machine_store *view, const void *method);
@@ -21,6 +22,12 @@ void contact_method_read(struct http_request *request);
 void contact_method_create(struct http_request *request);
 void contact_method_update(struct http_request *request);
 void contact_method_remove(struct http_request *request);
+
+/* contact_codes.c */
+void contact_code_send(struct http_request *request);
+void contact_code_give(struct http_request *request);
+/* A code for the contact method, in the request's memory: six digits, and their hash. */
+Tocsin__ContactCode *contact_code_new(struct http_request *request, uint64_t user_id, uint64_t contact_method_id);
 
 /* notification_rules.c */
 void notification_rules_list(struct http_request *request);

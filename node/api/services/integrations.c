@@ -23,6 +23,7 @@ json_t *render_integration(struct http_request *request, const struct machine_st
     json_object_set_new(object, "integration_key", json_string(integration->key));
     json_object_set_new(object, "integration_email", json_null());
     json_object_set_new(object, "vendor", reference_vendor(request, integration->vendor_id));
+    json_object_set_new(object, "last_event_at", json_time(integration->heard != NULL ? integration->heard->last_at_ms : 0));
     return object;
 }
 
