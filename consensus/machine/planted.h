@@ -51,6 +51,9 @@
     each(NEXT_CHANNEL_NOT_TAKEN, "when a channel has failed the next one is not taken")                               \
     each(GUARDIANS_NOT_TOLD, "an escalation that ended tells no guardian")                                            \
     each(QUIET_LEVEL_WITHOUT_REASON, "somebody who cannot be told is passed over, and nothing says why")              \
+    each(SNOOZE_NEVER_ENDS, "a snooze has no end")                                                                    \
+    each(MERGE_LOSES_DEADLINE, "what others were merged into does not go on to its next level")                       \
+    each(MERGE_LEAVES_ALERTS, "the alerts of what was merged are over with it")                                       \
     each(OWN_DOWNTIME_COUNTED, "time in which no ping could be taken counts against heartbeats")                      \
     each(PING_NOT_NOTED, "a ping of a heartbeat that is up is answered, and not noted")                               \
     each(SILENCE_NOT_LOOKED_AT, "a heartbeat that was put off once is not looked at again")                           \

@@ -12,6 +12,7 @@
 #include <inttypes.h>
 
 #include "consensus/machine/checks.h"
+#include "consensus/machine/planted.h"
 
 static bool refuse_merge(struct apply *apply, Tocsin__Reply *reply, const char *message)
 {
@@ -95,7 +96,7 @@ static void merge_one(struct apply *apply, Tocsin__Incident *source, Tocsin__Inc
     struct walk walk = walk_under(apply->store, TABLE_ALERT, source->id);
     while (alerts_count(source) > 0 && walk_next(&walk)) {
         Tocsin__Alert *alert = record_unpack(&tocsin__alert__descriptor, walk.value, apply->arena);
-        if (alert != NULL) {
+        if (alert != NULL && !planted(MERGE_LEAVES_ALERTS)) {
             alert_move(apply, alert, source, target);
         }
     }
@@ -118,6 +119,9 @@ void apply_incident_merge(struct apply *apply, const Tocsin__IncidentMerge *merg
     }
     for (size_t i = 0; i < merge->n_source_ids; i++) {
         merge_one(apply, sources[i], target);
+    }
+    if (planted(MERGE_LOSES_DEADLINE)) {
+        escalation_stop(apply, target);
     }
     incident_put(apply->store, target);
     reply_id(apply, reply, target->id);

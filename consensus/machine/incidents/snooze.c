@@ -9,6 +9,8 @@
  */
 #include "consensus/machine/incidents/incidents.h"
 
+#include "consensus/machine/planted.h"
+
 static Tocsin__Incident *snooze_check(struct apply *apply, const Tocsin__IncidentSnooze *snooze, Tocsin__Reply *reply)
 {
     Tocsin__Incident *incident = incident_get_open(apply, snooze->incident_id, reply);
@@ -60,7 +62,7 @@ void apply_incident_snooze(struct apply *apply, const Tocsin__IncidentSnooze *sn
 
 void incident_snooze_due(struct apply *apply, Tocsin__Incident *incident)
 {
-    if (!incident_is(incident, TOCSIN__INCIDENT_STATUS__INCIDENT_ACKNOWLEDGED)) {
+    if (!incident_is(incident, TOCSIN__INCIDENT_STATUS__INCIDENT_ACKNOWLEDGED) || planted(SNOOZE_NEVER_ENDS)) {
         return;
     }
     Tocsin__LogEntry *entry = timeline_new(apply, incident, TOCSIN__LOG_TYPE__LOG_UNACKNOWLEDGE,

@@ -79,6 +79,12 @@ static void sight_of_incident(struct history *history, const struct client_answe
     history_incident_seen(history, &sight);
 }
 
+/* What only names it shows nothing of it. */
+static bool is_reference(const json_t *object)
+{
+    return strstr(json_text_at(object, "type"), "_reference") != NULL;
+}
+
 /* The field that edits write "revision 12" into; what never was edited has revision 0. */
 static void sight_of_object(struct history *history, const struct client_answer *answer, const json_t *object,
                             const char *field)
@@ -105,6 +111,9 @@ static const struct shown {
 static void sight_of(struct history *history, const struct client_answer *answer, const struct shown *kind,
                      const json_t *object)
 {
+    if (is_reference(object)) {
+        return;
+    }
     if (kind->revision_field == NULL) {
         sight_of_incident(history, answer, object);
     } else {

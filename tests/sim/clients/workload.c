@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/sim/clients/handling.h"
 #include "tests/sim/clients/jobs.h"
 #include "tests/sim/judge/audit.h"
 #include "tests/sim/world/names.h"
@@ -16,8 +17,6 @@
 /* Senders give up some time (Alertmanager does so when the next round comes). */
 #define EVENT_ATTEMPTS_MAX 8u
 #define READ_ATTEMPTS_MAX 3u
-#define REQUEST_ATTEMPTS_MAX 20u
-#define RECENT_INCIDENTS 40u
 #define STORM_MS 2000u
 #define FLAP_STEPS_MAX 12u
 
@@ -351,11 +350,6 @@ static void get(struct workload *workload, char *target, client_done done)
     free(target);
 }
 
-static const char *some_incident(struct workload *workload)
-{
-    return history_some_incident(workload->history, sim_random(workload->sim, RECENT_INCIDENTS), RECENT_INCIDENTS);
-}
-
 static void read_object(struct workload *workload)
 {
     struct company *company = workload->company;
@@ -379,7 +373,7 @@ static void read_object(struct workload *workload)
 static void read_something(struct workload *workload)
 {
     static const char *const under[] = {"", "", "", "/log_entries", "/notes", "/alerts"};
-    const char *incident = some_incident(workload);
+    const char *incident = handling_some_incident(workload->company);
 
     if (incident == NULL || sim_chance(workload->sim, 250)) {
         read_object(workload);
@@ -393,116 +387,12 @@ static void read_something(struct workload *workload)
     }
 }
 
-/* ---------------------------------------------------------------- responders */
-
-static void respond(struct workload *workload, const char *method, char *target, char *body)
-{
-    const struct company *company = workload->company;
-    const struct client_request request = {
-        .method = method,
-        .target = target,
-        .body = body,
-        .from = company->people[sim_random(workload->sim, company->people_count)].email,
-        .attempts_max = REQUEST_ATTEMPTS_MAX,
-        .keyed = true,
-        .refusable = true, /* resolved meanwhile, a level that is gone, a service that is disabled */
-    };
-
-    client_ask(workload->client, &request, NULL, NULL);
-    free(target);
-    free(body);
-}
-
-static const char *some_person(struct workload *workload)
-{
-    const struct company *company = workload->company;
-
-    return company->people[sim_random(workload->sim, company->people_count)].id;
-}
-
-/* As PagerDuty writes it. */
-static char *assigned_to(const char *id)
-{
-    return text_of("\"assignments\":[{\"assignee\":{\"id\":\"%s\",\"type\":\"user_reference\"}}]", id);
-}
-
-static void make_incident(struct workload *workload)
-{
-    const struct company *company = workload->company;
-    char *assignment =
-        sim_chance(workload->sim, 250) ? assigned_to(some_person(workload)) : text_of("\"urgency\":\"high\"");
-
-    sim_count(workload->sim, "incidents by hand", 1);
-    respond(workload, "POST", text_of("/incidents"),
-            text_of("{\"incident\":{\"type\":\"incident\",\"title\":\"Something is odd\",\"service\":{\"id\":\"%s\","
-                    "\"type\":\"service_reference\"},%s}}",
-                    company->services[sim_random(workload->sim, company->services_count)].id, assignment));
-    free(assignment);
-}
-
-static void change_incident(struct workload *workload, const char *incident, char *change)
-{
-    respond(workload, "PUT", text_of("/incidents/%s", incident),
-            text_of("{\"incident\":{\"type\":\"incident_reference\",%s}}", change));
-    free(change);
-}
-
-static void reassign(struct workload *workload, const char *incident)
-{
-    const struct company *company = workload->company;
-    bool to_visitor = company->visitor[0] != '\0' && sim_chance(workload->sim, 400);
-
-    sim_tell(workload->sim, "Somebody reassigns %s.", incident);
-    sim_count(workload->sim, "reassignments", 1);
-    history_incident_released(workload->history, incident);
-    if (sim_chance(workload->sim, 250)) {
-        change_incident(workload, incident,
-                        text_of("\"escalation_policy\":{\"id\":\"%s\",\"type\":\"escalation_policy_reference\"}",
-                                company->policies[sim_random(workload->sim, company->policies_count)].id));
-        return;
-    }
-    change_incident(workload, incident, assigned_to(to_visitor ? company->visitor : some_person(workload)));
-}
-
-static void escalate(struct workload *workload, const char *incident)
-{
-    sim_tell(workload->sim, "Somebody escalates %s by hand.", incident);
-    sim_count(workload->sim, "escalations by hand", 1);
-    history_incident_released(workload->history, incident);
-    change_incident(workload, incident,
-                    text_of("\"escalation_level\":%u", (unsigned)sim_between(workload->sim, 1, LEVELS_MAX)));
-}
-
-static void describe(struct workload *workload, const char *incident)
-{
-    if (sim_chance(workload->sim, 500)) {
-        change_incident(workload, incident,
-                        text_of("\"urgency\":\"%s\"", sim_chance(workload->sim, 500) ? "low" : "high"));
-    } else {
-        change_incident(workload, incident, text_of("\"title\":\"It is worse than we thought\""));
-    }
-}
-
-static void note(struct workload *workload, const char *incident)
-{
-    sim_count(workload->sim, "notes", 1);
-    respond(workload, "POST", text_of("/incidents/%s/notes", incident),
-            text_of("{\"note\":{\"content\":\"Looking at it.\"}}"));
-}
-
-static void request_something(struct workload *workload)
-{
-    static void (*const requests[])(struct workload *, const char *incident) = {reassign, escalate, describe, note};
-    const char *incident = some_incident(workload);
-
-    if (incident == NULL || sim_chance(workload->sim, 250)) {
-        make_incident(workload);
-    } else {
-        requests[sim_random(workload->sim, sizeof requests / sizeof *requests)](workload, incident);
-    }
-}
-
 /* ---------------------------------------------------------------- streams */
+
+static void handle_something(struct workload *workload)
+{
+    handling_request(workload->company);
+}
 
 static void edit_something(struct workload *workload)
 {
@@ -523,7 +413,7 @@ static const struct stream {
     {offsetof(struct workload_options, flaps_per_hour), event_flap},
     {offsetof(struct workload_options, edits_per_hour), edit_something},
     {offsetof(struct workload_options, deletions_per_hour), delete_something},
-    {offsetof(struct workload_options, requests_per_hour), request_something},
+    {offsetof(struct workload_options, requests_per_hour), handle_something},
     {offsetof(struct workload_options, reads_per_hour), read_something},
 };
 

@@ -23,7 +23,7 @@ struct workload_options {
     unsigned flaps_per_hour; /* trigger and resolve of one key, some times in a row */
     unsigned edits_per_hour;
     unsigned deletions_per_hour;
-    unsigned requests_per_hour; /* manual incidents, reassignments, escalations by hand, notes */
+    unsigned requests_per_hour; /* see handling.h */
     unsigned reads_per_hour;
     unsigned jobs_permille; /* of companies that have jobs with heartbeats: while there are any the cluster is never idle */
     unsigned jobs_max;

@@ -186,15 +186,17 @@ static void on_alerts(void *context, const struct client_answer *answer)
 {
     struct audit *audit = context;
     json_t *alerts = json_object_get(answer->json, "alerts"), *alert;
-    uint64_t events = 0;
     size_t i;
 
     if (answer_ok(answer) && !answer->stale) {
         json_array_foreach(alerts, i, alert)
         {
-            events += (uint64_t)json_integer_value(json_object_get(alert, "events"));
+            history_alert_counted(audit->company->history, json_text_at(alert, "alert_key"),
+                                  (uint64_t)json_integer_value(json_object_get(alert, "events")));
         }
-        history_alert_counted(audit->company->history, audit->alert_of, events);
+        if (!json_is_true(json_object_get(answer->json, "more"))) {
+            history_incident_counted(audit->company->history, audit->alert_of);
+        }
     }
     ask_alerts(audit);
 }
@@ -221,5 +223,5 @@ static void ask_alerts(struct audit *audit)
     const char *id = history_some_incident(company->history, audit->alerts, ALERTS_MAX);
     audit->alerts++;
     audit->alert_of = id;
-    ask(audit, client_some_node(company->client, 0), text_of("/incidents/%s/alerts", id), on_alerts);
+    ask(audit, client_some_node(company->client, 0), text_of("/incidents/%s/alerts?limit=%u", id, PAGE), on_alerts);
 }

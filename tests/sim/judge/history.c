@@ -44,9 +44,10 @@ struct incident {
     uint64_t acknowledged_at;        /* moment from which an acknowledgement is known, 0: none */
     uint64_t number;
     size_t service;     /* in `services`, or NOBODY */
+    size_t key;         /* whose alert made it, or NOBODY */
     size_t next_of_key; /* incident, or NOBODY */
-    uint64_t events;    /* that its alert has taken */
     bool released, counted;
+    bool gathers; /* alerts of others */
 };
 
 struct object {
@@ -59,9 +60,10 @@ struct object {
 };
 
 struct key {
-    uint64_t sent, accepted;
+    uint64_t sent, accepted, counted;
     size_t incident; /* the last one of this key, or NOBODY */
     bool exempt;
+    bool scattered; /* alerts of this key may be in incidents of others */
 };
 
 struct service {
@@ -175,11 +177,12 @@ static struct incident *incident_take(struct history *history, const struct inci
     history->incidents = array_room(history->incidents, at, &history->incidents_capacity, sizeof *history->incidents);
     incident = &history->incidents[at];
     *incident = (struct incident){
-        .known_since = history_moment(history), .number = sight->number, .service = NOBODY, .next_of_key = NOBODY};
+        .known_since = history_moment(history), .number = sight->number, .service = NOBODY, .key = NOBODY, .next_of_key = NOBODY};
     size_t service = names_find(&history->service_names, sight->service);
     incident->service = service != NAMES_UNKNOWN ? service : NOBODY;
     size_t key = sight->key[0] != '\0' ? names_find(&history->key_names, sight->key) : NAMES_UNKNOWN;
     if (key != NAMES_UNKNOWN) {
+        incident->key = key;
         incident->next_of_key = history->keys[key].incident;
         history->keys[key].incident = at;
     }
@@ -327,6 +330,18 @@ void history_incident_released(struct history *history, const char *id)
     }
 }
 
+void history_incidents_merging(struct history *history, const char *source, const char *target)
+{
+    struct incident *from = incident_find(history, source), *to = incident_find(history, target);
+
+    if (from != NULL && from->key != NOBODY) {
+        history->keys[from->key].scattered = true;
+    }
+    if (to != NULL) {
+        to->gathers = true;
+    }
+}
+
 void history_service_timeout(struct history *history, const char *id, uint64_t timeout_ms)
 {
     size_t at = service_take(history, id);
@@ -342,6 +357,29 @@ const char *history_some_incident(const struct history *history, uint64_t chance
     size_t count = history->incident_names.count, among = recent < count ? recent : count;
 
     return among > 0 ? history->incident_names.texts[count - 1 - chance % among] : NULL;
+}
+
+static bool seems_open(const struct incident *incident)
+{
+    const struct fact *last = fact_last(&incident->facts);
+
+    return last == NULL || last->value != INCIDENT_RESOLVED;
+}
+
+const char *history_some_open_incident(const struct history *history, uint64_t chance, size_t recent)
+{
+    size_t count = history->incident_names.count, first = recent < count ? count - recent : 0, open = 0;
+
+    for (size_t i = first; i < count; i++) {
+        open += seems_open(&history->incidents[i]);
+    }
+    size_t left = open > 0 ? chance % open : 0;
+    for (size_t i = first; i < count && open > 0; i++) {
+        if (seems_open(&history->incidents[i]) && left-- == 0) {
+            return history->incident_names.texts[i];
+        }
+    }
+    return NULL;
 }
 
 /* ---------------------------------------------------------------- objects */
@@ -488,7 +526,7 @@ void history_key_exempt(struct history *history, unsigned key)
 }
 
 /* An event meets the open alert of its key. Each incident of the key that was known before the event was first sent
- * is either that alert's, or was resolved already. */
+ * is either that alert's, or was resolved already, if only by being merged. */
 void history_event_acknowledged(struct history *history, unsigned key, uint64_t first_asked)
 {
     assert(key < history->key_names.count);
@@ -504,20 +542,28 @@ void history_event_resolved(struct history *history, unsigned key, uint64_t firs
 {
     assert(key < history->key_names.count);
     for (size_t at = history->keys[key].incident; at != NOBODY; at = history->incidents[at].next_of_key) {
-        if (history->incidents[at].known_since < first_asked) {
+        if (history->incidents[at].known_since < first_asked && !history->incidents[at].gathers) {
             learn_resolved(history, &history->incidents[at]);
         }
     }
 }
 
-void history_alert_counted(struct history *history, const char *incident_id, uint64_t events)
+void history_alert_counted(struct history *history, const char *key, uint64_t events)
+{
+    size_t at = names_find(&history->key_names, key);
+
+    history->counts.alerts_counted++;
+    if (at != NAMES_UNKNOWN) {
+        history->keys[at].counted += events;
+    }
+}
+
+void history_incident_counted(struct history *history, const char *incident_id)
 {
     struct incident *incident = incident_find(history, incident_id);
 
     if (incident != NULL) {
         incident->counted = true;
-        incident->events = events;
-        history->counts.alerts_counted++;
     }
 }
 
@@ -556,8 +602,7 @@ static void finish_key(struct history *history, size_t at)
 {
     const struct key *key = &history->keys[at];
     const char *name = history->key_names.texts[at];
-    uint64_t events = 0;
-    bool all_counted = true;
+    bool all_counted = !key->scattered && key->incident != NOBODY;
 
     if (key->accepted > 0 && key->incident == NOBODY && !key->exempt) {
         history_violation(history, "P1: a trigger with the key %s was answered 202, and no incident has this key",
@@ -565,18 +610,14 @@ static void finish_key(struct history *history, size_t at)
     }
     for (size_t i = key->incident; i != NOBODY; i = history->incidents[i].next_of_key) {
         all_counted = all_counted && history->incidents[i].counted;
-        events += history->incidents[i].events;
     }
-    if (!all_counted || key->incident == NOBODY) {
-        return;
-    }
-    if (events < key->accepted && !key->exempt) {
+    if (all_counted && key->counted < key->accepted && !key->exempt) {
         history_violation(history,
                           "P1: %" PRIu64 " triggers with the key %s were answered 202, and %" PRIu64 " were counted",
-                          key->accepted, name, events);
-    } else if (events > key->sent) {
+                          key->accepted, name, key->counted);
+    } else if (key->counted > key->sent) {
         history_violation(history, "%" PRIu64 " triggers with the key %s were sent, and %" PRIu64 " were counted",
-                          key->sent, name, events);
+                          key->sent, name, key->counted);
     }
 }
 

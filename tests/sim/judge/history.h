@@ -65,6 +65,10 @@ void history_incident_resolved(struct history *history, const char *id, int show
 /* Somebody is about to assign it anew or to escalate it by hand: from now on it may be triggered again at any time. */
 void history_incident_released(struct history *history, const char *id);
 
+/* Somebody is about to merge one into the other: from now on the alerts of the one may be the other's, which is not over with
+ * its own alone. */
+void history_incidents_merging(struct history *history, const char *source, const char *target);
+
 /* A service is about to have this timeout of acknowledgements, 0 for none: what has ever been asked for may be in
  * force. */
 void history_service_timeout(struct history *history, const char *id, uint64_t timeout_ms);
@@ -93,8 +97,10 @@ void history_key_exempt(struct history *history, unsigned key);
 /* An event of this key was answered 202, first asked at that moment. */
 void history_event_acknowledged(struct history *history, unsigned key, uint64_t first_asked);
 void history_event_resolved(struct history *history, unsigned key, uint64_t first_asked);
-/* How many triggers the alert of this incident has taken, shown at the end. */
-void history_alert_counted(struct history *history, const char *incident_id, uint64_t events);
+/* How many triggers an alert of this key has taken, shown at the end ... */
+void history_alert_counted(struct history *history, const char *key, uint64_t events);
+/* ... as were all others that this incident has. */
+void history_incident_counted(struct history *history, const char *incident_id);
 
 /* ---- answers */
 
@@ -126,5 +132,7 @@ struct history_counts history_counts(const struct history *history);
 /* The id of some incident that was seen, evenly by `chance`; NULL when there is none. `recent`: one of the last so
  * many. */
 const char *history_some_incident(const struct history *history, uint64_t chance, size_t recent);
+/* ... of which nobody knows that it is resolved. */
+const char *history_some_open_incident(const struct history *history, uint64_t chance, size_t recent);
 
 #endif

@@ -95,7 +95,7 @@ static void incident_free(struct incident *incident)
     free(incident->people.items);
     free(incident->acknowledged_by.items);
     free(incident->key);
-    free(incident->dedup_key);
+    model_alerts_forget(incident);
     free(incident);
 }
 
@@ -278,7 +278,8 @@ static void hand_over(struct model *model, const Tocsin__Command *command, const
     case TOCSIN__COMMAND__BODY_VERSION_RAISE: /* to rules that are the same */
         break;
     default:
-        if (!model_heartbeats_command(model, command, reply) && !model_schedules_command(model, command, reply)) {
+        if (!model_heartbeats_command(model, command, reply) && !model_schedules_command(model, command, reply) &&
+            !model_handling_command(model, command, reply)) {
             model_company_command(model, command, reply);
         }
     }

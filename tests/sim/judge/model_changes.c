@@ -31,7 +31,7 @@ static struct incident *incident_open(struct model *model, const struct service 
     incident->service_id = service->id;
     incident->policy_id = service->policy_id;
     incident->low = low;
-    incident->last_trigger_ms = incident->status_since_ms = model->now_ms;
+    incident->opened_ms = incident->status_since_ms = model->now_ms;
     if (service->auto_resolve_timeout_s > 0) {
         incident->auto_resolve_ms = model->now_ms + (uint64_t)service->auto_resolve_timeout_s * model->minute_ms / 60;
     }
@@ -39,20 +39,8 @@ static struct incident *incident_open(struct model *model, const struct service 
     return incident;
 }
 
-static struct incident *incident_of_alert(struct model *model, uint64_t source_id, const char *dedup_key)
-{
-    for (size_t i = 0; i < model->incidents.count; i++) {
-        struct incident *incident = model->incidents.items[i];
-        if (incident->status != RESOLVED && incident->source_id == source_id && incident->dedup_key != NULL &&
-            strcmp(incident->dedup_key, dedup_key) == 0) {
-            return incident;
-        }
-    }
-    return NULL;
-}
-
 static void event_of_known(struct model *model, const Tocsin__Event *event, struct incident *incident,
-                           const Tocsin__Reply *reply)
+                           struct alert *alert, const Tocsin__Reply *reply)
 {
     if (reply != NULL && model_named(reply) != incident->id) {
         model_broken(model,
@@ -60,11 +48,11 @@ static void event_of_known(struct model *model, const Tocsin__Event *event, stru
                      model->index, event->dedup_key, incident->number);
     }
     if (event->action == TOCSIN__EVENT_ACTION__EVENT_TRIGGER) {
-        incident->last_trigger_ms = model->now_ms;
+        alert->heard_ms = model->now_ms;
     } else if (event->action == TOCSIN__EVENT_ACTION__EVENT_ACKNOWLEDGE) {
         model_incident_acknowledge(model, incident, 0);
     } else {
-        model_incident_resolve(model, incident);
+        model_alert_over(model, incident, alert);
     }
 }
 
@@ -74,14 +62,14 @@ void model_incident_event(struct model *model, const Tocsin__Event *event, const
     if (!model_accepted(model, reply, source != NULL, "an event") || source == NULL) {
         return;
     }
-    struct incident *incident = incident_of_alert(model, source->id, event->dedup_key);
+    struct incident *incident;
+    struct alert *alert = model_alert_find(model, source->id, event->dedup_key, &incident);
     const struct service *service = model_service(model, source->service_id);
-    if (incident != NULL) {
-        event_of_known(model, event, incident, reply);
+    if (alert != NULL) {
+        event_of_known(model, event, incident, alert, reply);
     } else if (event->action == TOCSIN__EVENT_ACTION__EVENT_TRIGGER && !service->disabled) {
         incident = incident_open(model, service, is_low(service, event->severity), reply);
-        incident->source_id = source->id;
-        incident->dedup_key = model_copy(event->dedup_key);
+        model_alert_add(model, incident, source->id, event->dedup_key);
         if (reply != NULL && incident->id == 0) {
             model_broken(model, "entry %" PRIu64 ": a trigger of key %s was answered with 2xx and opened no incident",
                          model->index, event->dedup_key);
@@ -102,16 +90,16 @@ void model_incident_event(struct model *model, const Tocsin__Event *event, const
 static void incident_of_cluster(struct model *model, uint64_t source_id, const char *key, uint64_t service_id, Tocsin__Severity severity,
                                 bool wrong)
 {
-    struct incident *incident = incident_of_alert(model, source_id, key);
+    struct incident *incident;
+    struct alert *alert = model_alert_find(model, source_id, key, &incident);
     const struct service *service = model_service(model, service_id);
-    if (incident != NULL && wrong) {
-        incident->last_trigger_ms = model->now_ms;
-    } else if (incident != NULL) {
-        model_incident_resolve(model, incident);
+    if (alert != NULL && wrong) {
+        alert->heard_ms = model->now_ms;
+    } else if (alert != NULL) {
+        model_alert_over(model, incident, alert);
     } else if (wrong && !service->disabled) {
         incident = incident_open(model, service, is_low(service, severity), NULL);
-        incident->source_id = source_id;
-        incident->dedup_key = model_copy(key);
+        model_alert_add(model, incident, source_id, key);
         model_incident_begin_policy(model, incident, 1);
     }
 }
@@ -241,7 +229,7 @@ static bool key_is_open(const struct model *model, uint64_t service_id, const ch
     return false;
 }
 
-static uint64_t acting_person(const struct model *model)
+uint64_t model_acting_person(const struct model *model)
 {
     return model->actor->kind == TOCSIN__ACTOR_KIND__ACTOR_USER ? model->actor->id : 0;
 }
@@ -266,7 +254,7 @@ void model_incident_create(struct model *model, const Tocsin__IncidentCreate *cr
         return;
     }
     model_incident_give_by_hand(model, incident, create->assignee_ids, create->n_assignee_ids);
-    if (create->n_assignee_ids == 1 && create->assignee_ids[0] == acting_person(model)) {
+    if (create->n_assignee_ids == 1 && create->assignee_ids[0] == model_acting_person(model)) {
         model_incident_acknowledge(model, incident, create->assignee_ids[0]); /* who makes it for herself has it */
     } else {
         model_incident_tell_by_hand(model, incident);
@@ -323,7 +311,7 @@ static void change_hear(struct model *model, struct incident *incident, const To
     if (assigns(change)) {
         assign(model, incident, change);
     } else if (change->status == TOCSIN__INCIDENT_STATUS__INCIDENT_ACKNOWLEDGED) {
-        model_incident_acknowledge(model, incident, acting_person(model));
+        model_incident_acknowledge(model, incident, model_acting_person(model));
     } else if (change->status == TOCSIN__INCIDENT_STATUS__INCIDENT_RESOLVED) {
         model_incident_resolve(model, incident);
     } else if (other_urgency && incident->status == TRIGGERED) {

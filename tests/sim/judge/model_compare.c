@@ -47,6 +47,9 @@ static bool numbers_agree(const struct comparison *comparison)
         {"the end of the acknowledgement", expected->acknowledgement_ends_ms, found->acknowledgement_due_ms},
         {"the time for guardians", expected->guardians_ms, found->guardians_due_ms},
         {"the time at which it resolves itself", expected->auto_resolve_ms, found->auto_resolve_due_ms},
+        {"the end of its snooze", expected->snooze_ends_ms, found->snooze_due_ms},
+        {"the number of its open alerts", model_alerts_open(expected), found->alerts_triggered},
+        {"the number of its alerts", expected->alerts.count, found->alerts_triggered + found->alerts_resolved},
         {"the number of those who have it", expected->people.count, found->n_assignments},
         {"the number of those who acknowledged", expected->acknowledged_by.count, found->n_acknowledgements},
     };

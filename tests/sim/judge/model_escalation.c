@@ -225,6 +225,7 @@ static void assignment_begin(struct model *model, struct incident *incident)
     incident->exhausted = false;
     incident->acknowledged_by.count = 0;
     incident->acknowledgement_ends_ms = 0;
+    incident->snooze_ends_ms = 0;
     escalation_stop(incident);
     model_pages_withdraw(model, incident, 0);
 }
@@ -405,7 +406,8 @@ void model_incident_acknowledge(struct model *model, struct incident *incident, 
     }
     const struct service *service = model_service(model, incident->service_id);
     uint64_t timeout_s = service != NULL ? service->acknowledgement_timeout_s : DEFAULT_ACKNOWLEDGEMENT_TIMEOUT_S;
-    incident->acknowledgement_ends_ms = timeout_s > 0 ? model->now_ms + timeout_s * model->minute_ms / 60 : 0;
+    bool ends = timeout_s > 0 && incident->snooze_ends_ms == 0; /* a snooze lasts until its own end */
+    incident->acknowledgement_ends_ms = ends ? model->now_ms + timeout_s * model->minute_ms / 60 : 0;
 }
 
 void model_incident_resolve(struct model *model, struct incident *incident)
@@ -413,8 +415,10 @@ void model_incident_resolve(struct model *model, struct incident *incident)
     incident->status = RESOLVED;
     escalation_stop(incident);
     incident->acknowledgement_ends_ms = 0;
+    incident->snooze_ends_ms = 0;
     incident->auto_resolve_ms = 0;
     incident->closed_true_ms = model->true_ms;
+    model_alerts_forget(incident);
     pages_are_over(model, incident);
 }
 
@@ -461,6 +465,17 @@ void model_incident_acknowledgement_ends(struct model *model, struct incident *i
     }
 }
 
+/* It begins anew; who was given it by hand has it again. */
+void model_incident_snooze_ends(struct model *model, struct incident *incident)
+{
+    model->counts.snoozes_ended++;
+    if (incident->level > 0) {
+        model_incident_begin_policy(model, incident, 1);
+    } else {
+        model_incident_tell_again(model, incident);
+    }
+}
+
 void model_incident_guardians_due(struct model *model, struct incident *incident)
 {
     if (incident->status == TRIGGERED) {
@@ -468,14 +483,14 @@ void model_incident_guardians_due(struct model *model, struct incident *incident
     }
 }
 
-/* Counted from the last trigger. */
+/* Counted from the last word of its senders. */
 void model_incident_auto_resolve_due(struct model *model, struct incident *incident)
 {
     const struct service *service = model_service(model, incident->service_id);
     if (service == NULL || service->auto_resolve_timeout_s == 0) {
         return;
     }
-    uint64_t due_ms = incident->last_trigger_ms + (uint64_t)service->auto_resolve_timeout_s * model->minute_ms / 60;
+    uint64_t due_ms = model_alerts_heard_ms(incident) + (uint64_t)service->auto_resolve_timeout_s * model->minute_ms / 60;
     if (due_ms > model->now_ms) {
         incident->auto_resolve_ms = due_ms;
     } else {

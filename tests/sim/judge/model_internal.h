@@ -6,7 +6,8 @@
  *     model_changes.c     what the outside asks for                  model_pages.c    pages: owed, claimed, ended
  *     model_requests.c    requests; the end                          model_compare.c  the picture held against a state
  *     model_heartbeats.c  jobs, and times in which nobody heard them         model_schedules.c who is on call
- *     model_news.c        what belongs to no incident
+ *     model_news.c        what belongs to no incident                model_alerts.c   what senders say, and where it counts
+ *     model_handling.c    what people do with an incident
  */
 #ifndef TESTS_SIM_JUDGE_MODEL_INTERNAL_H
 #define TESTS_SIM_JUDGE_MODEL_INTERNAL_H
@@ -170,6 +171,14 @@ struct plan {
     uint32_t delay_minutes;
 };
 
+/* What a sender says under one key, until it says that it is over. */
+struct alert {
+    uint64_t source_id;
+    char *dedup_key;
+    uint64_t heard_ms; /* last */
+    bool over;
+};
+
 enum incident_status { TRIGGERED, ACKNOWLEDGED, RESOLVED };
 
 struct incident {
@@ -178,18 +187,16 @@ struct incident {
     enum incident_status status;
     uint64_t status_since_ms;
     bool low;
-    char *key;           /* made by request, under this key; NULL: none */
-    uint64_t source_id;  /* made by an event of this source, under this key; 0: none */
-    char *dedup_key;
-    uint64_t last_trigger_ms;
-    uint64_t closed_true_ms;
+    char *key; /* made by request, under this key; NULL: none */
+    LIST(struct alert) alerts;
+    uint64_t opened_ms, closed_true_ms;
     LIST(uint64_t) people;
     LIST(uint64_t) acknowledged_by;
     unsigned level; /* counted from 1; 0: given to people by hand */
     unsigned pass;
     unsigned assignment; /* counts each time that it was given to somebody */
     bool exhausted;
-    uint64_t next_level_ms, acknowledgement_ends_ms, guardians_ms, auto_resolve_ms; /* 0: not */
+    uint64_t next_level_ms, acknowledgement_ends_ms, guardians_ms, auto_resolve_ms, snooze_ends_ms; /* 0: not */
     LIST(struct plan) plans; /* those of earlier assignments, too, until they are due */
     LIST(struct page *) pages;
 };
@@ -308,6 +315,7 @@ void model_incident_next_level_due(struct model *, struct incident *);
 void model_incident_acknowledgement_ends(struct model *, struct incident *);
 void model_incident_guardians_due(struct model *, struct incident *);
 void model_incident_auto_resolve_due(struct model *, struct incident *);
+void model_incident_snooze_ends(struct model *, struct incident *);
 /* Nothing is on its way any more, and nobody was told: on to the next level. */
 void model_incident_settle(struct model *, struct incident *);
 /* A way to a person is closed: the next one. */
@@ -317,6 +325,8 @@ void model_incident_way_failed(struct model *, struct incident *, const struct p
 void model_incident_event(struct model *, const Tocsin__Event *, const Tocsin__Reply *);
 void model_incident_create(struct model *, const Tocsin__IncidentCreate *, const Tocsin__Reply *);
 void model_incident_update(struct model *, const Tocsin__IncidentUpdate *, const Tocsin__Reply *);
+/* The person who asks; 0: nobody by name. */
+uint64_t model_acting_person(const struct model *);
 /* The cluster itself says that something of this source is wrong, or right again. */
 void model_incident_of_cluster(struct model *, uint64_t source_id, uint64_t service_id, bool wrong);
 /* It was blind: it says so on a service of its own, which it makes when it is first needed. */
@@ -326,6 +336,22 @@ void model_incident_of_condition(struct model *, const Tocsin__ClusterNotice *);
 /* Everything has been whole for long: what is still told of a member that is missing or lags is not true. */
 void model_conditions_finish(struct model *);
 void model_incidents_name(struct model *, const struct machine_store *names);
+
+/* ---- model_alerts.c */
+/* The open alert of this source under this key, and whose it is; NULL when there is none. */
+struct alert *model_alert_find(const struct model *, uint64_t source_id, const char *dedup_key, struct incident **);
+void model_alert_add(struct model *, struct incident *, uint64_t source_id, const char *dedup_key);
+/* With the last one that is open the incident is over. */
+void model_alert_over(struct model *, struct incident *, struct alert *);
+void model_alerts_move(struct incident *from, struct incident *to);
+/* When the incident was last heard of: at its beginning, or by one of its alerts. */
+uint64_t model_alerts_heard_ms(const struct incident *);
+size_t model_alerts_open(const struct incident *);
+void model_alerts_forget(struct incident *);
+
+/* ---- model_handling.c */
+/* False: the command is about something else. */
+bool model_handling_command(struct model *, const Tocsin__Command *, const Tocsin__Reply *);
 
 /* ---- model_pages.c */
 bool model_page_under_way(const struct page *);

@@ -6,7 +6,7 @@
 #include "tests/sim/judge/model_internal.h"
 
 /* In the order in which things of one instant are done. */
-enum due_kind { DUE_NONE, DUE_PLAN, DUE_PAGE, DUE_NEXT_LEVEL, DUE_ACKNOWLEDGEMENT, DUE_GUARDIANS, DUE_AUTO_RESOLVE };
+enum due_kind { DUE_NONE, DUE_PLAN, DUE_PAGE, DUE_NEXT_LEVEL, DUE_ACKNOWLEDGEMENT, DUE_GUARDIANS, DUE_AUTO_RESOLVE, DUE_SNOOZE };
 
 struct due {
     uint64_t due_ms;
@@ -45,6 +45,7 @@ static void consider_incident(struct due *first, struct incident *incident)
          .incident = incident},
         {.kind = DUE_GUARDIANS, .due_ms = incident->guardians_ms, .object = incident->id, .incident = incident},
         {.kind = DUE_AUTO_RESOLVE, .due_ms = incident->auto_resolve_ms, .object = incident->id, .incident = incident},
+        {.kind = DUE_SNOOZE, .due_ms = incident->snooze_ends_ms, .object = incident->id, .incident = incident},
     };
     for (size_t i = 0; i < sizeof timers / sizeof timers[0]; i++) {
         consider(first, timers[i]);
@@ -92,6 +93,8 @@ static const char *what_is_due(const struct due *due)
         return "is brought before the guardians";
     case DUE_AUTO_RESOLVE:
         return "resolves itself";
+    case DUE_SNOOZE:
+        return "is triggered again, because it was snoozed only until then";
     default:
         return "is nothing";
     }
@@ -183,6 +186,10 @@ static void handle(struct model *model, const struct due *due)
     case DUE_AUTO_RESOLVE:
         incident->auto_resolve_ms = 0;
         model_incident_auto_resolve_due(model, incident);
+        break;
+    case DUE_SNOOZE:
+        incident->snooze_ends_ms = 0;
+        model_incident_snooze_ends(model, incident);
         break;
     case DUE_NONE:
         break;

@@ -327,7 +327,8 @@ static void accepted_triggers_are_there_and_counted(void **state)
     history_triggered(story->history, key, 1, true);
     history_triggered(story->history, key, 2, false);
     see(story, INCIDENT_TRIGGERED, 100);
-    history_alert_counted(story->history, "PINC", 5);
+    history_alert_counted(story->history, "disk-1", 5);
+    history_incident_counted(story->history, "PINC");
     history_finish_events(story->history);
     assert_clean(story);
     assert_int_equal(history_counts(story->history).triggers_accepted, 2);
@@ -370,7 +371,8 @@ static void a_second_trigger_that_was_lost_is_found(void **state)
     history_triggered(story->history, key, 1, true);
     history_triggered(story->history, key, 1, true);
     see(story, INCIDENT_TRIGGERED, 100);
-    history_alert_counted(story->history, "PINC", 1);
+    history_alert_counted(story->history, "disk-1", 1);
+    history_incident_counted(story->history, "PINC");
     history_finish_events(story->history);
     assert_found(story, "2 triggers with the key disk-1 were answered 202, and 1 were counted");
 }
@@ -382,7 +384,8 @@ static void a_trigger_that_was_applied_twice_is_found(void **state)
 
     history_triggered(story->history, key, 1, true);
     see(story, INCIDENT_TRIGGERED, 100);
-    history_alert_counted(story->history, "PINC", 2);
+    history_alert_counted(story->history, "disk-1", 2);
+    history_incident_counted(story->history, "PINC");
     history_finish_events(story->history);
     assert_found(story, "1 triggers with the key disk-1 were sent, and 2 were counted");
 }
@@ -400,6 +403,34 @@ static void an_event_that_resolved_holds_for_what_was_known_before(void **state)
     assert_clean(story);
     see(story, INCIDENT_ACKNOWLEDGED, 103);
     assert_found(story, "was resolved");
+}
+
+static void an_event_does_not_resolve_what_has_alerts_of_others(void **state)
+{
+    struct story *story = *state;
+    unsigned key = history_key(story->history, "disk-1");
+
+    see(story, INCIDENT_TRIGGERED, 100);
+    history_incidents_merging(story->history, "POTHER", "PINC");
+    history_event_resolved(story->history, key, now(story));
+    see(story, INCIDENT_TRIGGERED, 100);
+    assert_clean(story);
+}
+
+static void alerts_that_were_moved_are_counted_where_they_are(void **state)
+{
+    struct story *story = *state;
+    unsigned key = history_key(story->history, "disk-1");
+
+    history_triggered(story->history, key, 2, true);
+    see(story, INCIDENT_TRIGGERED, 100);
+    history_incidents_merging(story->history, "PINC", "POTHER");
+    history_incident_counted(story->history, "PINC");
+    history_finish_events(story->history); /* where they are was not looked at */
+    assert_clean(story);
+    history_alert_counted(story->history, "disk-1", 3);
+    history_finish_events(story->history);
+    assert_found(story, "2 triggers with the key disk-1 were sent, and 3 were counted");
 }
 
 static void an_event_that_acknowledged_holds(void **state)
@@ -578,6 +609,8 @@ int main(void)
         STORY(a_second_trigger_that_was_lost_is_found),
         STORY(a_trigger_that_was_applied_twice_is_found),
         STORY(an_event_that_resolved_holds_for_what_was_known_before),
+        STORY(an_event_does_not_resolve_what_has_alerts_of_others),
+        STORY(alerts_that_were_moved_are_counted_where_they_are),
         STORY(an_event_that_acknowledged_holds),
         STORY(edits_that_follow_each_other_are_clean),
         STORY(an_edit_that_was_answered_and_is_not_there_is_found),

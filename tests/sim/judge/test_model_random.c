@@ -244,6 +244,26 @@ static void step_change(struct night *night)
     (void)stand_change(night->stand, change);
 }
 
+static void step_snooze(struct night *night)
+{
+    Tocsin__IncidentSnooze body = TOCSIN__INCIDENT_SNOOZE__INIT;
+    body.incident_id = any_incident(night);
+    body.duration_s = below(night, 10) == 0 ? 0 : (uint32_t)below(night, 1200);
+    Tocsin__Command command = COMMAND(INCIDENT_SNOOZE, incident_snooze, body);
+    (void)stand_do(night->stand, &command);
+}
+
+static void step_merge(struct night *night)
+{
+    uint64_t sources[2] = {any_incident(night), any_incident(night)};
+    Tocsin__IncidentMerge body = TOCSIN__INCIDENT_MERGE__INIT;
+    body.target_id = any_incident(night);
+    body.n_source_ids = 1 + below(night, 2);
+    body.source_ids = sources;
+    Tocsin__Command command = COMMAND(INCIDENT_MERGE, incident_merge, body);
+    (void)stand_do(night->stand, &command);
+}
+
 static void step_time(struct night *night)
 {
     uint64_t ms = below(night, 3) == 0 ? below(night, 4000) : below(night, 4 * night->minute_ms);
@@ -512,7 +532,8 @@ static const struct step {
     void (*take)(struct night *);
 } STEPS_OF_A_NIGHT[] = {{14, step_event}, {4, step_create}, {12, step_change}, {20, step_time},
                         {6, step_run},    {40, step_send},  {3, step_leader},  {6, step_edit},
-                        {2, step_repeat}, {3, step_claim},  {2, step_stamp}};
+                        {2, step_repeat}, {3, step_claim},  {2, step_stamp},
+                        {3, step_snooze}, {3, step_merge}};
 
 static void step(struct night *night)
 {
@@ -569,11 +590,14 @@ static void machine_and_model_agree_through_random_nights(void **state)
         all.acknowledgements += counts.acknowledgements;
         all.escalations += counts.escalations;
         all.guardian_pages += counts.guardian_pages;
+        all.snoozes_ended += counts.snoozes_ended;
+        all.alerts_moved += counts.alerts_moved;
     }
     if (one == NULL) {
         /* Idle nights prove nothing. */
         assert_true(all.incidents > last && all.pages_sent > 10 * last && all.repeats > last && all.excused > last);
         assert_true(all.acknowledgements > last && all.escalations > last && all.guardian_pages > last);
+        assert_true(all.snoozes_ended > last / 2 && all.alerts_moved > last / 2);
     }
 }
 
