@@ -128,6 +128,7 @@ struct engine_status {
     uint64_t applied_index, committed_index, durable_index;
     uint64_t duties_term;      /* in which the duties of a leader were taken up last */
     uint64_t cluster_now_ms;   /* cluster time as this node would stamp it */
+    bool cluster_time_live;    /* this process stamped or saw a stamp arrive; until then cluster_now_ms is a guess by wall clocks */
     uint32_t state_version;    /* of the rules in force, 0: not looked at yet */
     uint64_t recovering_index; /* not 0: it does not vote before its state covers this */
     const char *failure;       /* NULL while it takes part */

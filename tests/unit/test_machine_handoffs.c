@@ -183,6 +183,24 @@ static void an_override_that_begins_at_once_is_news_at_once(void **state)
     fixture_expect_silence(f);
 }
 
+/* Nobody led while Alice took over, and the first that the cluster hears is a change: her shift was one all the same. */
+static void a_shift_that_began_while_nobody_led_is_told_though_the_schedule_changed_since(void **state)
+{
+    struct night *night = *state;
+    struct machine_fixture *f = night->fixture;
+    uint64_t then_ms = f->now_ms + HOUR;
+    rule(night, night->alice, TOCSIN__HANDOFF_TYPE__HANDOFF_BOTH, 0);
+    rule(night, night->bob, TOCSIN__HANDOFF_TYPE__HANDOFF_OFFCALL, 0);
+    f->now_ms = then_ms + 5 * MINUTE;
+    uint64_t changed_ms = f->now_ms;
+    assert_int_equal(night_put(night, night->schedule, 1, night_hourly(changed_ms - 30 * MINUTE, 100, night->bob, night->alice))->status, OK);
+    fixture_run(f, 1);
+    (void)expect_news(night, "Bob", ENDS, then_ms);
+    (void)expect_news(night, "Alice", BEGINS, then_ms);
+    (void)expect_news(night, "Alice", ENDS, changed_ms);
+    fixture_expect_silence(f);
+}
+
 static void an_edited_schedule_is_announced_as_it_stands(void **state)
 {
     struct night *night = *state;
@@ -453,6 +471,7 @@ int main(void)
         STORY(a_schedule_whose_policies_have_no_service_is_silent_unless_they_say_always),
         STORY(what_was_announced_and_is_not_true_any_more_is_taken_back),
         STORY(an_override_that_begins_at_once_is_news_at_once),
+        STORY(a_shift_that_began_while_nobody_led_is_told_though_the_schedule_changed_since),
         STORY(an_edited_schedule_is_announced_as_it_stands),
         STORY(after_an_outage_old_hand_offs_are_no_news),
         STORY(news_that_cannot_be_sent_take_the_next_method_and_end),

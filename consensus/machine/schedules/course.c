@@ -1,8 +1,8 @@
 /*
  * The course of a schedule.
  *
- * Somebody else can only be on call where a row of shifts begins, an override begins or ends, or a revision begins to
- * hold. These moments are collected and asked one by one; those to come from what was loaded once.
+ * Somebody else can only be on call where a row of shifts begins (of the revision that holds then), an override begins or ends, or a
+ * revision begins to hold. These moments are collected and asked one by one; those to come from what was loaded once.
  */
 #include "consensus/machine/schedules/course.h"
 
@@ -73,44 +73,62 @@ static uint64_t user_at(const struct loaded *loaded, uint64_t at_ms)
 }
 
 struct times {
+    struct apply *apply;
     uint64_t *list, from_ms, until_ms;
-    size_t count;
+    size_t count, capacity;
 };
 
 static void add_time(struct times *times, uint64_t at_ms)
 {
-    if (at_ms > times->from_ms && at_ms <= times->until_ms) {
-        times->list[times->count++] = at_ms;
+    if (at_ms <= times->from_ms || at_ms > times->until_ms) {
+        return;
+    }
+    if (times->count == times->capacity) {
+        times->capacity = times->capacity > 0 ? 2 * times->capacity : 64;
+        uint64_t *list = apply_alloc(times->apply, times->capacity * sizeof *list);
+        if (times->count > 0) {
+            memcpy(list, times->list, times->count * sizeof *list);
+        }
+        times->list = list;
+    }
+    times->list[times->count++] = at_ms;
+}
+
+/* While an earlier revision was in force its rows said who takes over when. */
+static void add_rows(struct times *times, struct span rows, uint64_t held_from_ms, uint64_t held_until_ms)
+{
+    uint64_t from_ms = held_from_ms > times->from_ms ? held_from_ms : times->from_ms;
+    uint64_t until_ms = held_until_ms < times->until_ms ? held_until_ms : times->until_ms;
+    for (size_t i = shift_rows_until(rows, from_ms), end = shift_rows_until(rows, until_ms); i < end; i++) {
+        add_time(times, shift_rows_at(rows, i).from_ms);
     }
 }
 
 static void collect_times(const struct loaded *loaded, struct times *times)
 {
     struct apply *apply = loaded->apply;
-    size_t rows = shift_rows_count(loaded->rows);
     struct walk walk = walk_under_backward(apply->store, TABLE_SCHEDULE_REVISION, loaded->schedule->id);
     size_t revisions = 0;
     uint64_t held_from_ms = UINT64_MAX;
-    times->list = apply_alloc(
-        apply, (rows + 2 * loaded->overrides_count + LIMIT_REVISIONS_PER_SCHEDULE + 1) * sizeof *times->list);
-    for (size_t i = 0; i < rows; i++) {
-        add_time(times, shift_rows_at(loaded->rows, i).from_ms);
-    }
     for (size_t i = 0; i < loaded->overrides_count; i++) {
         add_time(times, loaded->overrides[i]->start_ms);
         add_time(times, loaded->overrides[i]->end_ms);
     }
     while (revisions++ < LIMIT_REVISIONS_PER_SCHEDULE && held_from_ms > times->from_ms && walk_next(&walk)) {
+        uint64_t held_until_ms = held_from_ms;
         held_from_ms = span_number(walk.key, 1);
         add_time(times, held_from_ms);
+        add_rows(times, schedule_shifts(apply->store, loaded->schedule->id, (uint32_t)span_number(walk.key, 2)), held_from_ms, held_until_ms);
     }
-    qsort(times->list, times->count, sizeof *times->list, compare_times);
+    if (times->count > 0) {
+        qsort(times->list, times->count, sizeof *times->list, compare_times);
+    }
 }
 
 struct course course_of(struct apply *apply, const Tocsin__Schedule *schedule, uint64_t from_ms, uint64_t until_ms)
 {
     struct loaded loaded = {.apply = apply, .schedule = schedule};
-    struct times times = {.from_ms = from_ms, .until_ms = until_ms};
+    struct times times = {.apply = apply, .from_ms = from_ms, .until_ms = until_ms};
     rows_load(&loaded, from_ms, until_ms);
     overrides_load(&loaded, from_ms);
     collect_times(&loaded, &times);

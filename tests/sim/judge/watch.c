@@ -63,7 +63,7 @@ static void check_clock(struct sim *sim, const struct reading *last, const struc
     int64_t passed_ms = (int64_t)(now->true_ms - last->true_ms), ran_ms = (int64_t)(now->cluster_ms - last->cluster_ms);
     int64_t allowed_ms = passed_ms / 100 + SLEW_MS;
     bool stayed = last->processes[now->node] == now->process;
-    bool same = stayed && now->node == last->node && now->term == last->term;
+    bool same = stayed && last->processes[now->node] != 0 && now->node == last->node && now->term == last->term;
     if (same && (ran_ms < passed_ms - allowed_ms || ran_ms > passed_ms + allowed_ms))
         sim_violation(sim, "cluster time ran %" PRId64 " ms in %" PRId64 " ms while node %" PRIu64 " led", ran_ms, passed_ms, now->node);
     int64_t limit_ms = passed_ms + allowed_ms + (int64_t)AHEAD_MS;

@@ -328,7 +328,9 @@ void chaos_end(struct sim *sim) {
         node_thaw(node);
         node_shift_wall(node, (int64_t)(sim->now_ms + sim_random(sim, 100)) - 50 - (int64_t)node_wall_ms(node));
         node_set_drift(node, (int64_t)sim_between(sim, 0, 100) - 50);
-        if (node->up && engine_status(node->engine).failure != NULL) node_stop(node, DISK_KILLED);
+        bool outdated = node->up && !node->member && node->machine_version < sim->newest_version;
+        if (outdated) node->next_version = sim->newest_version;
+        if (outdated || (node->up && engine_status(node->engine).failure != NULL)) node_stop(node, DISK_KILLED);
         node_start(node);
         node_wake(node);
     }

@@ -87,7 +87,7 @@ static void check_leader(struct node *node, const struct engine_status *engine) 
     struct sim *sim = node->sim;
     const struct driver_status *status = &engine->driver;
     if (status->role != DRIVER_LEADER) return;
-    node->knows_time |= engine->duties_term == status->term;
+    node->knows_time |= engine->duties_term == status->term && engine->cluster_time_live;
     raft_checks_leads(sim->checks, node->id, status->term);
     if (status->term > sim->leaders_seen) {
         sim->leaders_seen = status->term;

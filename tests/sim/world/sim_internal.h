@@ -53,7 +53,7 @@ struct node {
     struct node_clock clock;
 
     bool up;
-    bool knows_time; /* its process: it led, or somebody who knew has told it the cluster's time */
+    bool knows_time; /* its process: it led and stamped, or somebody who knew has told it the cluster's time */
     uint64_t process; /* counts starts: what an older one began is nobody's */
     struct engine *engine;
     struct api api;
