@@ -18,6 +18,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "consensus/machine/limits.h"
 #include "consensus/machine/schema.pb-c.h"
@@ -55,6 +56,8 @@ static const struct key keys[] = {
      "address and port for the other nodes (this member's own address)"},
     {"node", "public_url", TYPE_TEXT, AT(public_url), NULL, 0, 0,
      "the API as clients reach it, for links (http://<http_listen>)"},
+    {"node", "ca_file", TYPE_TEXT, AT(ca_file), NULL, 0, 0,
+     "certificates (PEM) of authorities to trust beside the system's, for outgoing https and mail"},
     {"node", "log_level", TYPE_TEXT, AT(log_level), "info", 0, 0, "error, warning, info or debug"},
     {"node", "allow_plain_tcp", TYPE_FLAG, AT(allow_plain_tcp), "no", 0, 0,
      "listen and connect outside loopback without TLS: only where the network is trusted"},
@@ -620,6 +623,16 @@ static void check_outers(struct reading *reading)
     }
 }
 
+/* Better known at the start than at the first page. */
+static void check_ca_file(struct reading *reading)
+{
+    const char *path = reading->config->ca_file;
+
+    if (path != NULL && access(path, R_OK) != 0) {
+        fail(reading, "cannot read the ca_file %s: %s", path, strerror(errno));
+    }
+}
+
 static void check_texts(struct reading *reading)
 {
     struct config *config = reading->config;
@@ -665,6 +678,7 @@ static void check_whole(struct reading *reading)
         check_addresses(reading);
         check_providers(reading);
         check_outers(reading);
+        check_ca_file(reading);
         check_texts(reading);
     }
     config->notify.public_url = config->public_url;

@@ -46,6 +46,7 @@ struct config {
     char *peer_listen; /* the member's own address by default */
     char *public_url;  /* http://<http_listen> by default */
     char *cluster_name;
+    char *ca_file;     /* NULL: the authorities of the system alone */
     char *log_level; /* error, warning, info, debug */
     struct config_member members[CONFIG_MEMBERS_MAX];
     unsigned members_count;

@@ -26,6 +26,7 @@ struct outgoing {
     bool require_tls; /* SMTP: refuse to go on in clear text */
     uint32_t deadline_ms;
     bool get; /* HTTP GET, without a body */
+    bool certificate; /* connects and looks at the certificate that is shown; asks for nothing */
 };
 void outgoing_close(struct outgoing *outgoing);
 
@@ -42,6 +43,8 @@ struct answer {
     const char *body;  /* at most ANSWER_BODY_SIZE_BYTES_MAX, NUL-terminated */
     size_t body_size_bytes;
     const char *error; /* in words, when it is no response */
+    uint64_t certificate_until_s; /* of outgoing.certificate, since the Unix epoch; 0: none was shown */
+    bool certificate_refused;     /* what was shown, or who shows it, cannot be trusted; `error` says why */
 };
 #define ANSWER_BODY_SIZE_BYTES_MAX 16384
 

@@ -9,7 +9,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <uv.h>
 
 #define CONNECT_TIMEOUT_MS 6000L
@@ -124,7 +126,7 @@ static struct curl_slist *list_append(struct curl_slist *list, const char *text)
             return code; \
     } while (0)
 
-static CURLcode set_common(struct request *request, const struct outgoing *outgoing)
+static CURLcode set_common(struct request *request, const struct outgoing *outgoing, const char *ca_file)
 {
     SET(CURLOPT_ERRORBUFFER, request->error);
     SET(CURLOPT_NOSIGNAL, 1L);
@@ -134,6 +136,8 @@ static CURLcode set_common(struct request *request, const struct outgoing *outgo
     SET(CURLOPT_FOLLOWLOCATION, 0L);
     SET(CURLOPT_SSL_VERIFYPEER, 1L);
     SET(CURLOPT_SSL_VERIFYHOST, 2L);
+    if (ca_file)
+        SET(CURLOPT_CAINFO, ca_file); /* the folder of the system's authorities, CURLOPT_CAPATH, stays */
     SET(CURLOPT_TIMEOUT_MS, (long)outgoing->deadline_ms);
     SET(CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
     SET(CURLOPT_MAXAGE_CONN, CONNECTION_IDLE_S);
@@ -166,6 +170,16 @@ static CURLcode set_http(struct request *request, const struct outgoing *outgoin
     }
     SET(CURLOPT_WRITEFUNCTION, on_answer);
     SET(CURLOPT_WRITEDATA, request);
+    return CURLE_OK;
+}
+
+/* The connection is opened, to the end of its TLS handshake (SMTP's STARTTLS too), and closed: nothing is asked, so nothing is pinged. */
+static CURLcode set_certificate(struct request *request, const struct outgoing *outgoing)
+{
+    SET(CURLOPT_CERTINFO, 1L);
+    SET(CURLOPT_CONNECT_ONLY, 1L);
+    SET(CURLOPT_FRESH_CONNECT, 1L); /* of a connection that is used again curl tells no certificate */
+    SET(CURLOPT_USE_SSL, outgoing->require_tls ? (long)CURLUSESSL_ALL : (long)CURLUSESSL_TRY);
     return CURLE_OK;
 }
 
@@ -206,6 +220,27 @@ static bool was_sent(const struct request *request)
     return request_size > 0 || uploaded > 0 || began_us > 0 || request->times_begun > 1;
 }
 
+/* When the first certificate of the chain, the server's own, expires; 0: none was shown. From curl's words, which differ between the TLS libraries
+ * that it is built with; its copy of the certificate comes last, and not at all with keys that curl does not know (Ed25519 with GnuTLS). */
+static uint64_t certificate_until_s(struct request *request)
+{
+    static const char name[] = "Expire Date:";
+    static const char *const formats[] = {"%Y-%m-%d %H:%M:%S GMT", "%b %d %H:%M:%S %Y GMT"};
+    struct curl_certinfo *chain = NULL;
+    if (curl_easy_getinfo(request->easy, CURLINFO_CERTINFO, &chain) != CURLE_OK || !chain || chain->num_of_certs == 0)
+        return 0;
+    const struct curl_slist *field = chain->certinfo[0];
+    while (field && strncasecmp(field->data, name, sizeof name - 1) != 0)
+        field = field->next;
+    for (size_t i = 0; field && i < sizeof formats / sizeof *formats; i++) {
+        struct tm utc = {0};
+        time_t until = strptime(field->data + sizeof name - 1, formats[i], &utc) ? timegm(&utc) : 0;
+        if (until > 0)
+            return (uint64_t)until;
+    }
+    return 0;
+}
+
 void request_answer(struct request *request, CURLcode result, struct answer *answer)
 {
     long status = 0;
@@ -217,6 +252,10 @@ void request_answer(struct request *request, CURLcode result, struct answer *ans
                               .body = request->answer,
                               .body_size_bytes = request->answer_size_bytes,
                               .error = request->error[0] ? request->error : curl_easy_strerror(result)};
+    if (request->certificate) {
+        answer->certificate_until_s = certificate_until_s(request);
+        answer->certificate_refused = result == CURLE_PEER_FAILED_VERIFICATION;
+    }
     /* An SMTP status before the end counts only as a refusal; an HTTP one counts even when the body did not come
      * whole. */
     bool answered = result == CURLE_OK || (request->mail ? status >= 400 : status >= 200);
@@ -230,21 +269,24 @@ void request_answer(struct request *request, CURLcode result, struct answer *ans
 
 /* ---- the whole */
 
-const char *request_set_up(struct request *request, const struct outgoing *outgoing)
+const char *request_set_up(struct request *request, const struct outgoing *outgoing, const char *ca_file)
 {
     const char *wrong = wrong_with(outgoing);
     if (wrong)
         return wrong;
     request->mail = outgoing->mail_to != NULL;
+    request->certificate = outgoing->certificate;
     request->deadline_ns = uv_hrtime() + (uint64_t)outgoing->deadline_ms * 1000000;
     request->body_size_bytes = outgoing->body_size_bytes;
     request->body = malloc(outgoing->body_size_bytes + 1);
     must(request->body != NULL);
     if (outgoing->body_size_bytes)
         memcpy(request->body, outgoing->body, outgoing->body_size_bytes);
-    CURLcode code = set_common(request, outgoing);
+    CURLcode code = set_common(request, outgoing, ca_file);
     if (code == CURLE_OK)
         code = request->mail ? set_mail(request, outgoing) : set_http(request, outgoing);
+    if (code == CURLE_OK && request->certificate)
+        code = set_certificate(request, outgoing);
     return code == CURLE_OK ? NULL : curl_easy_strerror(code);
 }
 

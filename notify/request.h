@@ -13,6 +13,7 @@
 struct request {
     CURL *easy;
     bool mail;
+    bool certificate;
     unsigned times_begun; /* how often curl began to send it */
     atomic_bool given_up; /* for mail: from another thread */
     uint64_t deadline_ns;
@@ -26,8 +27,8 @@ struct request {
 
 /* Makes a zeroed or cleared request ready; keeps its handle if it has one. */
 void request_open(struct request *request);
-/* Copies `outgoing` into it. NULL, or a sentence that says why it cannot be set up. */
-const char *request_set_up(struct request *request, const struct outgoing *outgoing);
+/* Copies `outgoing` into it. `ca_file`: authorities to trust beside the system's, or NULL. NULL, or a sentence that says why it cannot be set up. */
+const char *request_set_up(struct request *request, const struct outgoing *outgoing, const char *ca_file);
 /* A whole SMTP conversation, in the calling thread. */
 CURLcode request_perform_mail(struct request *request);
 /* What came of it. The strings in `answer` live in the request until it is opened again. */

@@ -48,6 +48,7 @@ struct transfers {
     uv_async_t mails_async;
     void (*answered)(void *context, uint64_t transfer_id, const struct answer *);
     void *context;
+    char *ca_file;
     struct transfer *active, *pool, *refused;
     size_t pool_count, mails_running;
     uv_mutex_t mails_lock; /* over mails_done, which threads add to */
@@ -205,6 +206,7 @@ static void handle_closed(struct transfers *transfers)
     void (*closed)(void *context) = transfers->closed;
     void *context = transfers->closed_context;
     uv_mutex_destroy(&transfers->mails_lock);
+    free(transfers->ca_file);
     free(transfers);
     curl_global_cleanup();
     closed(context);
@@ -325,6 +327,12 @@ struct transfers *transfers_open(uv_loop_t *loop,
     return transfers;
 }
 
+void transfers_trust(struct transfers *transfers, const char *ca_file)
+{
+    free(transfers->ca_file);
+    transfers->ca_file = compose_copy(ca_file);
+}
+
 /* Nobody hears of it any more. A mail's thread ends by itself within about a second. */
 static void transfer_drop(struct transfers *transfers, struct transfer *transfer)
 {
@@ -374,7 +382,7 @@ void transfers_start(struct transfers *transfers, uint64_t transfer_id, const st
     assert(!transfers->closing && outgoing->deadline_ms > 0);
     struct transfer *transfer = transfer_new(transfers);
     transfer->id = transfer_id;
-    const char *wrong = request_set_up(&transfer->request, outgoing);
+    const char *wrong = request_set_up(&transfer->request, outgoing, transfers->ca_file);
     if (!wrong && transfer->request.mail && !mail_start(transfers, transfer))
         wrong = "no thread for a mail";
     if (wrong) {

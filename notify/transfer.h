@@ -15,6 +15,8 @@ struct transfers;
 
 struct transfers *transfers_open(uv_loop_t *loop, void (*answered)(void *context, uint64_t transfer_id, const struct answer *),
                                  void *context);
+/* Authorities to trust beside the system's, in PEM: for requests that start from now on. */
+void transfers_trust(struct transfers *transfers, const char *ca_file);
 /* Aborts what is under way; `closed` is called once when the loop may forget it. */
 void transfers_close(struct transfers *transfers, void (*closed)(void *context), void *context);
 

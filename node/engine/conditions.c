@@ -167,7 +167,7 @@ static void keep_clocks(struct conditions *conditions, const struct member_facts
 }
 
 static void condition_key(char *key, uint64_t id, unsigned kind) {
-    (void)snprintf(key, LIMIT_NODE_CONDITION_KEY_CHARACTERS, "node-%" PRIu64 "/%s", id, KINDS[kind].name);
+    (void)snprintf(key, LIMIT_NODE_CONDITION_KEY_CHARACTERS, CONDITION_MEMBER_KEY "%" PRIu64 "/%s", id, KINDS[kind].name);
 }
 
 static const Tocsin__NodeCondition *told(const Tocsin__NodeConditions *known, const char *key) {
@@ -181,6 +181,7 @@ static void end_strangers(const struct conditions *conditions, const Tocsin__Nod
                           void (*notice)(void *context, const struct condition_notice *), void *context) {
     char key[LIMIT_NODE_CONDITION_KEY_CHARACTERS];
     for (size_t i = 0; known != NULL && i < known->n_conditions; i++) {
+        if (strncmp(known->conditions[i]->key, CONDITION_MEMBER_KEY, sizeof CONDITION_MEMBER_KEY - 1) != 0) continue;
         bool member = false;
         for (size_t j = 0; j < conditions->members_count && !member; j++)
             for (unsigned kind = 0; kind < CONDITION_KINDS && !member; kind++) {

@@ -74,4 +74,7 @@ void conditions_look(struct conditions *conditions, const struct member_facts *m
                      const Tocsin__NodeConditions *known, uint64_t minute_ms, uint64_t interval_ms, uint64_t now_ms,
                      void (*notice)(void *context, const struct condition_notice *), void *context);
 
+/* What is told of members; other keys of `known` are somebody else's. */
+#define CONDITION_MEMBER_KEY "node-"
+
 #endif

@@ -99,6 +99,8 @@ void engine_answered(struct engine *engine, uint64_t transfer_id, const struct a
         engine_gasp_answered(engine, transfer_id, answer);
     else if ((transfer_id & OUTER_TRANSFER) != 0)
         engine_outer_answered(engine, transfer_id, answer);
+    else if ((transfer_id & CERTIFICATE_TRANSFER) != 0)
+        engine_certificates_answered(engine, transfer_id, answer);
     else
         dispatcher_answered(engine->dispatcher, transfer_id, answer);
 }

@@ -496,6 +496,7 @@ void engine_duties_turn(struct engine *engine) {
     if (term != 0) tick(engine, now_ms);
     if (term != 0) pulse(engine, now_ms);
     engine_outer_turn(engine, term);
+    engine_certificates_turn(engine, term);
     if (term != 0) engine_mutes_turn(engine);
     if (engine->failed) return;
     if (term != 0 && now_ms - engine->horizon_checked_ms >= HORIZON_INTERVAL_MS) {
@@ -527,6 +528,7 @@ uint64_t engine_duties_next_ms(const struct engine *engine) {
     if (driver_status(engine->driver).role != DRIVER_LEADER) return next_ms;
     bool on_duty = engine->duties_term == driver_status(engine->driver).term;
     if (on_duty && engine_outer_next_ms(engine) < next_ms) next_ms = engine_outer_next_ms(engine);
+    if (on_duty && engine_certificates_next_ms(engine) < next_ms) next_ms = engine_certificates_next_ms(engine);
     if (on_duty && engine->tick_ms != 0 && engine->tick_sent_ms + engine->tick_ms < next_ms)
         next_ms = engine->tick_sent_ms + engine->tick_ms;
     if (on_duty && engine_mutes_next_ms(engine) < next_ms) next_ms = engine_mutes_next_ms(engine);

@@ -16,6 +16,7 @@
 #include "consensus/read_barrier.h"
 #include "consensus/snapshot_transfer.h"
 #include "consensus/transport/wire.h"
+#include "node/engine/certificates.h"
 #include "node/engine/conditions.h"
 #include "node/engine/engine.h"
 #include "node/last_gasp/last_gasp.h"
@@ -85,6 +86,17 @@ struct engine_outer {
     } standings[OUTER_MAX];
 };
 
+/* engine_certificates.c: transfers that tell nobody likewise, with neither LAST_GASP_TRANSFER nor OUTER_TRANSFER set */
+#define CERTIFICATE_TRANSFER (1ull << 62)
+#define ENGINE_CERTIFICATES_MAX (1 + CONFIG_MEMBERS_MAX + OUTER_MAX + 3)
+
+struct engine_certificates {
+    uint64_t term;               /* of the leader that looks */
+    uint64_t transfer, looks;    /* under way, 0: none; numbers them */
+    struct certificate list[ENGINE_CERTIFICATES_MAX];
+    unsigned count;
+};
+
 struct engine {
     struct engine_ports ports;
     const struct config *config;
@@ -142,6 +154,7 @@ struct engine {
     uint32_t asked;                         /* which of them have not answered yet, by their place in the configuration */
 
     struct engine_outer outer;
+    struct engine_certificates certificates;
     struct engine_members members; /* engine_members.c */
     bool joining;                  /* no configuration has named this node yet */
     bool removed;                  /* a peer said so */
@@ -217,6 +230,11 @@ void engine_outer_answered(struct engine *engine, uint64_t transfer_id, const st
 void engine_outer_turn(struct engine *engine, uint64_t term);
 uint64_t engine_outer_next_ms(const struct engine *engine); /* monotonic; UINT64_MAX when none is configured */
 json_t *engine_outer_json(struct engine *engine);
+/* ---- engine_certificates.c */
+void engine_certificates_answered(struct engine *engine, uint64_t transfer_id, const struct answer *answer);
+/* `term`: of engine_leading_term. */
+void engine_certificates_turn(struct engine *engine, uint64_t term);
+uint64_t engine_certificates_next_ms(const struct engine *engine); /* monotonic */
 /* ---- engine_doctor.c */
 /* NULL, or what is wrong with the guardians of this node's configuration. */
 const char *engine_guardians_fault(const struct engine *engine);

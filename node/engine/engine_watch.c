@@ -99,6 +99,8 @@ static void look(void *argument, const struct machine_store *view) {
     Tocsin__NodeConditions *known = node_conditions_get(view, NULL);
     conditions_look(&watch->conditions, members, count, engine->config->id, known, engine->config->minute_ms, watch->interval_ms,
                     engine_now_ms(engine), submit_notice, engine);
+    const struct engine_certificates *certificates = &engine->certificates;
+    certificates_look(certificates->list, certificates->count, known, engine_cluster_ms(engine), submit_notice, engine);
     if (known != NULL) tocsin__node_conditions__free_unpacked(known, NULL);
     memmove(watch->applied_before, watch->applied_before + 1, sizeof watch->applied_before - sizeof watch->applied_before[0]);
     watch->applied_before[ENGINE_WATCH_LOOKS - 1] = engine->progress.applied_index;

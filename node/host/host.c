@@ -251,6 +251,7 @@ struct host *host_open(uv_loop_t *loop, const struct config *config, enum host_s
     if (uv_async_init(loop, &host->wake, on_wake) != 0) abort();
     host->wake.data = host;
     host->transfers = transfers_open(loop, on_answered, host);
+    if (config->ca_file != NULL) transfers_trust(host->transfers, config->ca_file);
     if (!host_storage_open(host, error, error_size) || !open_peers(host, options.boot, error, error_size) ||
         !host_storage_start(host, error, error_size) || !open_engine(host, &options, error, error_size))
         return NULL;

@@ -1,11 +1,62 @@
-"""Nodes watch each other: one that is missing is told on the cluster's own service, and over once it is back."""
+"""Nodes watch each other: one that is missing is told on the cluster's own service, and over once it is back; certificates that expire are told."""
 
+import http.server
+import os
+import ssl
+import subprocess
+import threading
 import unittest
 
 from cluster import wait_for
 from company import Company
 
 MINUTE_MS = 1000
+
+
+class Site:
+    """An address with a certificate of an authority of its own; counts what is asked of it."""
+
+    def __init__(self, directory):
+        site = self
+        self.directory, self.requests = directory, 0
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                site.requests += 1
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+        self.run("req", "-x509", *kind, "-keyout", "ca.key", "-out", "ca.pem", "-days", "900", "-subj", "/CN=An authority")
+        self.run("req", *kind, "-keyout", "site.key", "-out", "site.csr", "-subj", "/CN=localhost")
+        with open(self.path("names"), "w", encoding="ascii") as file:
+            file.write("subjectAltName = DNS:localhost\n")
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.handle_error = lambda *_: None  # who looks at the certificate goes without a word
+        self.name = f"localhost:{self.server.server_port}"
+        self.certify(400)
+        self.server.socket = self.context.wrap_socket(self.server.socket, server_side=True)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def path(self, name):
+        return os.path.join(self.directory, name)
+
+    def run(self, *arguments):
+        subprocess.run(["openssl", *arguments], cwd=self.directory, check=True, capture_output=True)
+
+    def certify(self, days):
+        self.run("x509", "-req", "-in", "site.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names", "-days", str(days),
+                 "-out", "site.pem")
+        self.context.load_cert_chain(self.path("site.pem"), self.path("site.key"))
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
 
 
 class Watchers(unittest.TestCase):
@@ -31,6 +82,51 @@ class Watchers(unittest.TestCase):
         company.start(lost)
         wait_for(lambda: not conditions(), "the end of it")
         self.assertEqual(["resolved"], [incident["status"] for incident in incidents()])
+
+    def test_a_certificate_that_expires(self):
+        company = Company(minute_ms=MINUTE_MS)
+        self.addCleanup(company.close)
+        site = Site(company.directory)
+        self.addCleanup(site.close)
+        site.certify(20)
+
+        def conditions():
+            leader = company.leader()
+            return {condition["key"]: condition["summary"] for condition in company.call(leader, "GET", "/cluster")["conditions"]} if leader else None
+
+        def lead_anew(text=None):
+            """Who begins to lead looks again."""
+            for number in company.numbers():
+                if text is not None:
+                    with open(company.node(number)["config"], "a", encoding="utf-8") as file:
+                        file.write(text)
+                company.kill(number, "TERM")
+            for number in company.numbers():
+                company.start(number)
+            company.wait_leader()
+
+        def incident(key):
+            told = [one for one in company.listed(company.wait_leader(), "/incidents?date_range=all", "incidents") if one["incident_key"] == key]
+            return (told[0]["status"], told[0]["urgency"]) if told else None
+
+        lead_anew(f"\n[outer.site]\npreset = url\nurl = https://{site.name}/secret\n")
+        untrusted, month, week = (f"certificate-{stage}/{site.name}" for stage in ("untrusted", "30", "7"))
+        wait_for(lambda: {untrusted, month} == set(conditions() or ()), "what is told of an authority that nobody knows")
+        self.assertIn("expires in 19 days", conditions()[month])
+        self.assertEqual(0, site.requests)
+        self.assertEqual((("triggered", "high"), ("triggered", "low")), (incident(untrusted), incident(month)))
+
+        site.certify(5)
+        lead_anew(f"\n[node]\nca_file = {site.path('ca.pem')}\n")
+        wait_for(lambda: [week] == list(conditions() or ()), "what is told of a certificate that is trusted, and late")
+        self.assertIn("expires in 4 days", conditions()[week])
+        self.assertEqual((("resolved", "low"), ("triggered", "high")), (incident(month), incident(week)))
+        wait_for(lambda: site.requests > 0, "the outer heartbeat's pings, which trust it, too")
+
+        site.certify(400)
+        lead_anew()
+        wait_for(lambda: conditions() == {}, "the end of it")
+        self.assertEqual(("resolved", "high"), incident(week))
 
 
 if __name__ == "__main__":

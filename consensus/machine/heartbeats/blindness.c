@@ -111,7 +111,7 @@ uint64_t service_of_cluster(struct apply *apply)
         service->name = apply_printf(apply, SERVICE_NAME " %u", n);
     }
     service->description = apply_strdup(apply, "What the cluster has to tell of itself.");
-    service->urgency = TOCSIN__URGENCY__URGENCY_HIGH;
+    service->urgency = TOCSIN__URGENCY__URGENCY_SEVERITY_BASED; /* what may wait until morning is a warning */
     service->created_at_ms = apply->time_ms;
     service->built_in = true;
     index_put(apply, TABLE_SERVICE_BY_NAME, key_hash(service->name), service->id);

@@ -117,7 +117,7 @@ static uint64_t own_service(struct model *model)
         struct service *service = list_add(&model->services);
         service->id = NOT_NAMED_YET;
         service->name = model_copy("Tocsin");
-        service->urgency = TOCSIN__URGENCY__URGENCY_HIGH;
+        service->urgency = TOCSIN__URGENCY__URGENCY_SEVERITY_BASED;
     }
     return model->own_service_id;
 }

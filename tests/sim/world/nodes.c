@@ -301,10 +301,29 @@ static void judge_request(struct node *node, const struct outgoing *outgoing, co
     model_request(node->sim->model, &request);
 }
 
+static struct transfer *transfer_begin(struct node *node, uint64_t transfer_id) {
+    struct transfer *transfer = calloc(1, sizeof *transfer);
+    if (transfer == NULL) abort();
+    transfer->node = node;
+    transfer->process = node->process;
+    transfer->id = transfer_id;
+    transfer->next = node->transfers;
+    transfer->link = &node->transfers;
+    if (transfer->next != NULL) transfer->next->link = &transfer->next;
+    node->transfers = transfer;
+    return transfer;
+}
+
 static void port_transfer(void *context, uint64_t transfer_id, const struct outgoing *outgoing) {
     struct node *node = context;
     struct sim *sim = node->sim;
     static struct provider_message message;
+    if (outgoing->certificate) { /* there are none in this world */
+        struct transfer *transfer = transfer_begin(node, transfer_id);
+        transfer->answer = (struct answer){.kind = ANSWER_NOT_SENT, .retry_after_s = -1, .body = "", .error = "no TLS"};
+        sim_at(sim, sim->now_ms + 1, transfer_answered_now, transfer);
+        return;
+    }
     const char *wrong = providers_read(outgoing, &message);
     if (wrong != NULL) {
         sim_violation(sim, "node %" PRIu64 " sent a request that no provider understands: %s", node->id, wrong);
@@ -315,16 +334,7 @@ static void port_transfer(void *context, uint64_t transfer_id, const struct outg
         gasp_judge_request(node, &message);
     else
         judge_request(node, outgoing, &message);
-    struct transfer *transfer = calloc(1, sizeof *transfer);
-    if (transfer == NULL) abort();
-    transfer->node = node;
-    transfer->process = node->process;
-    transfer->id = transfer_id;
-    transfer->next = node->transfers;
-    transfer->link = &node->transfers;
-    if (transfer->next != NULL) transfer->next->link = &transfer->next;
-    node->transfers = transfer;
-    providers_request(sim->providers, (unsigned)node->id, outgoing, transfer_answered, transfer, transfer_id);
+    providers_request(sim->providers, (unsigned)node->id, outgoing, transfer_answered, transfer_begin(node, transfer_id), transfer_id);
 }
 
 static void port_abort_transfer(void *context, uint64_t transfer_id) {
