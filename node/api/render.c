@@ -91,6 +91,7 @@ const struct word words_log_type[] = {
     {TOCSIN__LOG_TYPE__LOG_SNOOZE, "snooze_log_entry"},
     {TOCSIN__LOG_TYPE__LOG_MERGE, "merge_log_entry"},
     {TOCSIN__LOG_TYPE__LOG_HELD, "held_log_entry"},
+    {TOCSIN__LOG_TYPE__LOG_TEST, "test_log_entry"},
     {TOCSIN__LOG_TYPE__LOG_RESPONDER_REQUEST, "responder_request_log_entry"},
     {TOCSIN__LOG_TYPE__LOG_RESPONDER_ANSWER, "responder_reply_log_entry"},
     {TOCSIN__LOG_TYPE__LOG_STATUS_UPDATE, "status_update_log_entry"},

@@ -303,7 +303,7 @@ static void a_service_is_tested_through_the_whole_chain(void **state)
     const struct api_answer *answer = api_post(company->api, story_text("/services/%s/test", company->shop), NULL);
     assert_int_equal(answer->status, 201);
     assert_non_null(strstr(answer->text, "The service has no integration"));
-    assert_non_null(strstr(answer->text, "Level 1 asks Alice."));
+    assert_non_null(strstr(answer->text, "level 1: Alice"));
     assert_non_null(strstr(answer->text, "A page to Alice by sms at 5551111 is under way."));
     const char *id = api_answer_text(answer, "test", "incident", "id", NULL);
     assert_int_equal(story_deliver(company->api), 1);

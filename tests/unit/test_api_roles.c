@@ -162,6 +162,7 @@ static const struct expectation {
     {"POST", "/schedules/{}/revisions/{}/restore", MANAGER, PUBLIC, "schedules.write"},
     {"GET", "/oncalls", READER, PUBLIC, "oncalls.read"},
     {"POST", "/services/{}/test", RESPONDER, PUBLIC, "services.write"},
+    {"GET", "/services/{}/test/{}", READER, PUBLIC, "services.read"},
     {"POST", "/users/me/test", RESPONDER, PUBLIC, "users.write"},
     {"GET", "/coverage", READER, PUBLIC, "coverage.read"},
     /* incidents */

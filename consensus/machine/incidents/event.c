@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "consensus/machine/checks.h"
+#include "consensus/machine/incidents/event_test.h"
 #include "consensus/machine/incidents/grouping.h"
 #include "consensus/machine/incidents/priorities.h"
 #include "consensus/machine/orchestration/orchestration.h"
@@ -26,6 +27,11 @@ struct occurrence {
     struct hold_request asked; /* by the rules that it went through */
     Tocsin__Reply *reply;
 };
+
+static bool is_test(const Tocsin__Event *event)
+{
+    return event->test != TOCSIN__TEST_KIND__TEST_NONE;
+}
 
 static void payload_store(struct apply *apply, const Tocsin__Alert *alert, const Tocsin__Event *event)
 {
@@ -257,7 +263,9 @@ static void trigger_new(struct apply *apply, const struct occurrence *occurrence
     grouping_keys(apply, service, occurrence->event, alert);
     Tocsin__Hold *hold = hold_judge(apply, service, &occurrence->asked);
     bool taken;
-    if (hold != NULL) {
+    if (is_test(occurrence->event)) {
+        taken = event_test_open(apply, occurrence->event, service, alert, hold, &occurrence->source, occurrence->reply);
+    } else if (hold != NULL) {
         alert->id = apply_new_id(apply);
         hold->trigger_why = (uint32_t)occurrence->why;
         taken = hold_begin(apply, alert, hold, occurrence->reply);
@@ -347,6 +355,9 @@ static bool is_aside(const struct occurrence *occurrence, const Tocsin__Alert *a
     if (occurrence->event->action != TOCSIN__EVENT_ACTION__EVENT_TRIGGER || decision == NULL) {
         return false;
     }
+    if (is_test(occurrence->event) && occurrence->integration->service_id != 0) {
+        return false;
+    }
     return decision->disposition == TOCSIN__DISPOSITION__DISPOSITION_DROPPED ||
            (alert == NULL && occurrence->integration->service_id == 0);
 }
@@ -397,7 +408,7 @@ void apply_event(struct apply *apply, const Tocsin__Event *event, Tocsin__Reply 
     }
     Tocsin__Integration *own = integration_get_by_key(apply->store, event->routing_key, apply->arena);
     const Tocsin__Integration *integration = own != NULL ? own : orchestration_source(apply, event);
-    if (own != NULL) {
+    if (own != NULL && !is_test(event)) {
         integration_heard(apply, own);
     }
     if (integration == NULL) {

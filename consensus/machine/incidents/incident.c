@@ -416,6 +416,7 @@ void apply_incident_create(struct apply *apply, const Tocsin__IncidentCreate *cr
     service->last_tested_at_ms = create->test ? apply->time_ms : service->last_tested_at_ms;
     service_put(apply->store, service);
     incident->body = create->body;
+    incident->test = create->test;
     details_begin(apply, incident, create->details);
     if (create->escalation_policy_id != 0) {
         incident->escalation_policy_id = create->escalation_policy_id;

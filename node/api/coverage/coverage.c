@@ -83,6 +83,7 @@ static void coverage_read(struct http_request *request)
 const struct route routes_coverage[] = {
     {"GET", "/coverage", coverage_read, FAMILY_REST, 0},
     {"POST", "/services/{}/test", service_test, FAMILY_REST, ROUTE_JSON_IF_ANY},
+    {"GET", "/services/{}/test/{}", service_test_read, FAMILY_REST, 0},
     {"POST", "/users/me/test", person_test, FAMILY_REST, ROUTE_JSON_IF_ANY},
     {"GET", "/incidents/{}/why", incident_why, FAMILY_REST, 0},
     {0},

@@ -4,7 +4,8 @@
  *
  *     why.c         GET /incidents/{}/why      from what was stored when it was decided
  *     coverage.c    GET /coverage              every hole
- *     tests.c       POST /services/{}/test, POST /users/me/test
+ *     service_test.c    POST /services/{}/test    the whole chain, step by step
+ *     person_test.c     POST /users/me/test       each of one's own contact methods
  *     holes_on_call.c, holes_reach.c    what it looks at
  */
 #ifndef NODE_API_COVERAGE_COVERAGE_H
@@ -53,8 +54,8 @@ void holes_of_guardians(struct coverage *coverage);
 
 void incident_why(struct http_request *request);
 
-/* ---- tests.c */
 void service_test(struct http_request *request);
+void service_test_read(struct http_request *request);
 void person_test(struct http_request *request);
 
 #endif

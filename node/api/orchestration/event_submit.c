@@ -9,6 +9,7 @@
 
 #include "node/api/incidents/incidents.h"
 #include "node/api/orchestration/orchestration.h"
+#include "node/api/render.h"
 #include "node/api/router.h"
 
 /* As often as rules would have to change while one event is on its way; then its sender shall try again. */
@@ -77,6 +78,19 @@ static void hash_details(struct http_request *request, Tocsin__Event *event)
     json_decref(details);
 }
 
+/* A test opens its incident, under its own key, whatever rules make of it, and its title says what it is. */
+static void keep_test(struct http_request *request, const Tocsin__Event *event, Tocsin__Event *decided)
+{
+    json_t *title = json_format("[Test] %s", decided->summary);
+    if (decided->action != TOCSIN__EVENT_ACTION__EVENT_TRIGGER) {
+        decided->action = TOCSIN__EVENT_ACTION__EVENT_TRIGGER;
+        decided->test = TOCSIN__TEST_KIND__TEST_ANSWERED;
+    }
+    decided->dedup_key = event->dedup_key;
+    decided->summary = http_strdup(request, json_string_value(title));
+    json_decref(title);
+}
+
 Tocsin__Event *event_decide(struct http_request *request, const struct machine_store *view, const Tocsin__Event *event)
 {
     const struct api_ports *ports = &api_call_of(request)->api->ports;
@@ -84,6 +98,9 @@ Tocsin__Event *event_decide(struct http_request *request, const struct machine_s
                                     ports->wall_ms(ports->context), request_memory(request), NULL);
     if (decided->details_json.data != event->details_json.data) {
         hash_details(request, decided);
+    }
+    if (event->test != TOCSIN__TEST_KIND__TEST_NONE) {
+        keep_test(request, event, decided);
     }
     return decided->action == TOCSIN__EVENT_ACTION__EVENT_TRIGGER ? decided : answer_only(request, decided);
 }

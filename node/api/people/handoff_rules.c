@@ -126,6 +126,7 @@ static const struct word words_notice_kind[] = {
     {TOCSIN__NOTICE_KIND__NOTICE_SWAP_UNDONE, "swap_undone"},
     {TOCSIN__NOTICE_KIND__NOTICE_MAINTENANCE_ENDS, "maintenance_ends"},
     {TOCSIN__NOTICE_KIND__NOTICE_TEST, "test"},
+    {TOCSIN__NOTICE_KIND__NOTICE_CODE, "code"},
     {0, NULL},
 };
 
