@@ -227,12 +227,15 @@ static void count_in_a_row(struct dispatcher *dispatcher, Tocsin__Channel channe
     dispatcher->failures_in_a_row[channel].last_ms = now_ms(dispatcher);
 }
 
-static void offer_receipt(struct dispatcher *dispatcher, struct ended *ended, uint32_t attempt)
+/* Of that claim: the notification's last attempt. */
+static void offer_receipt(struct dispatcher *dispatcher, struct ended *ended, const Tocsin__Notification *claimed)
 {
+    uint64_t claimed_ms = claimed->claim_boottime_ms;
     Tocsin__Receipt receipt;
     tocsin__receipt__init(&receipt);
     receipt.notification_id = ended->notification_id;
-    receipt.attempt = attempt;
+    receipt.attempt = claimed->attempt;
+    receipt.elapsed_ms = ended->ended_ms > claimed_ms ? (uint32_t)(ended->ended_ms - claimed_ms) : 0;
     receipt.outcome = ended->verdict.outcome;
     receipt.detail = ended->verdict.detail;
     receipt.provider = ended->provider;
@@ -258,7 +261,7 @@ static void end_attempt(struct dispatcher *dispatcher, const struct job *job, co
                                                             : back_off_ms(dispatcher, job->notification->failures);
     count_outcome(dispatcher, verdict->outcome);
     count_in_a_row(dispatcher, job->notification->channel, verdict->outcome);
-    offer_receipt(dispatcher, ended, job->notification->attempt);
+    offer_receipt(dispatcher, ended, job->notification);
 }
 
 /*
@@ -465,13 +468,14 @@ void dispatcher_take(struct dispatcher *dispatcher, const Tocsin__Notification *
     struct job *queued = queue_find(dispatcher, notification->id);
     struct ended *ended = ended_since_claim(dispatcher, notification);
     if (ended) {
-        offer_receipt(dispatcher, ended, notification->attempt); /* the older one no longer counts */
+        offer_receipt(dispatcher, ended, notification); /* the older one no longer counts */
         return;
     }
     if (under_way) {
         /* Claimed twice, because the first grant was slow: one request is enough, and its receipt answers the
          * later claim. */
         under_way->notification->attempt = notification->attempt;
+        under_way->notification->claim_boottime_ms = notification->claim_boottime_ms;
         return;
     }
     if (queued) {

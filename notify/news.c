@@ -39,6 +39,7 @@ static const struct {
     {TOCSIN__NOTICE_KIND__NOTICE_MAINTENANCE_ENDS, "maintenance.ends", "a maintenance window is about to end"},
     {TOCSIN__NOTICE_KIND__NOTICE_TEST, "test", "this is a test page"},
     {TOCSIN__NOTICE_KIND__NOTICE_CODE, "contact_method.code", "a code for this contact method"},
+    {TOCSIN__NOTICE_KIND__NOTICE_DRILL, "drill", "this is a drill"},
 };
 
 static size_t place(Tocsin__NoticeKind kind)
@@ -136,6 +137,8 @@ static const char *tag(const Tocsin__Notice *notice)
 {
     if (notice->kind == TOCSIN__NOTICE_KIND__NOTICE_MAINTENANCE_ENDS)
         return "Maintenance";
+    if (notice->kind == TOCSIN__NOTICE_KIND__NOTICE_DRILL)
+        return "Drill";
     return is_test(notice) ? "Test" : "On call";
 }
 
@@ -150,6 +153,8 @@ void news_short(const Tocsin__Notification *notification, char *out, size_t size
         test_words(notification, words, sizeof words);
     else if (notice->kind == TOCSIN__NOTICE_KIND__NOTICE_MAINTENANCE_ENDS)
         maintenance_words(notice, other, words, sizeof words);
+    else if (notice->kind == TOCSIN__NOTICE_KIND__NOTICE_DRILL)
+        (void)snprintf(words, sizeof words, "this is a page-delivery drill. It arrived: nobody is to do or answer anything.");
     else if (notice->swap_id)
         swap_words(notice, other, words, sizeof words);
     else

@@ -103,6 +103,9 @@ static const char *const table_names[TABLE_COUNT] = {
     [TABLE_CHANGE_EVENT_BY_SERVICE] = "change_event_by_service",
     [TABLE_ALERT_EXPIRY] = "alert_expiry",
     [TABLE_CONTACT_PROOF] = "contact_proof",
+    [TABLE_DRILL] = "drill",
+    [TABLE_DRILL_STATE] = "drill_state",
+    [TABLE_DRILL_RUN] = "drill_run",
 };
 
 struct state_store {

@@ -188,7 +188,8 @@ void reply_id(struct apply *apply, Tocsin__Reply *reply, uint64_t id)
     each(MAINTENANCE_WINDOW_EXTEND, maintenance_window_extend) each(MUTE_PUT, mute_put) each(MUTE_END, mute_end)      \
     each(MUTE_VERDICTS, mute_verdicts) each(CHANGE_EVENT_PUT, change_event_put)      \
     each(PERSON_TEST, person_test) each(CONTACT_CODE_SEND, contact_code_send)                                         \
-    each(CONTACT_CODE_GIVE, contact_code_give)
+    each(CONTACT_CODE_GIVE, contact_code_give)                                                                        \
+    each(DRILL_PUT, drill_put) each(DRILL_DELETE, drill_delete) each(DRILL_START, drill_start)
 
 static void hand_over(struct apply *apply, const Tocsin__Command *command, Tocsin__Reply *reply)
 {

@@ -11,6 +11,7 @@
  *     pulse.c      deadlines that are due                             retention.c  what may go
  *     orchestration/  rules that look at events before they become alerts
  *     suppression/ maintenance windows, mutes, pauses                 change_events.c  what was changed on services
+ *     drills/      synthetic pages, and whether they arrive
  *     heartbeat*.c what is expected of jobs, their pings, their silence; blindness.c  when no ping could be taken
  */
 #ifndef CONSENSUS_MACHINE_APPLY_H
@@ -83,6 +84,9 @@ void apply_overrides_create(struct apply *, const Tocsin__OverridesCreate *, Toc
 void apply_person_test(struct apply *, const Tocsin__PersonTest *, Tocsin__Reply *);
 void apply_contact_code_send(struct apply *, const Tocsin__ContactCodeSend *, Tocsin__Reply *);
 void apply_contact_code_give(struct apply *, const Tocsin__ContactCodeGive *, Tocsin__Reply *);
+void apply_drill_put(struct apply *, const Tocsin__DrillPut *, Tocsin__Reply *);
+void apply_drill_delete(struct apply *, const Tocsin__DrillDelete *, Tocsin__Reply *);
+void apply_drill_start(struct apply *, const Tocsin__DrillStart *, Tocsin__Reply *);
 void apply_swap_offer(struct apply *, const Tocsin__SwapOffer *, Tocsin__Reply *);
 void apply_swap_take(struct apply *, const Tocsin__SwapTake *, Tocsin__Reply *);
 void apply_swap_undo(struct apply *, const Tocsin__SwapUndo *, Tocsin__Reply *);

@@ -275,6 +275,22 @@
 /* Pages of an incident that are looked through for one that reached whoever acknowledges. */
 #define LIMIT_ANSWERED_PAGES_SEEN 256u
 
+/* Page-delivery drills: each channel a few times; not more often than a minute, for messages cost money. */
+#define LIMIT_DRILLS 100u
+#define DRILL_INTERVAL_SECONDS_LEAST 60u
+#define LIMIT_DRILL_INTERVAL_SECONDS (31u * 86400)
+#define DRILL_OBJECTIVE_MS_LEAST 100u
+#define LIMIT_DRILL_OBJECTIVE_MS (15u * 60 * 1000)
+/* Less than half in time is no objective. */
+#define DRILL_TARGET_PERMILLE_LEAST 500u
+#define LIMIT_DRILL_WINDOW_DAYS 90u
+/* Of each, within its window: a month of every ten minutes. */
+#define LIMIT_DRILL_RUNS_KEPT 4500u
+/* A run that is not delivered within so many times the objective has failed. */
+#define DRILL_PATIENCE_OBJECTIVES 5u
+/* Between two runs by hand. */
+#define DRILL_BY_HAND_MINUTES 1u
+
 /* Commands of one node that may be under way; apply remembers this many per node to drop repeats. */
 #define LIMIT_ORIGIN_WINDOW 8192u
 /* An Idempotency-Key is remembered this long, as Stripe's are. */

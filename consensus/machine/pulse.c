@@ -10,6 +10,7 @@
 #include <assert.h>
 
 #include "consensus/machine/checks.h"
+#include "consensus/machine/drills/drills.h"
 #include "consensus/machine/heartbeats/heartbeats.h"
 #include "consensus/machine/planted.h"
 #include "consensus/machine/schedules/handoffs.h"
@@ -91,6 +92,9 @@ static void object_due(struct apply *apply, const struct due *due)
         break;
     case DEADLINE_MUTE_END:
         mute_end_due(apply, due->object, due->due_ms);
+        break;
+    case DEADLINE_DRILL:
+        drill_due(apply, due->object, due->due_ms);
         break;
     default:
         incident_due(apply, due);

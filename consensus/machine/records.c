@@ -93,6 +93,8 @@ GET_BY_2(orchestration_integration_get, OrchestrationIntegration, orchestration_
 GET_BY_2(orchestration_path_get, OrchestrationPath, orchestration_path, TABLE_ORCHESTRATION_PATH)
 GET_BY_1(maintenance_window_get, MaintenanceWindow, maintenance_window, TABLE_MAINTENANCE)
 GET_BY_1(mute_get, Mute, mute, TABLE_MUTE)
+GET_BY_1(drill_get, Drill, drill, TABLE_DRILL)
+GET_BY_1(drill_state_get, DrillState, drill_state, TABLE_DRILL_STATE)
 GET_BY_1(change_event_get, ChangeEvent, change_event, TABLE_CHANGE_EVENT)
 
 PUT(heartbeat_put, Heartbeat, TABLE_HEARTBEAT, key_1(record->id))

@@ -58,6 +58,8 @@ Tocsin__HeartbeatState *heartbeat_state_get(const struct machine_store *, uint64
 Tocsin__MaintenanceWindow *maintenance_window_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);
 Tocsin__Mute *mute_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);
 Tocsin__ChangeEvent *change_event_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);
+Tocsin__Drill *drill_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);
+Tocsin__DrillState *drill_state_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);
 Tocsin__Blindness *blindness_get(const struct machine_store *, ProtobufCAllocator *);
 Tocsin__NodeConditions *node_conditions_get(const struct machine_store *, ProtobufCAllocator *);
 Tocsin__Orchestration *orchestration_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);

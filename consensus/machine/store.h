@@ -88,6 +88,9 @@ enum machine_table {
     TABLE_HEARTBEAT_MOMENTS,     /* heartbeat with a schedule: HeartbeatMoments */
     TABLE_ALERT_EXPIRY,          /* due, alert: its key in TABLE_ALERT_OPEN; open alerts that end when their source falls silent */
     TABLE_CONTACT_PROOF,         /* user, contact method or 0: ContactProof */
+    TABLE_DRILL,                 /* id: Drill */
+    TABLE_DRILL_STATE,           /* id: DrillState */
+    TABLE_DRILL_RUN,             /* drill, number: DrillRun */
     TABLE_COUNT
 };
 
@@ -121,7 +124,8 @@ enum deadline_kind {
     DEADLINE_SNOOZE = 50,           /* object incident: it is triggered again */
     DEADLINE_ACKNOWLEDGE_TARGET,    /* object incident: the priority's targets */
     DEADLINE_RESOLVE_TARGET,
-    DEADLINE_SWAP = 20              /* object schedule, sub-object swap: nobody took the offer */
+    DEADLINE_SWAP = 20,             /* object schedule, sub-object swap: nobody took the offer */
+    DEADLINE_DRILL = 160            /* object drill: its next run */
 };
 
 struct machine_store {

@@ -151,6 +151,7 @@ extern const struct route routes_operator[];
 extern const struct route routes_members[];
 extern const struct route routes_people[];
 extern const struct route routes_coverage[];
+extern const struct route routes_drills[];
 extern const struct route routes_teams[];
 extern const struct route routes_tokens[];
 extern const struct route routes_catalog[];

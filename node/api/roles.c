@@ -72,6 +72,9 @@ static const struct access table[] = {
     {"*", "/schedules", "schedules", CONFIGURE, SUBJECT_SCHEDULE, 0},
     {"GET", "/oncalls", "oncalls", READ, SUBJECT_NONE, 0},
     {"GET", "/coverage", "coverage", READ, SUBJECT_NONE, 0},
+    {"GET", "/drills", "drills", READ, SUBJECT_NONE, 0},
+    {"POST", "/drills/{}/run", "drills", RESPOND, SUBJECT_NONE, 0},
+    {"*", "/drills", "drills", CONFIGURE, SUBJECT_NONE, 0},
 
     {"GET", "/alerts", "incidents", READ, SUBJECT_NONE, 0},
     {"GET", "/incidents", "incidents", READ, SUBJECT_NONE, 0},

@@ -17,6 +17,7 @@ static const struct route *const tables[] = {
     routes_incidents,
     routes_people,
     routes_coverage,
+    routes_drills,
     routes_teams,
     routes_tokens,
     routes_catalog,

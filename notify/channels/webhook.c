@@ -31,6 +31,20 @@ static void time_text(uint64_t time_ms, char out[32])
         out[0] = '\0';
 }
 
+static json_t *drill_json(const Tocsin__Notification *notification)
+{
+    const Tocsin__Notice *notice = notification->notice;
+    char id[24], drill_id[16], at[32], text[TEXT_SIZE];
+    (void)snprintf(id, sizeof id, "%llu", (unsigned long long)notification->id);
+    id_format(notice->drill_id, drill_id);
+    time_text(notification->created_at_ms, at);
+    message_short(notification, text, sizeof text);
+    return json_pack("{s:{s:s, s:s, s:s, s:s, s:s, s:b, s:{s:s, s:s, s:s}}}", "event", "id", id, "event_type",
+                     news_event_type(notice->kind), "resource_type", "drill", "occurred_at", at, "text", text,
+                     "possibly_repeated", (int)notification->possibly_repeated, "data", "id", drill_id, "type", "drill",
+                     "name", notice->schedule_name);
+}
+
 /* {"event": ...} of news about a shift or a swap. */
 static json_t *news_json(const Tocsin__Notification *notification)
 {
@@ -106,7 +120,10 @@ static bool compose(const struct notify_settings *settings, const Tocsin__Notifi
         (void)snprintf(error, error_size, "The address is no http or https URL.");
         return false;
     }
-    json_t *event = notification->notice ? news_json(notification) : event_json(notification);
+    bool drill = notification->notice && notification->notice->kind == TOCSIN__NOTICE_KIND__NOTICE_DRILL;
+    json_t *event = drill                  ? drill_json(notification)
+                    : notification->notice ? news_json(notification)
+                                           : event_json(notification);
     if (event && setting_present(settings->cluster_name))
         (void)json_object_set_new(json_object_get(event, "event"), "cluster", json_string(settings->cluster_name));
     char *body = event ? json_dumps(event, JSON_COMPACT) : NULL;

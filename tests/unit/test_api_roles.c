@@ -52,6 +52,14 @@ static const struct expectation {
     {"GET", "/users/{}/calendar_feed", READER, PUBLIC, "users.read"},
     {"POST", "/users/{}/calendar_feed", ADMIN, RESPONDER, "users.write"},
     {"DELETE", "/users/{}/calendar_feed", ADMIN, RESPONDER, "users.write"},
+    /* drills */
+    {"GET", "/drills", READER, PUBLIC, "drills.read"},
+    {"POST", "/drills", MANAGER, PUBLIC, "drills.write"},
+    {"GET", "/drills/{}", READER, PUBLIC, "drills.read"},
+    {"PUT", "/drills/{}", MANAGER, PUBLIC, "drills.write"},
+    {"DELETE", "/drills/{}", MANAGER, PUBLIC, "drills.write"},
+    {"POST", "/drills/{}/run", RESPONDER, PUBLIC, "drills.write"},
+    {"GET", "/drills/{}/runs", READER, PUBLIC, "drills.read"},
     /* tokens */
     {"GET", "/users/{}/tokens", ADMIN, READER, "tokens.read"},
     {"POST", "/users/{}/tokens", ADMIN, READER, "tokens.write"},

@@ -61,6 +61,7 @@ static uint64_t *deadline_field(Tocsin__Incident *incident, enum deadline_kind k
     case DEADLINE_MAINTENANCE_END:
     case DEADLINE_MAINTENANCE_WARNING:
     case DEADLINE_MUTE_END:
+    case DEADLINE_DRILL:
         break;
     }
     assert(!"not a deadline of an incident");

@@ -2,6 +2,7 @@
 #include "consensus/machine/incidents/notices.h"
 
 #include "consensus/machine/checks.h"
+#include "consensus/machine/drills/drills.h"
 #include "consensus/machine/incidents/incidents.h"
 
 /* What can wait goes where it disturbs least. */
@@ -70,14 +71,31 @@ void notice_tell(struct apply *apply, uint64_t user_id, uint64_t contact_method_
 
 Tocsin__Why notice_why_not(struct apply *apply, const Tocsin__Notification *notification)
 {
+    if (drill_is(notification)) {
+        return drill_why_not(apply, notification);
+    }
     if (user_get(apply->store, notification->user_id, apply->arena) == NULL) {
         return TOCSIN__WHY__WHY_USER_DELETED;
     }
     return apply->time_ms >= notification->notice->valid_until_ms ? TOCSIN__WHY__WHY_NO_NEWS : TOCSIN__WHY__WHY_NONE;
 }
 
+void notice_attempt(Tocsin__Notification *notification, const Tocsin__Receipt *receipt)
+{
+    notification->provider = receipt->provider;
+    notification->provider_id = receipt->provider_id;
+    if (receipt->outcome == TOCSIN__OUTCOME__OUTCOME_SENT) {
+        uint64_t claimed_ms = notification->due_at_ms - CLAIM_LAPSE_MS;
+        notification->accepted_at_ms = claimed_ms + receipt->elapsed_ms;
+    }
+}
+
 void notice_keep(struct apply *apply, const Tocsin__Notification *notification)
 {
+    if (drill_is(notification)) {
+        drill_ended(apply, notification);
+        return;
+    }
     uint64_t user_id = notification->user_id;
     if (user_get(apply->store, user_id, apply->arena) == NULL) {
         return;
@@ -93,7 +111,7 @@ void notice_keep(struct apply *apply, const Tocsin__Notification *notification)
 void notice_next_method(struct apply *apply, const Tocsin__Notification *failed)
 {
     if (failed->notice->kind == TOCSIN__NOTICE_KIND__NOTICE_TEST ||
-        failed->notice->kind == TOCSIN__NOTICE_KIND__NOTICE_CODE) {
+        failed->notice->kind == TOCSIN__NOTICE_KIND__NOTICE_CODE || drill_is(failed)) {
         return; /* it is about this method */
     }
     const Tocsin__User *user = user_get(apply->store, failed->user_id, apply->arena);

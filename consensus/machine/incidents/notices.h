@@ -18,6 +18,8 @@ void notice_tell(struct apply *, uint64_t user_id, uint64_t contact_method_id, T
 
 /* Why nobody needs it any more, WHY_NONE when it is to be sent. */
 Tocsin__Why notice_why_not(struct apply *, const Tocsin__Notification *);
+/* An attempt has ended: there is no timeline to say how, so the notification does. */
+void notice_attempt(Tocsin__Notification *, const Tocsin__Receipt *);
 /* Stays with the person, as one of the last. */
 void notice_keep(struct apply *, const Tocsin__Notification *);
 /* The person's next contact method, when there is one. */

@@ -12,7 +12,8 @@
  * without receipt is claimed again when it lapses, or at once by the leader of a later term, and then says "possibly
  * repeated" (promise P2).
  *
- * News (notices.h) belong to no incident: where one is handled below, it is NULL for them.
+ * News (notices.h) belong to no incident: where one is handled below, it is NULL for them. A drill (drills.h) is never
+ * sent again when it may have arrived: where pages are marked "possibly repeated", it ends.
  */
 #include "consensus/machine/incidents/incidents.h"
 
@@ -20,6 +21,7 @@
 #include <string.h>
 
 #include "consensus/machine/checks.h"
+#include "consensus/machine/drills/drills.h"
 #include "consensus/machine/incidents/notices.h"
 #include "consensus/machine/output.h"
 #include "consensus/machine/planted.h"
@@ -335,6 +337,9 @@ static void attempt_failed(struct apply *apply, Tocsin__Incident *incident, Tocs
 {
     bool may_recover = receipt->outcome == TOCSIN__OUTCOME__OUTCOME_RETRY ||
                        receipt->outcome == TOCSIN__OUTCOME__OUTCOME_UNKNOWN;
+    if (drill_is(notification)) {
+        may_recover = drill_may_retry(notification, receipt->outcome, apply->time_ms + receipt->retry_after_ms);
+    }
     Tocsin__Why unwanted = why_not(apply, incident, notification);
     notification->ended_detail = receipt->detail;
     notification->failures++;
@@ -368,6 +373,9 @@ void apply_receipt(struct apply *apply, const Tocsin__Receipt *receipt, Tocsin__
     Tocsin__Incident *incident;
     if (!subject_load(apply, notification, &incident)) {
         return;
+    }
+    if (incident == NULL) {
+        notice_attempt(notification, receipt);
     }
     log_attempt(apply, incident, notification, receipt, notification->why);
     if (receipt->outcome == TOCSIN__OUTCOME__OUTCOME_SENT) {
@@ -429,6 +437,10 @@ static bool claim_one(struct apply *apply, uint64_t notification_id, Tocsin__Rep
     }
     bool of_lost_leader = is_state(notification, TOCSIN__NOTIFICATION_STATE__NOTIFICATION_CLAIMED) &&
                           notification->claim_term < apply->term;
+    if (of_lost_leader && drill_is(notification)) {
+        row_end(apply, incident, notification, TOCSIN__NOTIFICATION_STATE__NOTIFICATION_FAILED, TOCSIN__WHY__WHY_FAILOVER);
+        return claim_refuse(apply, part, TOCSIN__REASON__REASON_NONE, "The leader that was sending this drill changed.");
+    }
     if (of_lost_leader) {
         log_lost(apply, incident, notification, "the leader that was sending changed; it is sent again");
         if (incident != NULL) {
@@ -469,6 +481,10 @@ void apply_claim(struct apply *apply, const Tocsin__Claim *claim, Tocsin__Reply 
  * ends, too. */
 static void claim_lapsed(struct apply *apply, Tocsin__Incident *incident, Tocsin__Notification *notification)
 {
+    if (drill_is(notification)) {
+        row_end(apply, incident, notification, TOCSIN__NOTIFICATION_STATE__NOTIFICATION_FAILED, TOCSIN__WHY__WHY_FAILOVER);
+        return;
+    }
     log_lost(apply, incident, notification, "no answer came in time");
     notification->possibly_repeated = true;
     notification->failures++;

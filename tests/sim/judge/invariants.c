@@ -297,6 +297,10 @@ static bool judge_outbox(struct check *check, struct span key, const void *recor
         return broken(check, "incident %" PRIu64 ": the page to %s (%s) is claimed by nobody",
                       notification->incident_number, notification->user_name, notification->address);
     }
+    if (notification->notice != NULL && notification->notice->kind == TOCSIN__NOTICE_KIND__NOTICE_DRILL &&
+        !drill_notification_holds(check, notification)) {
+        return false;
+    }
     if (notification->notice != NULL) {
         return notification->incident_id == 0 ||
                broken(check, "notification %" PRIu64 " is news, and of an incident", notification->id);
@@ -419,6 +423,9 @@ static bool judge_deadline(struct check *check, struct span key, const void *rec
     }
     if (held_is_edge(kind)) {
         return true;
+    }
+    if (kind == DEADLINE_DRILL) {
+        return drill_deadline_holds(check, object, due_ms);
     }
     if (kind == DEADLINE_RETENTION) {
         return object == 0 || broken(check, "a deadline of retention names an object");
@@ -720,7 +727,7 @@ bool invariants_hold(const struct machine_store *view, char *sentence, size_t si
     bool holds = (settings != NULL || broken(&check, "the state has no settings")) && incidents_load(&check) &&
                  hangers_on_hold(&check) && incidents_hold(&check) && alerts_hold(&check) &&
                  groups_hold(&check) && company_holds(&check) &&
-                 heartbeats_hold(&check);
+                 heartbeats_hold(&check) && drills_hold(&check);
     for (size_t i = 0; i < check.incidents_count; i++) {
         tocsin__incident__free_unpacked(check.incidents[i].incident, NULL);
     }

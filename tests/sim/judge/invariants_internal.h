@@ -97,4 +97,10 @@ static inline bool key_holds(struct check *check, struct span key, uint64_t pare
 /* ---- invariants_heartbeats.c */
 bool heartbeats_hold(struct check *check);
 
+/* ---- invariants_drills.c */
+bool drills_hold(struct check *check);
+/* A deadline of a drill; a notification of one in the outbox. */
+bool drill_deadline_holds(struct check *check, uint64_t id, uint64_t due_ms);
+bool drill_notification_holds(struct check *check, const Tocsin__Notification *notification);
+
 #endif
