@@ -54,6 +54,7 @@
     each(SNOOZE_NEVER_ENDS, "a snooze has no end")                                                                    \
     each(MERGE_LOSES_DEADLINE, "what others were merged into does not go on to its next level")                       \
     each(MERGE_LEAVES_ALERTS, "the alerts of what was merged are over with it")                                       \
+    each(CALL_FOR_HELP_UNHEARD, "whoever is called to help with what somebody has is not told")                       \
     each(OWN_DOWNTIME_COUNTED, "time in which no ping could be taken counts against heartbeats")                      \
     each(PING_NOT_NOTED, "a ping of a heartbeat that is up is answered, and not noted")                               \
     each(SILENCE_NOT_LOOKED_AT, "a heartbeat that was put off once is not looked at again")                           \

@@ -87,6 +87,7 @@ static void count_model(struct sim *sim) {
     sim_count(sim, "schedules rendered for longer", counts.extensions);
     sim_count(sim, "news of shifts", counts.news);
     sim_count(sim, "conditions of nodes told", counts.conditions);
+    sim_count(sim, "people called to help", counts.calls_for_help);
     sim_count(sim, "snoozes", counts.snoozes);
     sim_count(sim, "snoozes that ended", counts.snoozes_ended);
     sim_count(sim, "incidents merged into others", counts.merges);

@@ -282,7 +282,8 @@ static uint32_t earliest_delay(const struct person *person)
 void telling_bulletin(struct apply *apply, Tocsin__Incident *incident, uint64_t user_id, const struct bulletin *bulletin)
 {
     struct person *person = apply_alloc(apply, sizeof *person);
-    if (!person_load(apply->store, apply->arena, user_id, person)) {
+    if (!person_load(apply->store, apply->arena, user_id, person) ||
+        (planted(CALL_FOR_HELP_UNHEARD) && incident_is(incident, TOCSIN__INCIDENT_STATUS__INCIDENT_ACKNOWLEDGED))) {
         return;
     }
     (void)person_plan(apply->store, apply->arena, person, bulletin->urgency);

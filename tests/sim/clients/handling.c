@@ -1,6 +1,7 @@
 /* Requests of responders, each by chance. */
 #include "tests/sim/clients/handling.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -177,12 +178,39 @@ static void merge(struct company *company, const char *incident)
     free(sources);
 }
 
+/* ---------------------------------------------------------------- help */
+
+static void call_for_help(struct company *company, const char *incident)
+{
+    char *policy = sim_chance(company->sim, 300)
+                       ? text_of(",{\"id\":\"%s\",\"type\":\"escalation_policy_reference\"}",
+                                 company->policies[sim_random(company->sim, company->policies_count)].id)
+                       : text_of("%s", "");
+
+    sim_tell(company->sim, "Somebody calls for help with %s.", incident);
+    respond(company, "POST", text_of("/incidents/%s/responder_requests", incident),
+            text_of("{\"message\":\"It spreads.\",\"responder_request_targets\":["
+                    "{\"id\":\"%s\",\"type\":\"user_reference\"}%s]}",
+                    some_person(company), policy),
+            NULL, NULL);
+    free(policy);
+}
+
+void handling_answer_call(struct company *company, const char *person, uint64_t number)
+{
+    const char *answer = sim_chance(company->sim, 600) ? "joined" : "declined";
+
+    sim_count(company->sim, "answers to calls for help", 1);
+    respond(company, "PUT", text_of("/incidents/%" PRIu64 "/responders/%s", number, person),
+            text_of("{\"responder\":{\"state\":\"%s\"}}", answer), NULL, NULL);
+}
+
 /* ---------------------------------------------------------------- by chance */
 
 void handling_request(struct company *company)
 {
-    static void (*const requests[])(struct company *, const char *incident) = {reassign, escalate, describe,
-                                                                               note,     snooze,   merge};
+    static void (*const requests[])(struct company *, const char *incident) = {
+        reassign, escalate, describe, note, snooze, merge, call_for_help};
     const char *incident = incident_at_hand(company);
 
     if (incident == NULL || sim_chance(company->sim, 200)) {

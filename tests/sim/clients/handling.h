@@ -10,6 +10,9 @@
 /* One such request. */
 void handling_request(struct company *company);
 
+/* Whoever was called to help says whether she does. */
+void handling_answer_call(struct company *company, const char *person, uint64_t number);
+
 /* One of the latest incidents that anybody has seen; NULL when there is none. */
 const char *handling_some_incident(struct company *company);
 

@@ -1,6 +1,8 @@
 /* People who are told, and what they do about it. */
 #include "tests/sim/clients/people.h"
 
+#include "tests/sim/clients/handling.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -51,7 +53,7 @@ struct people {
     struct sim *sim;
     struct client *client;
     struct history *history;
-    const struct company *company;
+    struct company *company;
     struct one ones[PEOPLE_MAX];
 };
 
@@ -66,7 +68,7 @@ struct care {
 };
 
 struct people *people_new(struct sim *sim, struct client *client, struct history *history,
-                          const struct company *company)
+                          struct company *company)
 {
     struct people *people = calloc(1, sizeof *people);
 
@@ -360,6 +362,9 @@ void people_delivered(struct people *people, Tocsin__Channel channel, const char
     if (number == 0) {
         sim_violation(people->sim, "a message does not name its incident: %.200s", text);
         return;
+    }
+    if (strstr(text, " HELP WANTED]") != NULL && sim_chance(people->sim, 700)) {
+        handling_answer_call(people->company, people->company->people[who].id, number);
     }
     struct one *one = &people->ones[who];
     const struct habit *habit =

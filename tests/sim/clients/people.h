@@ -14,7 +14,7 @@ struct people;
 
 /* Nothing is owned. */
 struct people *people_new(struct sim *sim, struct client *client, struct history *history,
-                          const struct company *company);
+                          struct company *company);
 void people_free(struct people *people);
 
 /* A message reached whoever has this address: `text` as it was composed, which begins with the incident's number. */

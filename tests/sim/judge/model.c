@@ -94,6 +94,7 @@ static void incident_free(struct incident *incident)
     free(incident->plans.items);
     free(incident->people.items);
     free(incident->acknowledged_by.items);
+    free(incident->helpers.items);
     free(incident->key);
     model_alerts_forget(incident);
     free(incident);

@@ -79,7 +79,7 @@ bool model_compare(const struct model *model, const struct machine_store *view, 
 struct model_counts {
     uint64_t incidents, pages_owed, pages_sent, repeats, excused, acknowledgements, escalations, guardian_pages;
     uint64_t pings, heartbeats_silent, extensions, news, conditions;
-    uint64_t snoozes, snoozes_ended, merges, alerts_moved;
+    uint64_t snoozes, snoozes_ended, merges, alerts_moved, calls_for_help;
     uint64_t open_incidents;      /* now */
     uint64_t leaves_after_ms_max; /* the longest that a page took to leave since everything was whole */
 };

@@ -70,17 +70,17 @@ static bool anything_under_way(const struct incident *incident)
     return false;
 }
 
-/* A page of the present assignment, to a person and not to a guardian. */
-static bool is_of_present(const struct incident *incident, const struct page *page)
+/* Of the present assignment, to a person and not to a guardian: a page, or what a call for help became. */
+static bool is_of_present(const struct incident *incident, const struct page *page, uint64_t call)
 {
-    return page->assignment == incident->assignment && page->to.guardian == NULL;
+    return page->assignment == incident->assignment && page->to.guardian == NULL && page->call == call;
 }
 
 static bool somebody_was_told(const struct incident *incident)
 {
     for (size_t i = 0; i < incident->pages.count; i++) {
         const struct page *page = incident->pages.items[i];
-        if (is_of_present(incident, page) && page->state == PAGE_SENT) {
+        if (is_of_present(incident, page, 0) && page->state == PAGE_SENT) {
             return true;
         }
     }
@@ -182,6 +182,21 @@ static bool people_tell(struct model *model, struct incident *incident)
     return told;
 }
 
+void model_incident_call(struct model *model, struct incident *incident, uint64_t person_id, uint64_t call)
+{
+    struct intent intents[INTENTS_MAX];
+    size_t count = intents_of(model, person_id, incident->low, intents);
+    uint32_t first_minutes = UINT32_MAX;
+    for (size_t i = 0; i < count; i++) {
+        first_minutes = intents[i].delay_minutes < first_minutes ? intents[i].delay_minutes : first_minutes;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (intents[i].delay_minutes == first_minutes) {
+            model_page_owe(model, incident, intents[i].way, model_person_name(model, person_id), "to help")->call = call;
+        }
+    }
+}
+
 /* ---------------------------------------------------------------- guardians */
 
 static bool guardian_is_being_told(const struct incident *incident, const struct way *way)
@@ -242,7 +257,7 @@ static void give(struct model *model, struct incident *incident, const uint64_t 
 }
 
 /* Its people, and whoever is on call in its schedules at this moment. */
-static size_t level_people(const struct model *model, const struct policy *policy, unsigned level, uint64_t *people)
+size_t model_level_people(const struct model *model, const struct policy *policy, unsigned level, uint64_t *people)
 {
     size_t count = 0;
     for (unsigned i = 0; i < policy->levels[level - 1].people_count; i++) {
@@ -303,8 +318,8 @@ void model_incident_walk_levels(struct model *model, struct incident *incident)
             incident->pass++;
             incident->level = 1;
         }
-        uint64_t people[2 * MODEL_PEOPLE_PER_LEVEL];
-        give(model, incident, people, level_people(model, policy, incident->level, people));
+        uint64_t people[MODEL_PEOPLE_OF_LEVEL];
+        give(model, incident, people, model_level_people(model, policy, incident->level, people));
         if (people_tell(model, incident)) {
             wait_begin(model, incident, policy);
             return;
@@ -380,7 +395,7 @@ static void pages_are_over(struct model *model, struct incident *incident)
     model_pages_withdraw(model, incident, 0);
     for (size_t i = 0; i < incident->pages.count; i++) {
         struct page *page = incident->pages.items[i];
-        if (page->over_true_ms == 0) {
+        if (page->over_true_ms == 0 && !model_page_wanted(model, incident, page)) {
             page->over_true_ms = model->true_ms;
         }
     }
@@ -428,7 +443,7 @@ static bool is_told_at_this_instant(const struct model *model, const struct inci
 {
     for (size_t i = 0; i < incident->pages.count; i++) {
         const struct page *page = incident->pages.items[i];
-        if (is_of_present(incident, page) && model_page_under_way(page) && page->to.id == way_id &&
+        if (is_of_present(incident, page, 0) && model_page_under_way(page) && page->to.id == way_id &&
             page->owed_ms == model->now_ms) {
             return true;
         }
@@ -507,7 +522,7 @@ static bool way_is_used(const struct incident *incident, const struct page *fail
     }
     for (size_t i = 0; i < incident->pages.count; i++) {
         const struct page *page = incident->pages.items[i];
-        if (is_of_present(incident, page) && page->to.id == way_id) {
+        if (is_of_present(incident, page, failed->call) && page->to.id == way_id) {
             return true;
         }
     }
@@ -536,7 +551,7 @@ static const struct way *way_next(struct model *model, const struct incident *in
 
 void model_incident_way_failed(struct model *model, struct incident *incident, const struct page *failed)
 {
-    if (failed->to.guardian != NULL || !model_incident_has(incident, failed->to.person_id)) {
+    if (failed->to.guardian != NULL || (failed->call == 0 && !model_incident_has(incident, failed->to.person_id))) {
         return;
     }
     const struct way *way = way_next(model, incident, failed);
@@ -544,6 +559,7 @@ void model_incident_way_failed(struct model *model, struct incident *incident, c
         return;
     }
     struct page *page = model_page_owe(model, incident, way, failed->name, "because another way failed");
+    page->call = failed->call;
     for (size_t i = 0; i < failed->failed_ways_count && i < MODEL_WAYS_PER_PERSON; i++) {
         page->failed_ways[page->failed_ways_count++] = failed->failed_ways[i];
     }

@@ -148,6 +148,7 @@ struct page {
     const char *reason;
     uint32_t delay_minutes;
     uint64_t owed_ms, owed_true_ms;
+    uint64_t call;         /* for help, that it tells of; 0: a page */
     enum page_state state;
     uint64_t due_ms;       /* of the next attempt, or when the claim lapses */
     uint64_t over_true_ms; /* somebody acknowledged or resolved; 0: not yet */
@@ -171,6 +172,12 @@ struct plan {
     uint32_t delay_minutes;
 };
 
+/* Somebody was asked to help. */
+struct helper {
+    uint64_t person_id;
+    enum { HELPER_ASKED, HELPER_JOINED, HELPER_DECLINED } answer;
+};
+
 /* What a sender says under one key, until it says that it is over. */
 struct alert {
     uint64_t source_id;
@@ -192,6 +199,7 @@ struct incident {
     uint64_t opened_ms, closed_true_ms;
     LIST(uint64_t) people;
     LIST(uint64_t) acknowledged_by;
+    LIST(struct helper) helpers;
     unsigned level; /* counted from 1; 0: given to people by hand */
     unsigned pass;
     unsigned assignment; /* counts each time that it was given to somebody */
@@ -250,7 +258,7 @@ struct model {
     uint32_t minute_ms;
 
     LIST(struct incident *) incidents; /* open ones, and closed ones for as long as something may still come of them */
-    uint64_t last_number, last_named_number, last_sequence;
+    uint64_t last_number, last_named_number, last_sequence, last_call;
 
     LIST(struct origin) origins;
     LIST(struct promise) promises;
@@ -318,6 +326,11 @@ void model_incident_auto_resolve_due(struct model *, struct incident *);
 void model_incident_snooze_ends(struct model *, struct incident *);
 /* Nothing is on its way any more, and nobody was told: on to the next level. */
 void model_incident_settle(struct model *, struct incident *);
+/* A person is told now that help is wanted: by the ways that come first by his or her rules. */
+void model_incident_call(struct model *, struct incident *, uint64_t person_id, uint64_t call);
+/* The people of a level at this moment; how many. */
+#define MODEL_PEOPLE_OF_LEVEL (2u * MODEL_PEOPLE_PER_LEVEL)
+size_t model_level_people(const struct model *, const struct policy *, unsigned level, uint64_t *people);
 /* A way to a person is closed: the next one. */
 void model_incident_way_failed(struct model *, struct incident *, const struct page *);
 
@@ -352,11 +365,13 @@ void model_alerts_forget(struct incident *);
 /* ---- model_handling.c */
 /* False: the command is about something else. */
 bool model_handling_command(struct model *, const Tocsin__Command *, const Tocsin__Reply *);
+/* Was asked for help, and has not answered. */
+bool model_helper_is_awaited(const struct incident *, uint64_t person_id);
 
 /* ---- model_pages.c */
 bool model_page_under_way(const struct page *);
 /* Somebody still has to be told. */
-bool model_page_wanted(const struct incident *, const struct page *);
+bool model_page_wanted(const struct model *, const struct incident *, const struct page *);
 /* Owes a page by this way, and claims it for who proposed the entry. The caller fills the reason. */
 struct page *model_page_owe(struct model *, struct incident *, const struct way *, const char *name,
                             const char *reason);

@@ -16,8 +16,18 @@ bool model_page_under_way(const struct page *page)
     return page->state == PAGE_OWED || page->state == PAGE_CLAIMED || page->state == PAGE_WAITING;
 }
 
-bool model_page_wanted(const struct incident *incident, const struct page *page)
+/* Who is called to help need not have it, and is called until she answers. */
+static bool call_is_wanted(const struct model *model, const struct incident *incident, const struct page *page)
 {
+    return incident->status != RESOLVED && model_person(model, page->to.person_id) != NULL &&
+           model_helper_is_awaited(incident, page->to.person_id);
+}
+
+bool model_page_wanted(const struct model *model, const struct incident *incident, const struct page *page)
+{
+    if (page->call != 0) {
+        return call_is_wanted(model, incident, page);
+    }
     return incident->status == TRIGGERED && page->assignment == incident->assignment &&
            (page->to.guardian != NULL || model_incident_has(incident, page->to.person_id));
 }
@@ -110,7 +120,7 @@ void model_pages_withdraw(struct model *model, struct incident *incident, uint64
 {
     for (size_t i = 0; i < incident->pages.count; i++) {
         struct page *page = incident->pages.items[i];
-        bool concerned = person_id == 0 || (page->to.guardian == NULL && page->to.person_id == person_id);
+        bool concerned = person_id == 0 ? page->call == 0 || !model_page_wanted(model, incident, page) : (page->to.guardian == NULL && page->to.person_id == person_id);
         if (concerned && (page->state == PAGE_OWED || page->state == PAGE_WAITING)) {
             page_end(model, page, PAGE_CANCELLED);
         }
@@ -122,7 +132,7 @@ void model_pages_withdraw(struct model *model, struct incident *incident, uint64
 /* This way is closed. A page that never left must have a word in the log about why. */
 static void give_up(struct model *model, struct incident *incident, struct page *page)
 {
-    bool wanted = model_page_wanted(incident, page);
+    bool wanted = model_page_wanted(model, incident, page);
     page_end(model, page, PAGE_FAILED);
     if (page->requests == 0) {
         model->counts.excused++;
@@ -140,7 +150,7 @@ static void give_up(struct model *model, struct incident *incident, struct page 
 
 void model_page_due(struct model *model, struct incident *incident, struct page *page)
 {
-    if (!model_page_wanted(incident, page)) {
+    if (!model_page_wanted(model, incident, page)) {
         page_end(model, page, PAGE_CANCELLED);
     } else if (page->state == PAGE_CLAIMED) {
         page->possibly_repeated = true; /* no word came of it */
@@ -190,7 +200,7 @@ static void receipt_says_failed(struct model *model, struct incident *incident, 
     page->failures++;
     if (!may_recover) {
         give_up(model, incident, page);
-    } else if (!model_page_wanted(incident, page)) {
+    } else if (!model_page_wanted(model, incident, page)) {
         page_end(model, page, PAGE_CANCELLED);
     } else if (page->failures < NOTIFICATION_FAILURES_MAX) {
         page->state = PAGE_WAITING;
@@ -242,7 +252,7 @@ static bool claim(struct model *model, uint64_t id)
     if (page == NULL || !page_is_free(model, page)) {
         return false;
     }
-    if (!model_page_wanted(incident, page)) {
+    if (!model_page_wanted(model, incident, page)) {
         page_end(model, page, PAGE_CANCELLED);
         model_incident_settle(model, incident);
         return false;

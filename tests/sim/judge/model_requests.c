@@ -15,7 +15,7 @@
 
 struct message {
     uint64_t number; /* 0: none */
-    bool to_guardian, marked;
+    bool to_guardian, marked, calls;
     unsigned level; /* 0: not said */
 };
 
@@ -41,6 +41,7 @@ static struct message message_read(const char *text)
         char *rest;
         message.number = strtoull(number + 2, &rest, 10);
         message.to_guardian = strncmp(rest, " NOBODY ANSWERED", strlen(" NOBODY ANSWERED")) == 0;
+        message.calls = strncmp(rest, " HELP WANTED", strlen(" HELP WANTED")) == 0;
     }
     message.marked = strstr(text, "(possibly repeated)") != NULL;
     message.level = level_read(text);
@@ -118,10 +119,11 @@ static bool is_superseded(const struct page *page, size_t claim)
 static enum miss page_miss(struct page *page, const struct model_request *request, const struct message *message,
                            struct claim **claim)
 {
-    if (!is_addressed(page, request) || (page->to.guardian != NULL) != message->to_guardian) {
+    if (!is_addressed(page, request) || (page->to.guardian != NULL) != message->to_guardian ||
+        (page->call != 0) != message->calls) {
         return MISS_ADDRESS;
     }
-    if (page->to.guardian == NULL && page->level != message->level) {
+    if (page->to.guardian == NULL && page->call == 0 && page->level != message->level) {
         return MISS_LEVEL;
     }
     enum miss nearest = MISS_CLAIMANT;
@@ -272,9 +274,9 @@ void model_request(struct model *model, const struct model_request *request)
 /* ---------------------------------------------------------------- the end */
 
 /* Owed long enough, still wanted, and neither a request nor a word in the log. */
-static bool page_is_missing(const struct incident *incident, const struct page *page, uint64_t due_until_ms)
+static bool page_is_missing(const struct model *model, const struct incident *incident, const struct page *page, uint64_t due_until_ms)
 {
-    return model_page_under_way(page) && model_page_wanted(incident, page) && page->requests == 0 &&
+    return model_page_under_way(page) && model_page_wanted(model, incident, page) && page->requests == 0 &&
            page->receipts == 0 && page->owed_ms <= due_until_ms;
 }
 
@@ -300,7 +302,7 @@ void model_finish(struct model *model, uint64_t due_until_ms)
         const struct incident *incident = model->incidents.items[i];
         for (size_t p = 0; p < incident->pages.count; p++) {
             const struct page *page = incident->pages.items[p];
-            if (page_is_missing(incident, page, due_until_ms)) {
+            if (page_is_missing(model, incident, page, due_until_ms)) {
                 char text[256];
                 model_page_describe(incident, page, text, sizeof text);
                 model_broken(model, "%s was owed at %s and had not left by %s", text, model_clock(model, page->owed_ms),

@@ -198,6 +198,72 @@ static void an_alert_that_was_left_behind_is_noticed(void **state)
     stand_expect_broken(stand, "an event of key net belongs to incident 1, and was counted elsewhere");
 }
 
+/* ---------------------------------------------------------------- help */
+
+static const Tocsin__Reply *call(struct stand *stand, uint64_t incident, uint64_t person)
+{
+    Tocsin__RespondersRequest body = TOCSIN__RESPONDERS_REQUEST__INIT;
+    body.incident_id = incident;
+    body.user_ids = &person;
+    body.n_user_ids = 1;
+    Tocsin__Command command = COMMAND(RESPONDERS_REQUEST, responders_request, body);
+    return stand_do(stand, &command);
+}
+
+static void who_is_called_is_told_though_somebody_has_it(void **state)
+{
+    struct stand *stand = *state;
+    uint64_t incident = trigger(stand, "disk");
+    stand_run_delivering(stand, MINUTE);
+    assert_true(stand_set_status(stand, incident, TOCSIN__INCIDENT_STATUS__INCIDENT_ACKNOWLEDGED));
+    assert_int_equal(call(stand, incident, bob)->status, TOCSIN__STATUS__STATUS_OK);
+    stand_run_delivering(stand, MINUTE);
+    assert_int_equal(pages_sent(stand), 2);
+    finish(stand);
+    stand_expect_peace(stand);
+}
+
+static void a_call_that_never_leaves_is_missed(void **state)
+{
+    struct stand *stand = *state;
+    uint64_t incident = trigger(stand, "disk");
+    stand_deliver(stand);
+    assert_true(stand_set_status(stand, incident, TOCSIN__INCIDENT_STATUS__INCIDENT_ACKNOWLEDGED));
+    (void)call(stand, incident, bob);
+    finish(stand);
+    stand_expect_broken(stand, "the page to Bob (sms 5550003, level 1, pass 0, to help) was owed");
+}
+
+static void who_has_answered_is_called_no_more(void **state)
+{
+    struct stand *stand = *state;
+    uint64_t incident = trigger(stand, "disk");
+    (void)call(stand, incident, bob);
+    Tocsin__ResponderAnswer body = TOCSIN__RESPONDER_ANSWER__INIT;
+    body.incident_id = incident;
+    body.user_id = bob;
+    body.state = TOCSIN__RESPONDER_STATE__RESPONDER_DECLINED;
+    Tocsin__Command command = COMMAND(RESPONDER_ANSWER, responder_answer, body);
+    (void)stand_done(stand, &command);
+    stand_new_leader(stand, 2);
+    stand_reclaim(stand);
+    stand_run_delivering(stand, MINUTE);
+    assert_int_equal(pages_sent(stand), 1); /* Alice's */
+    stand_expect_peace(stand);
+}
+
+static void a_call_in_the_words_of_a_page_is_noticed(void **state)
+{
+    struct stand *stand = *state;
+    uint64_t incident = trigger(stand, "disk");
+    stand_deliver(stand);
+    (void)call(stand, incident, bob);
+    struct model_request request = stand_request_of(stand, &stand->sends[0]);
+    request.text = "[#1 TRIGGERED high] The disk of db1 is full - service Disks, level 1.";
+    model_request(stand->model, &request);
+    stand_expect_broken(stand, "nobody is owed that page there");
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, company_open, company_close)
 
 int main(void)
@@ -211,6 +277,10 @@ int main(void)
         STORY(a_page_of_what_was_merged_is_noticed),
         STORY(a_merge_that_makes_no_sense_is_refused),
         STORY(an_alert_that_was_left_behind_is_noticed),
+        STORY(who_is_called_is_told_though_somebody_has_it),
+        STORY(a_call_that_never_leaves_is_missed),
+        STORY(who_has_answered_is_called_no_more),
+        STORY(a_call_in_the_words_of_a_page_is_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -264,6 +264,30 @@ static void step_merge(struct night *night)
     (void)stand_do(night->stand, &command);
 }
 
+static void step_help(struct night *night)
+{
+    uint64_t people[2] = {any(night, night->users, night->users_count), any(night, night->users, night->users_count)};
+    uint64_t policy = any(night, night->policies, night->policies_count);
+    uint64_t incident = any_incident(night);
+    if (below(night, 3) == 0) {
+        Tocsin__ResponderAnswer body = TOCSIN__RESPONDER_ANSWER__INIT;
+        body.incident_id = incident;
+        body.user_id = people[0];
+        body.state = (Tocsin__ResponderState)below(night, 3);
+        Tocsin__Command command = COMMAND(RESPONDER_ANSWER, responder_answer, body);
+        (void)stand_do(night->stand, &command);
+        return;
+    }
+    Tocsin__RespondersRequest body = TOCSIN__RESPONDERS_REQUEST__INIT;
+    body.incident_id = incident;
+    body.n_user_ids = below(night, 3);
+    body.user_ids = people;
+    body.n_escalation_policy_ids = below(night, 2);
+    body.escalation_policy_ids = &policy;
+    Tocsin__Command command = COMMAND(RESPONDERS_REQUEST, responders_request, body);
+    (void)stand_do(night->stand, &command);
+}
+
 static void step_time(struct night *night)
 {
     uint64_t ms = below(night, 3) == 0 ? below(night, 4000) : below(night, 4 * night->minute_ms);
@@ -533,7 +557,7 @@ static const struct step {
 } STEPS_OF_A_NIGHT[] = {{14, step_event}, {4, step_create}, {12, step_change}, {20, step_time},
                         {6, step_run},    {40, step_send},  {3, step_leader},  {6, step_edit},
                         {2, step_repeat}, {3, step_claim},  {2, step_stamp},
-                        {3, step_snooze}, {3, step_merge}};
+                        {3, step_snooze}, {3, step_merge},  {4, step_help}};
 
 static void step(struct night *night)
 {
@@ -592,12 +616,13 @@ static void machine_and_model_agree_through_random_nights(void **state)
         all.guardian_pages += counts.guardian_pages;
         all.snoozes_ended += counts.snoozes_ended;
         all.alerts_moved += counts.alerts_moved;
+        all.calls_for_help += counts.calls_for_help;
     }
     if (one == NULL) {
         /* Idle nights prove nothing. */
         assert_true(all.incidents > last && all.pages_sent > 10 * last && all.repeats > last && all.excused > last);
         assert_true(all.acknowledgements > last && all.escalations > last && all.guardian_pages > last);
-        assert_true(all.snoozes_ended > last / 2 && all.alerts_moved > last / 2);
+        assert_true(all.snoozes_ended > last / 2 && all.alerts_moved > last / 2 && all.calls_for_help > last);
     }
 }
 
