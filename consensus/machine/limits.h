@@ -55,6 +55,8 @@
 #define LIMIT_RESTRICTIONS_PER_LAYER 50u
 /* Of a calendar, for a year: more than five hand-offs a day. */
 #define LIMIT_FIXED_SHIFTS_PER_LAYER 2000u
+/* Events of a calendar, recurring or not, that have something ahead. */
+#define LIMIT_CALENDAR_RULES_PER_LAYER 2000u
 /* An hour is the shortest turn that PagerDuty offers; a year is more than anybody stays awake. */
 #define LIMIT_TURN_SECONDS_LEAST 3600u
 #define LIMIT_TURN_SECONDS (366u * 24 * 3600)

@@ -414,7 +414,7 @@ static void extend_schedules(struct engine *engine) {
         command.body_case = TOCSIN__COMMAND__BODY_SCHEDULE_EXTEND;
         command.schedule_extend = &extend;
         submit_system(engine, &command, "the shifts of a schedule for a day more");
-        free(extend.shifts.data);
+        schedule_horizon_free(&extend);
     }
     extend_support_hours(engine, &reader.view);
     extend_windows(engine, &reader.view);

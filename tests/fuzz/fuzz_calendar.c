@@ -9,6 +9,37 @@
 
 #define SINCE_MS 1790000000000u
 
+/* What the layer makes of its rules: at first the same, half a year later what began in that year is the same still. */
+static void judge_layer(struct calendar *calendar, bool taken, const struct zone *zone)
+{
+    Tocsin__ScheduleLayer layer = TOCSIN__SCHEDULE_LAYER__INIT;
+    const struct occurrences *shifts = &calendar->shifts;
+    layer.n_calendar = taken ? calendar->count : 0;
+    layer.calendar = fuzz_must(calloc(layer.n_calendar + 1, sizeof *layer.calendar));
+    for (size_t i = 0; i < layer.n_calendar; i++) {
+        layer.calendar[i] = &calendar->events[i].rule;
+    }
+    for (unsigned round = 0; round < 2 && taken; round++) {
+        struct calendar_zones zones = {.own = zone, .load = zones_load};
+        uint64_t since_ms = SINCE_MS + round * (SCHEDULE_HORIZON_MS / 2);
+        size_t count, at = 0;
+        Tocsin__FixedShift **fixed = calendar_shifts(&layer, &zones, since_ms, since_ms + SCHEDULE_HORIZON_MS, &count);
+        while (at < shifts->count && shifts->list[at].end_ms <= since_ms) {
+            at++;
+        }
+        fuzz_require(round > 0 || count == shifts->count);
+        for (size_t i = 0; i < count; i++) {
+            fuzz_require(fixed[i]->start_ms < fixed[i]->end_ms && (i == 0 || fixed[i]->start_ms >= fixed[i - 1]->end_ms));
+            bool known = at < shifts->count;
+            fuzz_require(!known || (fixed[i]->start_ms == shifts->list[at].start_ms && fixed[i]->end_ms == shifts->list[at].end_ms));
+            at += known ? 1 : 0;
+        }
+        free(fixed);
+        calendar_zones_free(&zones);
+    }
+    free(layer.calendar);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
 {
     static struct zone *zone;
@@ -21,13 +52,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
     }
     bool taken = calendar_parse(&calendar, (struct span){exact, size_bytes}, zone, zones_load, SINCE_MS, until_ms);
     fuzz_require(taken == (calendar.error[0] == '\0'));
-    fuzz_require(!taken || (calendar.count > 0 && calendar.count <= LIMIT_FIXED_SHIFTS_PER_LAYER));
+    const struct occurrences *shifts = &calendar.shifts;
+    fuzz_require(!taken || (shifts->count > 0 && shifts->count <= LIMIT_FIXED_SHIFTS_PER_LAYER));
+    for (size_t i = 0; taken && i < shifts->count; i++) {
+        const struct occurrence *shift = &shifts->list[i];
+        fuzz_require(shift->start_ms < shift->end_ms && shift->end_ms > SINCE_MS && shift->start_ms < until_ms);
+        fuzz_require(i == 0 || shift->start_ms >= shifts->list[i - 1].end_ms);
+        fuzz_require(shift->rule < calendar.count);
+    }
+    fuzz_require(!taken || (calendar.count > 0 && calendar.count <= LIMIT_CALENDAR_RULES_PER_LAYER));
     for (size_t i = 0; taken && i < calendar.count; i++) {
         const struct calendar_event *event = &calendar.events[i];
-        fuzz_require(event->start_ms < event->end_ms && event->end_ms > SINCE_MS && event->start_ms < until_ms);
-        fuzz_require(i == 0 || event->start_ms >= calendar.events[i - 1].end_ms);
         fuzz_require(strlen(event->address) <= size_bytes && strlen(event->summary) <= size_bytes);
+        fuzz_require(recurrence_refusal(&event->rule) == NULL);
     }
+    judge_layer(&calendar, taken, zone);
     calendar_free(&calendar);
     free(exact);
     return 0;

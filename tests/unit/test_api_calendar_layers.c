@@ -104,10 +104,42 @@ static void the_daily_rendering_keeps_a_calendar(void **state)
     Tocsin__Reply *reply = api_fixture_apply(api, &command);
     assert_int_equal(reply->status, TOCSIN__STATUS__STATUS_OK);
     tocsin__reply__free_unpacked(reply, NULL);
-    free(extend.shifts.data);
+    schedule_horizon_free(&extend);
     expect_on_call(company, "2026-11-01T02:00:00Z", "Bob");
     expect_on_call(company, "2026-11-01T09:59:59Z", "Bob"); /* eight hours, an hour of which came twice there */
     expect_on_call(company, "2026-11-01T10:00:00Z", "Alice");
+}
+
+/* The first Monday of each month, for good: what lies behind the first year comes with the days. */
+static void a_calendar_does_not_end_with_the_year_that_was_known_when_it_came(void **state)
+{
+    struct company *company = *state;
+    struct api_fixture *api = company->api;
+
+    assert_int_equal(import(company, CALENDAR(EVENT("DTSTART:20261005T090000\r\nDTEND:20261005T170000\r\n"
+                                                    "RRULE:FREQ=MONTHLY;BYDAY=1MO\r\nSUMMARY:bob\r\n")))
+                         ->status,
+                     201);
+    expect_on_call(company, "2027-09-06T08:00:00Z", "Bob");
+    for (unsigned i = 0; i < 3; i++) {
+        uint64_t schedule_id = 0;
+        Tocsin__ScheduleExtend extend;
+        api->now_ms += 200ull * 24 * 3600 * 1000;
+        assert_true(schedule_horizon_next(&api->view, api->now_ms, &schedule_id, &extend));
+        Tocsin__Command command = TOCSIN__COMMAND__INIT;
+        command.body_case = TOCSIN__COMMAND__BODY_SCHEDULE_EXTEND;
+        command.schedule_extend = &extend;
+        Tocsin__Reply *reply = api_fixture_apply(api, &command);
+        assert_int_equal(reply->status, TOCSIN__STATUS__STATUS_OK);
+        tocsin__reply__free_unpacked(reply, NULL);
+        schedule_horizon_free(&extend);
+    }
+    expect_on_call(company, "2028-06-05T06:59:59Z", "Alice");
+    expect_on_call(company, "2028-06-05T07:00:00Z", "Bob");
+    expect_on_call(company, "2029-05-07T14:59:59Z", "Bob");
+    /* What a client reads is laid out by now, too; and an edit of something else keeps it. */
+    assert_int_equal(api_put(api, story_text("/schedules/%s", company->schedule), "{\"schedule\":{\"name\":\"First\"}}")->status, 200);
+    expect_on_call(company, "2029-05-07T14:59:59Z", "Bob");
 }
 
 static void a_calendar_is_replaced_by_its_next_edition(void **state)
@@ -137,8 +169,15 @@ static void what_cannot_be_laid_out_is_refused_in_one_sentence(void **state)
         {"", "not one calendar"},
         {"BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n", "no event"},
         {CALENDAR(EVENT("DTSTART:20261001T090000\r\nDTEND:20261001T080000\r\nSUMMARY:Bob\r\n")), "end after its start"},
-        {CALENDAR(EVENT("DTSTART:20261001T090000\r\nDTEND:20261001T100000\r\nRRULE:FREQ=MONTHLY\r\nSUMMARY:Bob\r\n")),
-         "daily or weekly"},
+        {CALENDAR(EVENT("DTSTART:20261001T090000\r\nDTEND:20261001T100000\r\nRRULE:FREQ=HOURLY\r\nSUMMARY:Bob\r\n")),
+         "monthly or yearly"},
+        {CALENDAR(EVENT("DTSTART:20261001T090000\r\nDTEND:20261001T100000\r\nRRULE:FREQ=WEEKLY;BYDAY=1MO\r\nSUMMARY:Bob\r\n")),
+         "monthly or yearly"},
+        {CALENDAR(EVENT("DTSTART:20261001T090000\r\nDTEND:20261001T100000\r\nRRULE:FREQ=YEARLY;BYWEEKNO=3\r\nSUMMARY:Bob\r\n")),
+         "only INTERVAL"},
+        {CALENDAR(EVENT("DTSTART:20261001T090000\r\nDTEND:20261001T100000\r\nRRULE:FREQ=YEARLY;BYDAY=MO;BYSETPOS=2\r\nSUMMARY:"
+                        "Bob\r\n")),
+         "of one month only"},
         {CALENDAR(EVENT("DTSTART:20261001T090000\r\nDTEND:20261003T090000\r\nRRULE:FREQ=DAILY\r\nSUMMARY:Bob\r\n")),
          "overlap"},
         {CALENDAR(EVENT("DTSTART:20261001T090000\r\nDTEND:20261001T100000\r\nRDATE:20261002T090000\r\nSUMMARY:Bob\r\n")),
@@ -160,6 +199,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STORY(events_lie_over_the_rotation_at_the_hours_of_the_wall),
         STORY(the_daily_rendering_keeps_a_calendar),
+        STORY(a_calendar_does_not_end_with_the_year_that_was_known_when_it_came),
         STORY(a_calendar_is_replaced_by_its_next_edition),
         STORY(what_cannot_be_laid_out_is_refused_in_one_sentence),
     };

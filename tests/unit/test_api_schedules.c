@@ -444,7 +444,7 @@ static void shifts_are_rendered_anew_every_day(void **state)
     Tocsin__Reply *reply = api_fixture_apply(api, &command);
     assert_int_equal(reply->status, TOCSIN__STATUS__STATUS_OK);
     tocsin__reply__free_unpacked(reply, NULL);
-    free(extend.shifts.data);
+    schedule_horizon_free(&extend);
     assert_false(schedule_horizon_next(&api->view, api->now_ms, &id, &extend));
     id = 0;
     assert_false(schedule_horizon_next(&api->view, api->now_ms, &id, &extend));

@@ -131,7 +131,14 @@ static bool check_fixed(struct apply *apply, Tocsin__Reply *reply, const Tocsin_
     if (!check_room(apply, reply, "shifts of one calendar", layer->n_fixed - 1, LIMIT_FIXED_SHIFTS_PER_LAYER)) {
         return false;
     }
+    if (layer->n_calendar > 0 && !check_room(apply, reply, "events of one calendar", layer->n_calendar - 1,
+                                             LIMIT_CALENDAR_RULES_PER_LAYER)) {
+        return false;
+    }
     bool good = layer->n_restrictions == 0 && layer->turn_length_s == 0;
+    for (size_t i = 0; good && i < layer->n_calendar; i++) {
+        good = has_person(layer, layer->calendar[i]->user_id);
+    }
     for (size_t i = 0; good && i < layer->n_fixed; i++) {
         const Tocsin__FixedShift *shift = layer->fixed[i];
         good = shift->end_ms > shift->start_ms && has_person(layer, shift->user_id) &&
@@ -388,6 +395,27 @@ static struct span join_rows(struct apply *apply, struct span old, struct span n
     return (struct span){.data = bytes, .size_bytes = old_size_bytes + new_size_bytes};
 }
 
+/* The shifts of calendars as they are laid out by now; a layer keeps some, by which it is known as a calendar. */
+static bool take_calendars(struct apply *apply, Tocsin__Reply *reply, Tocsin__Schedule *schedule,
+                           const Tocsin__ScheduleExtend *extend)
+{
+    for (size_t i = 0; i < extend->n_calendars; i++) {
+        const Tocsin__CalendarShifts *calendar = extend->calendars[i];
+        for (size_t j = 0; j < schedule->n_layers; j++) {
+            Tocsin__ScheduleLayer *layer = schedule->layers[j];
+            if (layer->id != calendar->layer_id || layer->n_calendar == 0 || calendar->n_fixed == 0) {
+                continue;
+            }
+            layer->fixed = calendar->fixed;
+            layer->n_fixed = calendar->n_fixed;
+            if (!check_fixed(apply, reply, layer)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 void apply_schedule_extend(struct apply *apply, const Tocsin__ScheduleExtend *extend, Tocsin__Reply *reply)
 {
     Tocsin__Schedule *schedule = schedule_get(apply->store, extend->schedule_id, apply->arena);
@@ -409,6 +437,9 @@ void apply_schedule_extend(struct apply *apply, const Tocsin__ScheduleExtend *ex
     size_t old_count = shift_rows_count(old);
     if (from_ms <= apply->time_ms || old_count == 0 || from_ms > shift_rows_at(old, old_count - 1).from_ms) {
         reply_refuse(apply, reply, INVALID, "The shifts would change what has been, or leave a hole.");
+        return;
+    }
+    if (!take_calendars(apply, reply, schedule, extend)) {
         return;
     }
     shifts_put(apply, schedule->id, schedule->revision, join_rows(apply, old, rows));

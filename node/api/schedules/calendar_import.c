@@ -15,22 +15,15 @@
 #define COMPONENTS_MAX 4000u
 #define YEAR_FIRST 1970
 #define YEAR_LAST 2200
-#define INTERVAL_MAX 1000
 #define EXCEPTIONS_MAX 1000u
-#define ALL_DAYS 0x7fu
 
-/* One VEVENT while it is laid out. */
+/* One VEVENT while it is read. */
 struct event {
     struct calendar *calendar;
+    struct calendar_zones *zones;
     const struct zone *zone; /* of its times; NULL: UTC */
-    struct zone *own_zone;   /* freed with it */
-    int64_t start_local_s, length_s;
-    bool length_is_local; /* an end at another time of the clock stays there when clocks change */
-    const char *address, *summary;
     icalcomponent *component;
-    uint64_t since_ms, until_ms;
-    uint64_t *exceptions;
-    size_t exceptions_count;
+    struct calendar_event made;
 };
 
 static bool __attribute__((format(printf, 2, 3))) refuse(struct calendar *calendar, const char *format, ...)
@@ -51,11 +44,17 @@ static void *must(void *memory)
     return memory;
 }
 
-static const char *keep(struct calendar *calendar, const char *text)
+/* Freed with the calendar. */
+static void *keep(struct calendar *calendar, void *piece)
 {
-    calendar->words = must(realloc(calendar->words, (calendar->words_count + 1) * sizeof *calendar->words));
-    calendar->words[calendar->words_count] = must(strdup(text != NULL ? text : ""));
-    return calendar->words[calendar->words_count++];
+    calendar->pieces = must(realloc(calendar->pieces, (calendar->pieces_count + 1) * sizeof *calendar->pieces));
+    calendar->pieces[calendar->pieces_count++] = must(piece);
+    return piece;
+}
+
+static char *keep_text(struct calendar *calendar, const char *text)
+{
+    return keep(calendar, strdup(text != NULL ? text : ""));
 }
 
 /* ---------------------------------------------------------------- times */
@@ -80,177 +79,193 @@ static int64_t moment_of(const struct zone *zone, int64_t local_s)
     return zone != NULL ? zone_from_local(zone, local_s) : local_s;
 }
 
-/* The zone that a property names; false: refused. */
-static bool zone_of(struct event *event, icalproperty *property, struct icaltimetype time,
-                    const struct zone *standard, struct zone *(*zones)(const char *name))
+/* The zone that a property names, and its name; false: refused. */
+static bool zone_of(struct event *event, icalproperty *property, struct icaltimetype time, const char **name,
+                    const struct zone **zone)
 {
     icalparameter *parameter = icalproperty_get_first_parameter(property, ICAL_TZID_PARAMETER);
+    bool named = parameter != NULL && !time.is_date && icalparameter_get_tzid(parameter) != NULL;
 
-    event->zone = standard;
-    if (icaltime_is_utc(time)) {
-        event->zone = NULL;
-    } else if (parameter != NULL && !time.is_date) {
-        const char *name = icalparameter_get_tzid(parameter);
-        bool sane = name != NULL && zone_name_is_sane(name) && zones != NULL;
-        event->own_zone = sane ? zones(name) : NULL;
-        event->zone = event->own_zone;
-        if (event->own_zone == NULL) {
-            return refuse(event->calendar, "The time zone '%.80s' of an event is not known.", name != NULL ? name : "");
-        }
-    }
-    return true;
+    *name = icaltime_is_utc(time) ? CALENDAR_ZONE_UTC : named ? icalparameter_get_tzid(parameter) : "";
+    return calendar_zone_find(event->zones, *name, zone) ||
+           refuse(event->calendar, "The time zone '%.80s' of an event is not known, or there are more than %u.", *name,
+                  CALENDAR_ZONES_MAX);
 }
 
-/* ---------------------------------------------------------------- occurrences */
+/* ---------------------------------------------------------------- recurrence */
 
-static void add_occurrence(struct event *event, int64_t local_s)
+static size_t length_of(const short *list, size_t size)
 {
-    struct calendar *calendar = event->calendar;
-    int64_t start_s = moment_of(event->zone, local_s);
-    int64_t end_s = event->length_is_local ? moment_of(event->zone, local_s + event->length_s) : start_s + event->length_s;
-    uint64_t start_ms = start_s > 0 ? (uint64_t)start_s * 1000 : 0, end_ms = end_s > 0 ? (uint64_t)end_s * 1000 : 0;
+    size_t count = 0;
 
-    for (size_t i = 0; i < event->exceptions_count; i++) {
-        if (event->exceptions[i] == start_ms) {
-            return;
-        }
+    while (count < size && list[count] != ICAL_RECURRENCE_ARRAY_MAX) {
+        count++;
     }
-    if (end_ms <= start_ms || end_ms <= event->since_ms || start_ms >= event->until_ms ||
-        calendar->count > LIMIT_FIXED_SHIFTS_PER_LAYER) {
-        return;
-    }
-    if (calendar->count == calendar->capacity) {
-        calendar->capacity = calendar->capacity > 0 ? calendar->capacity * 2 : 64;
-        calendar->events = must(realloc(calendar->events, calendar->capacity * sizeof *calendar->events));
-    }
-    calendar->events[calendar->count++] = (struct calendar_event){start_ms, end_ms, event->address, event->summary};
+    return count;
 }
 
-/* The days of BYDAY, Sunday is bit 0; false: refused. */
-static bool days_of(struct event *event, const struct icalrecurrencetype *rule, unsigned *days)
+static int32_t *numbers_of(struct calendar *calendar, const short *list, size_t size, size_t *count)
 {
-    *days = 0;
-    for (size_t i = 0; i < ICAL_BY_DAY_SIZE && rule->by_day[i] != ICAL_RECURRENCE_ARRAY_MAX; i++) {
-        int weekday = (int)icalrecurrencetype_day_day_of_week(rule->by_day[i]);
-        if (icalrecurrencetype_day_position(rule->by_day[i]) != 0 || weekday < 1 || weekday > 7) {
-            return refuse(event->calendar, "BYDAY with a number ('first Monday') is not supported.");
-        }
-        *days |= 1u << (weekday - 1);
+    *count = length_of(list, size);
+    int32_t *numbers = keep(calendar, calloc(*count + 1, sizeof *numbers));
+    for (size_t i = 0; i < *count; i++) {
+        numbers[i] = list[i];
     }
-    return true;
+    return numbers;
 }
 
-static bool rule_is_plain(struct event *event, const struct icalrecurrencetype *rule)
+static void take_days(struct calendar *calendar, Tocsin__CalendarRule *rule, const struct icalrecurrencetype *given)
 {
-    const short *others[] = {rule->by_second, rule->by_minute,   rule->by_hour,  rule->by_month_day,
-                             rule->by_year_day, rule->by_week_no, rule->by_month, rule->by_set_pos};
-
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        if (others[i][0] != ICAL_RECURRENCE_ARRAY_MAX) {
-            return refuse(event->calendar, "Of recurrence rules, only INTERVAL, COUNT, UNTIL and BYDAY are supported.");
-        }
+    rule->n_by_day = rule->n_by_day_position = length_of(given->by_day, ICAL_BY_DAY_SIZE);
+    rule->by_day = keep(calendar, calloc(rule->n_by_day + 1, sizeof *rule->by_day));
+    rule->by_day_position = keep(calendar, calloc(rule->n_by_day + 1, sizeof *rule->by_day_position));
+    for (size_t i = 0; i < rule->n_by_day; i++) {
+        rule->by_day[i] = (uint32_t)icalrecurrencetype_day_day_of_week(given->by_day[i]) - 1; /* Sunday is 1 */
+        rule->by_day_position[i] = icalrecurrencetype_day_position(given->by_day[i]);
     }
-    if (rule->freq != ICAL_DAILY_RECURRENCE && rule->freq != ICAL_WEEKLY_RECURRENCE) {
-        return refuse(event->calendar, "Only events that recur daily or weekly are supported.");
-    }
-    if (rule->interval < 1 || rule->interval > INTERVAL_MAX || rule->count < 0) {
-        return refuse(event->calendar, "The interval or count of a recurrence is out of range.");
-    }
-    if (rule->freq == ICAL_WEEKLY_RECURRENCE && rule->interval > 1 && rule->week_start != ICAL_MONDAY_WEEKDAY &&
-        rule->week_start != ICAL_NO_WEEKDAY) {
-        return refuse(event->calendar, "Weeks that begin on another day than Monday are not supported.");
-    }
-    return true;
 }
 
-/* Walks day by day; a day counts when its week or day is one of the interval's and its weekday one of the rule's. */
-static bool add_recurring(struct event *event, const struct icalrecurrencetype *rule)
+static void take_months(struct calendar *calendar, Tocsin__CalendarRule *rule, const struct icalrecurrencetype *given)
 {
-    int64_t first_day = floor_div(event->start_local_s, SECONDS_PER_DAY), count = 0;
-    int64_t last_day = (int64_t)(event->until_ms / 1000) / SECONDS_PER_DAY + 2;
-    int64_t first_week = floor_div(first_day + 3, 7); /* 1970-01-01 was a Thursday: weeks from Monday */
-    bool weekly = rule->freq == ICAL_WEEKLY_RECURRENCE, ends = !icaltime_is_null_time(rule->until);
-    unsigned days;
-
-    if (!rule_is_plain(event, rule) || !days_of(event, rule, &days)) {
-        return false;
+    rule->n_by_month = length_of(given->by_month, ICAL_BY_MONTH_SIZE);
+    rule->by_month = keep(calendar, calloc(rule->n_by_month + 1, sizeof *rule->by_month));
+    for (size_t i = 0; i < rule->n_by_month; i++) {
+        rule->by_month[i] = (uint32_t)given->by_month[i]; /* a leap month of another calendar is out of range */
     }
-    if (ends && !time_is_sane(rule->until)) {
+}
+
+static bool take_until(struct event *event, Tocsin__CalendarRule *rule, const struct icalrecurrencetype *given)
+{
+    if (icaltime_is_null_time(given->until)) {
+        return true;
+    }
+    if (!time_is_sane(given->until)) {
         return refuse(event->calendar, "The end of a recurrence is no time.");
     }
-    days = days != 0 ? days : weekly ? 1u << calendar_weekday(first_day) : ALL_DAYS;
-    for (int64_t day = first_day; day <= last_day; day++) {
-        int64_t step = weekly ? floor_div(day + 3, 7) - first_week : day - first_day;
-        int64_t local_s = event->start_local_s + (day - first_day) * SECONDS_PER_DAY;
-        if (step % rule->interval != 0 || (days & 1u << calendar_weekday(day)) == 0) {
-            continue;
-        }
-        int64_t until_s = ends ? local_of(rule->until) + (rule->until.is_date ? SECONDS_PER_DAY - 1 : 0) : 0;
-        int64_t at_s = icaltime_is_utc(rule->until) ? moment_of(event->zone, local_s) : local_s;
-        if ((ends && at_s > until_s) || (rule->count > 0 && count == rule->count)) {
-            break;
-        }
-        count++;
-        add_occurrence(event, local_s);
-    }
+    rule->until_s = local_of(given->until) + (given->until.is_date ? SECONDS_PER_DAY - 1 : 0);
+    rule->until_s = rule->until_s != 0 ? rule->until_s : 1;
+    rule->until_is_utc = icaltime_is_utc(given->until);
     return true;
+}
+
+static bool is_supported_rule(struct event *event, const struct icalrecurrencetype *given)
+{
+    const struct {
+        const short *list;
+        size_t size;
+    } others[] = {{given->by_second, ICAL_BY_SECOND_SIZE}, {given->by_minute, ICAL_BY_MINUTE_SIZE},
+                  {given->by_hour, ICAL_BY_HOUR_SIZE},     {given->by_year_day, ICAL_BY_YEARDAY_SIZE},
+                  {given->by_week_no, ICAL_BY_WEEKNO_SIZE}};
+
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        if (length_of(others[i].list, others[i].size) > 0) {
+            return refuse(event->calendar, "Of recurrence rules, only INTERVAL, COUNT, UNTIL, BYDAY, BYMONTHDAY, BYMONTH and "
+                                           "BYSETPOS are supported.");
+        }
+    }
+    if (given->freq < ICAL_DAILY_RECURRENCE || given->freq > ICAL_YEARLY_RECURRENCE) {
+        return refuse(event->calendar, "Only events that recur daily, weekly, monthly or yearly are supported.");
+    }
+    return given->count >= 0 || refuse(event->calendar, "The count of a recurrence is out of range.");
+}
+
+static bool take_recurrence(struct event *event, const struct icalrecurrencetype *given)
+{
+    static const Tocsin__CalendarFrequency FREQUENCIES[] = {
+        [ICAL_DAILY_RECURRENCE] = TOCSIN__CALENDAR_FREQUENCY__CALENDAR_DAILY,
+        [ICAL_WEEKLY_RECURRENCE] = TOCSIN__CALENDAR_FREQUENCY__CALENDAR_WEEKLY,
+        [ICAL_MONTHLY_RECURRENCE] = TOCSIN__CALENDAR_FREQUENCY__CALENDAR_MONTHLY,
+        [ICAL_YEARLY_RECURRENCE] = TOCSIN__CALENDAR_FREQUENCY__CALENDAR_YEARLY,
+    };
+    struct calendar *calendar = event->calendar;
+    Tocsin__CalendarRule *rule = &event->made.rule;
+
+    if (!is_supported_rule(event, given) || !take_until(event, rule, given)) {
+        return false;
+    }
+    rule->frequency = FREQUENCIES[given->freq];
+    rule->interval = given->interval > 0 ? (uint32_t)given->interval : 0;
+    rule->count = (uint32_t)given->count;
+    rule->week_start = given->week_start == ICAL_NO_WEEKDAY ? 1 : (uint32_t)given->week_start - 1;
+    take_days(calendar, rule, given);
+    take_months(calendar, rule, given);
+    rule->by_month_day = numbers_of(calendar, given->by_month_day, ICAL_BY_MONTHDAY_SIZE, &rule->n_by_month_day);
+    rule->by_position = numbers_of(calendar, given->by_set_pos, ICAL_BY_SETPOS_SIZE, &rule->n_by_position);
+    const char *refusal = recurrence_refusal(rule);
+    return refusal == NULL || refuse(calendar, "%s", refusal);
 }
 
 /* ---------------------------------------------------------------- one event */
 
+static size_t properties_count(icalcomponent *component, icalproperty_kind kind)
+{
+    size_t count = 0;
+
+    for (icalproperty *property = icalcomponent_get_first_property(component, kind); property != NULL;
+         property = icalcomponent_get_next_property(component, kind)) {
+        count++;
+    }
+    return count;
+}
+
 static bool take_exceptions(struct event *event)
 {
+    Tocsin__CalendarRule *rule = &event->made.rule;
+    size_t count = properties_count(event->component, ICAL_EXDATE_PROPERTY);
     icalproperty *property = icalcomponent_get_first_property(event->component, ICAL_EXDATE_PROPERTY);
 
+    if (count > EXCEPTIONS_MAX) {
+        return refuse(event->calendar, "An event has too many exceptions (EXDATE; maximum is %u).", EXCEPTIONS_MAX);
+    }
+    rule->exceptions_ms = keep(event->calendar, calloc(count + 1, sizeof *rule->exceptions_ms));
     for (; property != NULL; property = icalcomponent_get_next_property(event->component, ICAL_EXDATE_PROPERTY)) {
         struct icaltimetype time = icalproperty_get_exdate(property);
-        if (!time_is_sane(time) || event->exceptions_count == EXCEPTIONS_MAX) {
-            return refuse(event->calendar, "An exception (EXDATE) of an event is no time, or there are too many.");
+        const char *zone_name;
+        const struct zone *zone;
+        if (!time_is_sane(time)) {
+            return refuse(event->calendar, "An exception (EXDATE) of an event is no time.");
+        }
+        if (!zone_of(event, property, time, &zone_name, &zone)) {
+            return false;
         }
         int64_t local_s = local_of(time);
         if (time.is_date) { /* the occurrence of that day */
-            local_s += event->start_local_s - floor_div(event->start_local_s, SECONDS_PER_DAY) * SECONDS_PER_DAY;
+            local_s += rule->start_local_s - floor_div(rule->start_local_s, SECONDS_PER_DAY) * SECONDS_PER_DAY;
         }
-        int64_t at_s = icaltime_is_utc(time) ? local_s : moment_of(event->zone, local_s);
-        event->exceptions = must(realloc(event->exceptions, (event->exceptions_count + 1) * sizeof(uint64_t)));
-        event->exceptions[event->exceptions_count++] = at_s > 0 ? (uint64_t)at_s * 1000 : 0;
+        bool like_start = time.is_date || zone_name[0] == '\0';
+        int64_t at_s = moment_of(like_start ? event->zone : zone, local_s);
+        rule->exceptions_ms[rule->n_exceptions_ms++] = at_s > 0 ? (uint64_t)at_s * 1000 : 0;
     }
     return true;
 }
 
 /* DTEND, else DURATION, else a day for a day. */
-static bool take_end(struct event *event, struct icaltimetype start, const struct zone *standard,
-                     struct zone *(*zones)(const char *name))
+static bool take_end(struct event *event, struct icaltimetype start)
 {
+    Tocsin__CalendarRule *rule = &event->made.rule;
     icalproperty *end = icalcomponent_get_first_property(event->component, ICAL_DTEND_PROPERTY);
     icalproperty *duration = icalcomponent_get_first_property(event->component, ICAL_DURATION_PROPERTY);
 
-    event->length_s = start.is_date ? SECONDS_PER_DAY : 0;
-    event->length_is_local = start.is_date;
+    rule->length_s = start.is_date ? SECONDS_PER_DAY : 0;
+    rule->length_is_local = start.is_date;
     if (end != NULL) {
-        struct event other = {.calendar = event->calendar};
         struct icaltimetype time = icalproperty_get_dtend(end);
+        const char *name;
+        const struct zone *zone;
         if (!time_is_sane(time) || time.is_date != start.is_date) {
             return refuse(event->calendar, "The end of an event is no time like its start.");
         }
-        if (!zone_of(&other, end, time, standard, zones)) {
+        if (!zone_of(event, end, time, &name, &zone)) {
             return false;
         }
-        icalparameter *start_zone = icalproperty_get_first_parameter(
-            icalcomponent_get_first_property(event->component, ICAL_DTSTART_PROPERTY), ICAL_TZID_PARAMETER);
-        icalparameter *end_zone = icalproperty_get_first_parameter(end, ICAL_TZID_PARAMETER);
-        const char *start_name = start_zone != NULL ? icalparameter_get_tzid(start_zone) : "";
-        const char *end_name = end_zone != NULL ? icalparameter_get_tzid(end_zone) : "";
-        event->length_is_local = icaltime_is_utc(start) == icaltime_is_utc(time) && start_name != NULL &&
-                                 end_name != NULL && strcmp(start_name, end_name) == 0;
-        event->length_s = event->length_is_local ? local_of(time) - event->start_local_s
-                                                 : moment_of(other.zone, local_of(time)) -
-                                                       moment_of(event->zone, event->start_local_s);
-        zone_free(other.own_zone);
+        rule->length_is_local = strcmp(name, rule->time_zone) == 0;
+        rule->length_s = rule->length_is_local
+                             ? local_of(time) - rule->start_local_s
+                             : moment_of(zone, local_of(time)) - moment_of(event->zone, rule->start_local_s);
     } else if (duration != NULL) {
-        event->length_s = icaldurationtype_as_int(icalproperty_get_duration(duration));
+        rule->length_s = icaldurationtype_as_int(icalproperty_get_duration(duration));
     }
-    if (event->length_s <= 0 || event->length_s > (int64_t)LIMIT_TURN_SECONDS) {
+    if (rule->length_s <= 0 || rule->length_s > (int64_t)LIMIT_TURN_SECONDS) {
         return refuse(event->calendar, "An event must end after its start, and within a year.");
     }
     return true;
@@ -280,28 +295,56 @@ static bool is_supported(struct event *event)
     return true;
 }
 
-static bool lay_out(struct event *event, const struct zone *standard, struct zone *(*zones)(const char *name))
+static bool read_event(struct event *event)
 {
+    Tocsin__CalendarRule *rule = &event->made.rule;
     icalproperty *start = icalcomponent_get_first_property(event->component, ICAL_DTSTART_PROPERTY);
-    icalproperty *rule = icalcomponent_get_first_property(event->component, ICAL_RRULE_PROPERTY);
+    icalproperty *recurrence = icalcomponent_get_first_property(event->component, ICAL_RRULE_PROPERTY);
     struct icaltimetype time = start != NULL ? icalproperty_get_dtstart(start) : icaltime_null_time();
+    const char *zone_name;
 
+    tocsin__calendar_rule__init(rule);
     if (!time_is_sane(time)) {
         return refuse(event->calendar, "An event has no start, or one that is no time.");
     }
-    event->start_local_s = local_of(time);
-    event->address = keep(event->calendar, address_of(event->component));
-    event->summary = keep(event->calendar, icalcomponent_get_summary(event->component));
-    if (!is_supported(event) || !zone_of(event, start, time, standard, zones) ||
-        !take_end(event, time, standard, zones) || !take_exceptions(event)) {
+    if (!is_supported(event) || !zone_of(event, start, time, &zone_name, &event->zone)) {
         return false;
     }
-    if (rule == NULL) {
-        add_occurrence(event, event->start_local_s);
+    rule->start_local_s = local_of(time);
+    rule->time_zone = keep_text(event->calendar, zone_name);
+    event->made.address = keep_text(event->calendar, address_of(event->component));
+    event->made.summary = keep_text(event->calendar, icalcomponent_get_summary(event->component));
+    if (!take_end(event, time) || !take_exceptions(event)) {
+        return false;
+    }
+    if (recurrence == NULL) {
         return true;
     }
-    struct icalrecurrencetype recurrence = icalproperty_get_rrule(rule);
-    return add_recurring(event, &recurrence);
+    struct icalrecurrencetype given = icalproperty_get_rrule(recurrence);
+    return take_recurrence(event, &given);
+}
+
+/* Its occurrences, and the event itself unless all of it is over. */
+static bool add_event(struct event *event)
+{
+    struct calendar *calendar = event->calendar;
+    bool over;
+
+    if (!recurrence_lay_out(&event->made.rule, (uint32_t)calendar->count, event->zone, &calendar->shifts, &over)) {
+        return refuse(calendar, "The events of the calendar recur for too long to be counted; let them begin later.");
+    }
+    if (over) {
+        return true;
+    }
+    if (calendar->count == LIMIT_CALENDAR_RULES_PER_LAYER) {
+        return refuse(calendar, "The calendar has too many events to come (maximum is %u).", LIMIT_CALENDAR_RULES_PER_LAYER);
+    }
+    if (calendar->count == calendar->capacity) {
+        calendar->capacity = calendar->capacity > 0 ? calendar->capacity * 2 : 64;
+        calendar->events = must(realloc(calendar->events, calendar->capacity * sizeof *calendar->events));
+    }
+    calendar->events[calendar->count++] = event->made;
+    return true;
 }
 
 /* ---------------------------------------------------------------- the whole */
@@ -329,45 +372,44 @@ static bool is_shallow(struct calendar *calendar, const char *text)
     return true;
 }
 
-static int compare_events(const void *a, const void *b)
+static int compare_shifts(const void *a, const void *b)
 {
-    const struct calendar_event *x = a, *y = b;
+    const struct occurrence *x = a, *y = b;
 
     return (x->start_ms > y->start_ms) - (x->start_ms < y->start_ms);
 }
 
 static bool put_in_order(struct calendar *calendar)
 {
-    if (calendar->count > LIMIT_FIXED_SHIFTS_PER_LAYER) {
+    struct occurrences *shifts = &calendar->shifts;
+
+    if (shifts->count > LIMIT_FIXED_SHIFTS_PER_LAYER) {
         return refuse(calendar, "The calendar has too many shifts within a year (maximum is %u).",
                       LIMIT_FIXED_SHIFTS_PER_LAYER);
     }
-    if (calendar->count == 0) {
+    if (shifts->count == 0) {
         return refuse(calendar, "The calendar has no event from now on within a year.");
     }
-    qsort(calendar->events, calendar->count, sizeof *calendar->events, compare_events);
-    for (size_t i = 1; i < calendar->count; i++) {
-        if (calendar->events[i].start_ms < calendar->events[i - 1].end_ms) {
+    qsort(shifts->list, shifts->count, sizeof *shifts->list, compare_shifts);
+    for (size_t i = 1; i < shifts->count; i++) {
+        if (shifts->list[i].start_ms < shifts->list[i - 1].end_ms) {
             return refuse(calendar, "Two events overlap: '%.60s' and '%.60s'; only one person can have a layer's shift.",
-                          calendar->events[i - 1].summary, calendar->events[i].summary);
+                          calendar->events[shifts->list[i - 1].rule].summary, calendar->events[shifts->list[i].rule].summary);
         }
     }
     return true;
 }
 
-static bool take_events(struct calendar *calendar, icalcomponent *root, const struct zone *zone,
-                        struct zone *(*zones)(const char *name), uint64_t since_ms, uint64_t until_ms)
+static bool take_events(struct calendar *calendar, icalcomponent *root, struct calendar_zones *zones)
 {
     icalcomponent *component = icalcomponent_get_first_component(root, ICAL_VEVENT_COMPONENT);
     bool good = true;
 
     for (; good && component != NULL; component = icalcomponent_get_next_component(root, ICAL_VEVENT_COMPONENT)) {
-        struct event event = {.calendar = calendar, .component = component, .since_ms = since_ms, .until_ms = until_ms};
+        struct event event = {.calendar = calendar, .component = component, .zones = zones};
         if (icalcomponent_get_status(component) != ICAL_STATUS_CANCELLED) {
-            good = lay_out(&event, zone, zones);
+            good = read_event(&event) && add_event(&event);
         }
-        zone_free(event.own_zone);
-        free(event.exceptions);
     }
     return good;
 }
@@ -375,9 +417,12 @@ static bool take_events(struct calendar *calendar, icalcomponent *root, const st
 bool calendar_parse(struct calendar *calendar, struct span text, const struct zone *zone,
                     struct zone *(*zones)(const char *name), uint64_t since_ms, uint64_t until_ms)
 {
+    struct calendar_zones of_events = {.own = zone, .load = zones};
     char *copy = must(malloc(text.size_bytes + 1));
     bool good;
 
+    calendar->shifts = (struct occurrences){.since_ms = since_ms, .until_ms = until_ms, .days_left = RECURRENCE_DAYS_MAX,
+                                            .count_max = LIMIT_FIXED_SHIFTS_PER_LAYER};
     memcpy(copy, text.data, text.size_bytes);
     copy[text.size_bytes] = '\0';
     if (strlen(copy) != text.size_bytes) {
@@ -390,8 +435,9 @@ bool calendar_parse(struct calendar *calendar, struct span text, const struct zo
     if (root == NULL || icalcomponent_isa(root) != ICAL_VCALENDAR_COMPONENT) {
         good = calendar->error[0] != '\0' ? false : refuse(calendar, "The body is not one calendar (VCALENDAR).");
     } else {
-        good = take_events(calendar, root, zone, zones, since_ms, until_ms) && put_in_order(calendar);
+        good = take_events(calendar, root, &of_events) && put_in_order(calendar);
     }
+    calendar_zones_free(&of_events);
     if (root != NULL) {
         icalcomponent_free(root);
     }
@@ -400,10 +446,11 @@ bool calendar_parse(struct calendar *calendar, struct span text, const struct zo
 
 void calendar_free(struct calendar *calendar)
 {
-    for (size_t i = 0; i < calendar->words_count; i++) {
-        free(calendar->words[i]);
+    for (size_t i = 0; i < calendar->pieces_count; i++) {
+        free(calendar->pieces[i]);
     }
-    free(calendar->words);
+    free(calendar->pieces);
     free(calendar->events);
+    free(calendar->shifts.list);
     *calendar = (struct calendar){0};
 }

@@ -4,8 +4,8 @@
  *     POST /schedules/{id}/calendar_layers?name=...        a new layer, over all others
  *     PUT  /schedules/{id}/calendar_layers/{layer}         the same layer, with other shifts
  *
- * Events are laid out for a year from now; to go on, the calendar is sent again. Whose an event is says its first attendee's
- * address, otherwise its summary: a user's address or name.
+ * Events are laid out for a year from now, and daily a day further. Whose an event is says its first attendee's address,
+ * otherwise its summary: a user's address or name.
  */
 #include <string.h>
 #include <strings.h>
@@ -79,34 +79,61 @@ static void add_user(Tocsin__ScheduleLayer *layer, uint64_t user_id)
     layer->user_ids[layer->n_user_ids++] = user_id;
 }
 
+/* A copy of an event's rule in the request's memory: the calendar goes before the command does. */
+static Tocsin__CalendarRule *rule_of(struct http_request *request, const Tocsin__CalendarRule *from, uint64_t user_id)
+{
+    Tocsin__CalendarRule copy = *from;
+
+    copy.user_id = user_id;
+    size_t size_bytes = tocsin__calendar_rule__get_packed_size(&copy);
+    uint8_t *bytes = http_alloc(request, size_bytes + 1);
+    tocsin__calendar_rule__pack(&copy, bytes);
+    return tocsin__calendar_rule__unpack(request_memory(request), size_bytes, bytes);
+}
+
+/* Whose the events are; false: one is nobody's. */
+static bool take_rules(struct field_reader *reader, const struct machine_store *view, const struct calendar *calendar,
+                       Tocsin__ScheduleLayer *layer)
+{
+    struct people *people = http_alloc(reader->request, sizeof *people);
+
+    layer->calendar = http_alloc(reader->request, calendar->count * sizeof(Tocsin__CalendarRule *));
+    for (size_t i = 0; i < calendar->count; i++) {
+        const struct calendar_event *event = &calendar->events[i];
+        uint64_t user_id = user_of(view, people, event->address);
+        user_id = user_id != 0 ? user_id : user_of(view, people, event->summary);
+        if (user_id == 0) {
+            field_error(reader, "An event belongs to nobody who is known here: '%.100s'",
+                        event->address[0] != '\0' ? event->address : event->summary);
+            return false;
+        }
+        layer->calendar[layer->n_calendar++] = rule_of(reader->request, &event->rule, user_id);
+        add_user(layer, user_id);
+    }
+    return true;
+}
+
 /* The events as the layer's shifts; false: answered with 400. */
 static bool fill_layer(struct http_request *request, const struct machine_store *view, const struct calendar *calendar,
                        Tocsin__ScheduleLayer *layer)
 {
-    struct people *people = http_alloc(request, sizeof *people);
     struct field_reader reader = {.request = request, .prefix = ""};
+    const struct occurrences *shifts = &calendar->shifts;
 
     layer->turn_length_s = 0;
-    layer->n_restrictions = layer->n_user_ids = layer->n_fixed = 0;
+    layer->n_restrictions = layer->n_user_ids = layer->n_fixed = layer->n_calendar = 0;
     layer->end_ms = 0;
-    layer->start_ms = layer->rotation_virtual_start_ms = calendar->events[0].start_ms;
+    layer->start_ms = layer->rotation_virtual_start_ms = shifts->list[0].start_ms;
     layer->user_ids = http_alloc(request, PEOPLE_MAX * sizeof *layer->user_ids);
-    layer->fixed = http_alloc(request, calendar->count * sizeof(Tocsin__FixedShift *));
-    for (size_t i = 0; i < calendar->count; i++) {
-        const struct calendar_event *event = &calendar->events[i];
+    layer->fixed = http_alloc(request, shifts->count * sizeof(Tocsin__FixedShift *));
+    bool known = take_rules(&reader, view, calendar, layer);
+    for (size_t i = 0; i < shifts->count && known; i++) {
         Tocsin__FixedShift *shift = http_alloc(request, sizeof *shift);
         tocsin__fixed_shift__init(shift);
-        shift->start_ms = event->start_ms;
-        shift->end_ms = event->end_ms;
-        shift->user_id = user_of(view, people, event->address);
-        shift->user_id = shift->user_id != 0 ? shift->user_id : user_of(view, people, event->summary);
-        if (shift->user_id == 0) {
-            field_error(&reader, "An event belongs to nobody who is known here: '%.100s'",
-                        event->address[0] != '\0' ? event->address : event->summary);
-            break;
-        }
+        shift->start_ms = shifts->list[i].start_ms;
+        shift->end_ms = shifts->list[i].end_ms;
+        shift->user_id = layer->calendar[shifts->list[i].rule]->user_id;
         layer->fixed[layer->n_fixed++] = shift;
-        add_user(layer, shift->user_id);
     }
     return fields_finish(&reader);
 }

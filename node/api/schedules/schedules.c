@@ -13,6 +13,8 @@
 #include "node/api/roles.h"
 #include "node/api/schedules/schedules.h"
 #include "node/api/teams/teams.h"
+#include "node/calendar/calendar_shifts.h"
+#include "node/host/zones.h"
 
 #define TRIES_MAX 3
 #define RENDERED_SHIFTS_MAX 200000u
@@ -93,6 +95,31 @@ static void on_put(struct http_request *request, const Tocsin__Reply *reply)
     resource_saved(request, &resource_schedule, 0, state->id != 0 ? 200 : 201, reply);
 }
 
+/* Calendars may have been laid out long ago, in a revision that is restored, say. Those that cannot be now stay as they are. */
+static void lay_calendars_out(struct http_request *request, Tocsin__Schedule *schedule, const struct zone *zone)
+{
+    struct calendar_zones zones = {.own = zone, .load = zones_load};
+    uint64_t now_ms = wall_ms(request);
+
+    for (size_t i = 0; i < schedule->n_layers; i++) {
+        Tocsin__ScheduleLayer *layer = schedule->layers[i];
+        size_t count = 0;
+        Tocsin__FixedShift **fixed = layer->n_calendar > 0 ? calendar_shifts(layer, &zones, now_ms - SCHEDULE_RENDER_BEFORE_MS,
+                                                                             now_ms + SCHEDULE_HORIZON_MS, &count)
+                                                           : NULL;
+        if (fixed != NULL) {
+            layer->fixed = http_alloc(request, count * sizeof *layer->fixed);
+            layer->n_fixed = count;
+            for (size_t j = 0; j < count; j++) {
+                layer->fixed[j] = http_alloc(request, sizeof **fixed);
+                *layer->fixed[j] = *fixed[j];
+            }
+            free(fixed);
+        }
+    }
+    calendar_zones_free(&zones);
+}
+
 bool schedule_command(struct http_request *request, uint64_t id, Tocsin__Schedule *schedule, uint32_t base_revision)
 {
     struct zone *zone;
@@ -100,6 +127,7 @@ bool schedule_command(struct http_request *request, uint64_t id, Tocsin__Schedul
     if (!is_bounded(request, schedule) || !schedule_zone(request, schedule->time_zone, &zone)) {
         return false;
     }
+    lay_calendars_out(request, schedule, zone);
     Tocsin__SchedulePut *put = api_command(request, TOCSIN__COMMAND__BODY_SCHEDULE_PUT)->schedule_put;
     put->id = id;
     put->base_revision = base_revision;
@@ -128,6 +156,8 @@ static void keep_calendars(const Tocsin__Schedule *from, const Tocsin__Schedule 
             if (layer->id == old->id) {
                 layer->fixed = old->fixed;
                 layer->n_fixed = old->n_fixed;
+                layer->calendar = old->calendar;
+                layer->n_calendar = old->n_calendar;
                 layer->user_ids = old->user_ids;
                 layer->n_user_ids = old->n_user_ids;
                 layer->n_restrictions = 0;
