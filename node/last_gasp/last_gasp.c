@@ -7,6 +7,7 @@
 
 #include "consensus/machine/keys.h"
 #include "consensus/machine/limits.h"
+#include "consensus/machine/planted.h"
 #include "node/log.h"
 
 static uint64_t now_of(const struct last_gasp *gasp) { return gasp->ports.boottime_ms(gasp->ports.context); }
@@ -75,7 +76,7 @@ static uint64_t better_speaker(const struct last_gasp *gasp, uint64_t now_ms) {
     uint64_t speaker = 0, furthest = gasp->sight.applied_index;
     for (unsigned i = 0; i < gasp->peers_count; i++) {
         const struct gasp_peer *peer = &gasp->peers[i];
-        if (!peer->may_speak || !is_fresh(peer->heard_ms, now_ms)) continue;
+        if (!peer->may_speak || !is_fresh(peer->heard_ms, now_ms) || planted(ALL_SPEAK)) continue;
         uint64_t best_id = speaker != 0 ? speaker : gasp->id;
         if (peer->applied_index > furthest || (peer->applied_index == furthest && peer->id < best_id)) {
             speaker = peer->id;

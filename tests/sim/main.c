@@ -1,4 +1,5 @@
 /* Options, seeds, summary: see README.md beside this file. Each seed runs in a process of its own, as many at once as there are processors. */
+#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -236,7 +237,7 @@ static void add_up(struct result *sum, const struct result *result) {
     for (unsigned i = 0; i < result->counts_count; i++) {
         unsigned at = 0;
         while (at < sum->counts_count && strcmp(sum->counts[at].name, result->counts[i].name) != 0) at++;
-        if (at == SIM_COUNTS_MAX) continue;
+        assert(at < SIM_COUNTS_MAX);
         if (at == sum->counts_count) {
             sum->counts[sum->counts_count++] = result->counts[i];
             continue;

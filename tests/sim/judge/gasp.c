@@ -6,12 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/sim/judge/gasp_reach.h"
 #include "tests/sim/world/providers.h"
 #include "tests/sim/world/sim_internal.h"
 
 #define LOOK_MS 500u
-/* A node may take so long to see what is true: looks, clocks that are told every second, timeouts of elections. */
-#define SLACK_MS 2500u
 /* What a peer says counts so long, and is said every second; connections that were made anew take a moment. */
 #define HEARD_MS 8000u
 #define SPOKE_MS 2000u
@@ -25,7 +24,7 @@ struct told {
 
 struct gasp_judge {
     struct {
-        uint64_t led_ms;     /* when a leader that leads was last in reach */
+        struct gasp_reach direct, by_others; /* a leader that leads; somebody who hears one */
         uint64_t epoch;      /* counts times without a leader, as the node sees them */
         bool was_led;
         uint64_t spoke_ms;
@@ -54,19 +53,38 @@ static bool leads(const struct sim *sim, uint64_t id) {
     return engine_status(node->engine).duties_term == engine_status(node->engine).driver.term && engine_status(node->engine).driver.role == DRIVER_LEADER;
 }
 
-/* By others who hear it, or because it leads and others hear it. */
-static bool is_led(const struct sim *sim, uint64_t id) {
-    for (uint64_t other = 1; other <= sim->nodes_count; other++)
-        if (other != id && both_hear(sim, id, other) && leads(sim, other)) return true;
-    return false;
+/* What is sent from one to the other at this moment arrives after so long. */
+static uint64_t lag_ms(const struct sim *sim, uint64_t from, uint64_t to) {
+    const struct link *link = &sim->links[from][to];
+    uint64_t queued_ms = link->last_arrival_ms > sim->now_ms ? link->last_arrival_ms - sim->now_ms : 0;
+    return queued_ms > link->slow_ms ? queued_ms : link->slow_ms;
+}
+
+/* The quickest way from somebody whom `knows` picks, to this node; a node that leads needs none. */
+static struct gasp_way way_from(const struct sim *sim, uint64_t id, bool (*knows)(const struct sim *sim, uint64_t id)) {
+    struct gasp_way way = {.open = leads(sim, id)};
+    if (way.open) return way;
+    for (uint64_t other = 1; other <= sim->nodes_count; other++) {
+        if (other == id || !both_hear(sim, id, other) || !knows(sim, other)) continue;
+        uint64_t other_lag_ms = lag_ms(sim, other, id);
+        if (!way.open || other_lag_ms < way.lag_ms) way = (struct gasp_way){true, other_lag_ms};
+    }
+    return way;
+}
+
+/* It takes part, and has heard a leader for long enough to say so. */
+static bool hears_leader(const struct sim *sim, uint64_t id) {
+    const struct node *node = &sim->nodes[id];
+    return is_moving(node) && node->member && engine_status(node->engine).failure == NULL && sim->gasp->nodes[id].direct.known_ms == sim->now_ms;
 }
 
 static void look(void *context) {
     struct sim *sim = context;
     struct gasp_judge *judge = sim->gasp;
+    for (uint64_t id = 1; id <= sim->nodes_count; id++) gasp_reach_look(&judge->nodes[id].direct, way_from(sim, id, leads), sim->now_ms);
     for (uint64_t id = 1; id <= sim->nodes_count; id++) {
         struct node *node = &sim->nodes[id];
-        if (is_led(sim, id)) judge->nodes[id].led_ms = sim->now_ms;
+        gasp_reach_look(&judge->nodes[id].by_others, way_from(sim, id, hears_leader), sim->now_ms);
         bool led = !node->up || engine_status(node->engine).gasp == GASP_LED;
         judge->nodes[id].epoch += led && !judge->nodes[id].was_led;
         judge->nodes[id].was_led = led;
@@ -131,12 +149,14 @@ static void check_repeat(struct node *node, const struct provider_message *messa
 void gasp_judge_request(struct node *node, const struct provider_message *message) {
     struct sim *sim = node->sim;
     struct gasp_judge *judge = sim->gasp;
-    uint64_t without_ms = sim->now_ms - judge->nodes[node->id].led_ms;
+    const struct gasp_reach *direct = &judge->nodes[node->id].direct, *by_others = &judge->nodes[node->id].by_others;
+    const struct gasp_reach *latest = direct->known_ms > by_others->known_ms ? direct : by_others;
     sim_count(sim, "pages of nodes without a majority", 1);
     if (strstr(message->text, "DEGRADED") == NULL || strstr(message->text, "possibly repeated") == NULL)
         sim_violation(sim, "last gasp: node %" PRIu64 " does not say what it is: %.100s", node->id, message->text);
-    if (without_ms + SLACK_MS < sim->profile->last_gasp_after_ms)
-        sim_violation(sim, "last gasp: node %" PRIu64 " pages on its own, and a leader was in reach %" PRIu64 " ms ago", node->id, without_ms);
+    if (gasp_reach_forbids(latest, sim->now_ms, sim->profile->last_gasp_after_ms))
+        sim_violation(sim, "last gasp: node %" PRIu64 " pages on its own, and a leader was in reach %" PRIu64 " ms ago%s", node->id,
+                      sim->now_ms - latest->known_ms, latest == by_others ? ", by a peer that hears it" : "");
     for (uint64_t other = 1; other <= sim->nodes_count; other++) {
         bool spoke = other != node->id && judge->nodes[other].spoke_ms != 0 && sim->now_ms - judge->nodes[other].spoke_ms <= SPOKE_MS;
         if (spoke && sim->now_ms - judge->apart_ms[node->id][other] > HEARD_MS + SPOKE_MS)

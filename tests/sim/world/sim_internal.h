@@ -85,7 +85,7 @@ struct sim_event {
     void *context;
 };
 
-#define SIM_COUNTS_MAX 192
+#define SIM_COUNTS_MAX 256
 struct sim_counter {
     const char *name;
     uint64_t times;
