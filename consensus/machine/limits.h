@@ -180,6 +180,10 @@
 #define LIMIT_PULSE_HEARTBEATS 1024u
 /* Beyond these the oldest two become one. */
 #define LIMIT_BLIND_INTERVALS 128u
+/* Beyond these the first that is over is forgotten. */
+#define LIMIT_CUT_OFFS 64u
+/* More than a cluster can have members. */
+#define LIMIT_NODES_UNHEARD 32u
 #define LIMIT_CRON_CHARACTERS 100u /* healthchecks' */
 /* The next times of a schedule that are known: four hours of one that fits each minute. The leader adds to them when
  * half are over, and once a day, for rules of time zones change. */

@@ -424,10 +424,14 @@ static void extend_schedules(struct engine *engine) {
     if (fault != STORAGE_OK) engine_fail(engine, failure.message);
 }
 
-/* While heartbeats exist an entry at least this often says that pings could be taken. */
+/* While heartbeats exist an entry at least this often says that pings could be taken; it says, too, who is cut off. */
 static void tick(struct engine *engine, uint64_t now_ms) {
     if (engine->tick_ms == 0 || now_ms - engine->tick_sent_ms < engine->tick_ms) return;
     Tocsin__Tick message = TOCSIN__TICK__INIT;
+    Tocsin__UnheardMember unheard[MEMBERS_MAX], *pointers[MEMBERS_MAX];
+    message.unheard = pointers;
+    message.n_unheard = engine_watch_unheard(engine, unheard);
+    for (size_t i = 0; i < message.n_unheard; i++) pointers[i] = &unheard[i];
     Tocsin__Command command = TOCSIN__COMMAND__INIT;
     command.body_case = TOCSIN__COMMAND__BODY_TICK;
     command.tick = &message;

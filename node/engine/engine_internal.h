@@ -246,6 +246,8 @@ struct vitals engine_vitals(const struct engine *engine);
 void engine_vitals_put(const struct vitals *vitals, uint8_t out[ENGINE_VITALS_SIZE_BYTES]);
 struct vitals engine_vitals_read(struct wire_reader *reader);
 void engine_watch_turn(struct engine *engine, uint64_t term);
+/* The members that this node has not heard of late; how many. */
+size_t engine_watch_unheard(const struct engine *engine, Tocsin__UnheardMember unheard[MEMBERS_MAX]);
 /* What people were told of nodes, and is not over. */
 json_t *engine_conditions_json(struct engine *engine);
 /* ---- engine_duties.c: cluster time as this node knows it */

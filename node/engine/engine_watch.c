@@ -118,6 +118,26 @@ void engine_watch_turn(struct engine *engine, uint64_t term) {
     engine_gasp_look(engine, look, engine);
 }
 
+size_t engine_watch_unheard(const struct engine *engine, Tocsin__UnheardMember unheard[MEMBERS_MAX]) {
+    const struct raft_configuration *configuration = driver_configuration(engine->driver);
+    uint64_t boottime_ms = engine->ports.boottime_ms(engine->ports.context);
+    size_t count = 0;
+    for (unsigned i = 0; i < configuration->n && count < MEMBERS_MAX; i++) {
+        uint64_t id = configuration->servers[i].id, silent_ms = 0;
+        bool heard = id == engine->config->id;
+        for (unsigned j = 0; j < engine->reports_count; j++) {
+            if (engine->reports[j].id != id) continue;
+            silent_ms = boottime_ms - engine->reports[j].at_boottime_ms;
+            heard |= silent_ms <= HEARD_WITHIN_MS;
+        }
+        if (heard) continue;
+        tocsin__unheard_member__init(&unheard[count]);
+        unheard[count].id = id;
+        unheard[count++].silent_ms = silent_ms;
+    }
+    return count;
+}
+
 /* ---- what operators see */
 
 static void add_conditions(void *argument, const struct machine_store *view) {

@@ -5,6 +5,7 @@
  *
  * In path and body {n} becomes a number that grows by one with each request (12 digits), {b} the base64 of "key-" and that number (16 characters of
  * key, which needs no padding at 15 bytes: "k" and 14 digits). --rate R sends R requests a second in all instead of as many as possible.
+ * --modulo M begins anew after M numbers; --stride S, which has no divisor in common with M, takes them in another order than 0, 1, 2.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -38,8 +39,8 @@ static struct {
     const char *path, *body, *header;
     int ports[PORTS_MAX], ports_count, connections, expect;
     double seconds, rate;
-    uint64_t requests, first, modulo;
-} options = {.connections = 1, .seconds = 5, .expect = 200, .requests = UINT64_MAX, .header = "", .modulo = UINT64_MAX};
+    uint64_t requests, first, modulo, stride;
+} options = {.connections = 1, .seconds = 5, .expect = 200, .requests = UINT64_MAX, .header = "", .modulo = UINT64_MAX, .stride = 1};
 
 static uint32_t *samples_us;
 static uint64_t samples_count, sent_count, refused_count;
@@ -106,7 +107,7 @@ static void open_connection(struct connection *connection, int port) {
 
 static void send_request(struct connection *connection) {
     char request[REQUEST_SIZE_BYTES_MAX];
-    size_t size_bytes = compose(request, options.first + sent_count++ % options.modulo);
+    size_t size_bytes = compose(request, options.first + sent_count++ * options.stride % options.modulo);
     connection->sent_ns = now_ns();
     connection->response_size_bytes = 0;
     connection->waiting = true;
@@ -154,7 +155,7 @@ static void parse(int argc, char **argv) {
     static const struct option known[] = {{"path", 1, NULL, 'p'}, {"ports", 1, NULL, 'P'}, {"connections", 1, NULL, 'c'},
                                           {"seconds", 1, NULL, 's'}, {"expect", 1, NULL, 'e'}, {"body", 1, NULL, 'b'},
                                           {"requests", 1, NULL, 'r'}, {"first", 1, NULL, 'f'}, {"rate", 1, NULL, 'R'}, {"header", 1, NULL, 'h'},
-                                          {"modulo", 1, NULL, 'm'}, {0}};
+                                          {"modulo", 1, NULL, 'm'}, {"stride", 1, NULL, 'S'}, {0}};
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         switch (option) {
         case 'p': options.path = optarg; break;
@@ -171,6 +172,7 @@ static void parse(int argc, char **argv) {
         case 'R': options.rate = atof(optarg); break;
         case 'h': options.header = optarg; break;
         case 'm': options.modulo = strtoull(optarg, NULL, 10); break;
+        case 'S': options.stride = strtoull(optarg, NULL, 10); break;
         default: exit(EXIT_FAILURE);
         }
     }

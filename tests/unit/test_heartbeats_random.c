@@ -3,10 +3,12 @@
  *
  * Jobs ping by their own schedules, a little late; some die. The cluster loses leaders for seconds (a ping waits and
  * gets through), and is gone for minutes now and then (a ping is lost, and the job does not try again before its next
- * time).
+ * time). Single nodes are cut off; some jobs know only one, and try on until it takes their ping.
  * The judge knows when each job tried and what was heard of it, and nothing of the machine's rules:
  *
- *     a job that lives is never paged for; one that died is, within a bound that blindness alone may lengthen
+ *     a job that lives is never paged for, unless the only node that it knows is away for longer than two graces;
+ *     one that died is: within its period and grace, or that after an outage, and at most one grace more for what
+ *     else went wrong
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,6 +26,9 @@
 #define JOBS 6u
 #define SECONDS (2u * 3600)
 #define WAIT_S 5u /* a request waits so long for a leader */
+#define NODES 3u
+#define NOTICED_S 3u /* so long after it is away the leader says so */
+#define OUTAGE_S 6u  /* and more */
 
 struct job {
     uint64_t id;
@@ -33,9 +38,12 @@ struct job {
     unsigned tries;
     uint64_t dies_s;   /* UINT64_MAX: never in this run */
     uint64_t heard_s;  /* of the last ping that was taken */
-    uint64_t tried_s;  /* one that waits for a leader; 0: none */
-    uint64_t blind_s;  /* since it was heard: seconds of outages */
-    bool heard, paged;
+    uint64_t tried_s;  /* one that waits for a leader, or for the only node; 0: none */
+    uint64_t outage_end_s; /* of the last one since it was heard; 0: none */
+    uint64_t leaderless_s; /* seconds since it was heard */
+    bool node_away;        /* some node was, since it was heard */
+    uint64_t only_node;    /* that it knows; 0: it knows them all */
+    bool heard, paged, lost; /* lost: its only node is away for too long */
 };
 
 struct world {
@@ -43,6 +51,7 @@ struct world {
     uint64_t random, now_s;
     unsigned seed;
     struct job jobs[JOBS];
+    uint64_t away_node, away_s, back_s; /* who is cut off, from when until when */
 };
 
 static uint64_t chance(struct world *world, uint64_t below)
@@ -69,6 +78,7 @@ static void job_begin(struct world *world, struct job *job, uint64_t service_id)
     job->grace_s = 60 * (uint32_t)(1 + chance(world, 2 + 3 * job->period_s / 60));
     job->first_s = job->next_s = 1 + chance(world, job->period_s);
     job->dies_s = chance(world, 2) == 0 ? UINT64_MAX : chance(world, SECONDS);
+    job->only_node = chance(world, NODES + 1);
     Tocsin__Heartbeat given = TOCSIN__HEARTBEAT__INIT;
     given.key = key;
     given.name = name;
@@ -98,21 +108,38 @@ static void judge(struct world *world, struct job *job)
     bool dead = world->now_s >= job->dies_s;
     if (is_down(world, job) && !job->paged) {
         job->paged = true;
-        if (!dead || world->now_s < job->heard_s + job->period_s + job->grace_s) {
+        if ((!dead && !job->lost) || world->now_s < job->heard_s + job->period_s + job->grace_s) {
             fail_msg("seed %u: job %u (%u s, grace %u s) was paged for at %llu s; last heard at %llu s, %s", seed,
                      number, job->period_s, job->grace_s, (unsigned long long)world->now_s,
                      (unsigned long long)job->heard_s, dead ? "too early" : "and it lives");
         }
     }
-    uint64_t bound_s = job->heard_s + job->period_s + 2 * job->grace_s + job->blind_s + 2;
-    if (job->blind_s > 0) {
-        bound_s += job->period_s + job->grace_s / 4;
-    }
+    uint64_t from_s = job->outage_end_s != 0 ? job->outage_end_s : job->heard_s;
+    uint64_t more_s = job->leaderless_s < job->grace_s && !job->node_away ? job->leaderless_s : job->grace_s;
+    uint64_t bound_s = from_s + job->period_s + job->grace_s + more_s + 2;
     if (dead && job->heard && !job->paged && world->now_s > bound_s) {
         fail_msg("seed %u: job %u (%u s, grace %u s) died at %llu s, was last heard at %llu s and is not paged for at "
                  "%llu s",
                  seed, number, job->period_s, job->grace_s, (unsigned long long)job->dies_s,
                  (unsigned long long)job->heard_s, (unsigned long long)world->now_s);
+    }
+}
+
+/* ---------------------------------------------------------------- one node is away */
+
+static bool is_away(const struct world *world, uint64_t node)
+{
+    return node != 0 && node == world->away_node && world->now_s < world->back_s;
+}
+
+static void node_leaves(struct world *world)
+{
+    world->away_node = 1 + chance(world, NODES);
+    world->away_s = world->now_s;
+    world->back_s = world->now_s + 1 + chance(world, 600);
+    for (struct job *job = world->jobs; job < world->jobs + JOBS; job++) {
+        bool endured = 2 * job->grace_s - job->grace_s / 4 > world->back_s - world->away_s + 2 * WAIT_S;
+        job->lost |= job->only_node == world->away_node && !endured;
     }
 }
 
@@ -125,7 +152,10 @@ static void hear(struct world *world, struct job *job)
     apply(world, TOCSIN__COMMAND__BODY_PING, &ping);
     job->heard_s = world->now_s;
     job->heard = true;
-    job->blind_s = 0;
+    job->paged = job->lost = false;
+    job->outage_end_s = 0;
+    job->leaderless_s = 0;
+    job->node_away = false;
     job->tried_s = 0;
 }
 
@@ -133,7 +163,11 @@ static void hear(struct world *world, struct job *job)
 static void jobs_try(struct world *world)
 {
     for (struct job *job = world->jobs; job < world->jobs + JOBS; job++) {
-        if (job->tried_s != 0 && world->now_s - job->tried_s >= WAIT_S) {
+        job->node_away |= is_away(world, world->away_node);
+        if (job->tried_s != 0 && is_away(world, job->only_node)) {
+            job->tried_s = world->now_s; /* anew */
+        }
+        if (world->now_s >= job->tried_s + WAIT_S || world->now_s >= job->dies_s) {
             job->tried_s = 0;
         }
         if (world->now_s >= job->dies_s || world->now_s < job->next_s) {
@@ -157,13 +191,18 @@ static void blind_second(struct world *world)
 static void seeing_second(struct world *world)
 {
     blind_second(world);
+    Tocsin__UnheardMember unheard = TOCSIN__UNHEARD_MEMBER__INIT, *pointer = &unheard;
     Tocsin__Tick tick = TOCSIN__TICK__INIT;
+    unheard.id = world->away_node;
+    unheard.silent_ms = (world->now_s - world->away_s) * 1000;
+    tick.unheard = &pointer;
+    tick.n_unheard = is_away(world, world->away_node) && unheard.silent_ms > NOTICED_S * 1000;
     apply(world, TOCSIN__COMMAND__BODY_TICK, &tick);
     if (chance(world, 2) == 0) { /* a pulse may come before the pings of its second, or behind them */
         fixture_pulse(world->f, LIMIT_PULSE_DEADLINES);
     }
     for (struct job *job = world->jobs; job < world->jobs + JOBS; job++) {
-        if (job->tried_s != 0) {
+        if (job->tried_s != 0 && !is_away(world, job->only_node)) {
             hear(world, job);
         }
     }
@@ -180,22 +219,26 @@ static void gap(struct world *world, uint64_t seconds, bool outage)
     for (uint64_t i = 1; i < seconds; i++) {
         blind_second(world);
     }
-    for (struct job *job = world->jobs; outage && job < world->jobs + JOBS; job++) {
-        job->blind_s += seconds;
+    for (struct job *job = world->jobs; job < world->jobs + JOBS; job++) {
+        job->outage_end_s = outage ? world->now_s + 1 : job->outage_end_s;
+        job->leaderless_s += outage ? 0 : seconds;
     }
     seeing_second(world);
 }
 
-/* Outages come hours apart; leaders are lost in spells of flapping. */
+/* Leaders are lost in spells of flapping. */
 static void hours(struct world *world)
 {
-    uint64_t outage_s = chance(world, SECONDS), flapping_s = chance(world, SECONDS);
-    bool was_out = false;
+    uint64_t outage_s = chance(world, SECONDS), flapping_s = chance(world, SECONDS), leaves_s = chance(world, SECONDS);
     while (world->now_s < SECONDS) {
         bool flaps = world->now_s >= flapping_s && world->now_s < flapping_s + 120;
-        if (!was_out && world->now_s >= outage_s) {
-            was_out = true;
-            gap(world, 6 + chance(world, 1800), true);
+        bool whole = world->now_s >= world->back_s;
+        if (whole && world->now_s >= leaves_s) {
+            leaves_s = world->now_s + chance(world, SECONDS);
+            node_leaves(world);
+        } else if (whole && world->now_s >= outage_s) {
+            outage_s = world->now_s + chance(world, SECONDS);
+            gap(world, OUTAGE_S + chance(world, 1800), true);
         } else if (chance(world, flaps ? 2 : 300) == 0) {
             gap(world, 2 + chance(world, 4), false);
         } else {

@@ -502,6 +502,13 @@ static void a_ping_lost_in_an_outage_is_expected_at_its_next_occurrence(void **s
     well_for(story, HOUR_MS - 20 * SECOND_MS);
     fixture_expect_silence(story->f);
     assert_int_equal(status_of(story, job), STATUS(UP));
+    /* and if that one is lost, too, until the hour behind it, */
+    blind_for(story, 10 * SECOND_MS);
+    well_for(story, HOUR_MS - 10 * SECOND_MS);
+    fixture_expect_silence(story->f);
+    blind_for(story, 10 * SECOND_MS);
+    well_for(story, HOUR_MS - 10 * SECOND_MS);
+    fixture_expect_silence(story->f);
     /* and no longer, whatever happens then */
     blind_for(story, 10 * SECOND_MS);
     well_for(story, 50 * SECOND_MS);

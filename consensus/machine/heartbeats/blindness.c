@@ -5,7 +5,8 @@
  *     ──┴─────┴─────┴───────────────────────────────┴─────┴──> cluster time
  *                   └──────── one interval ─────────┘
  *
- * Intervals are kept in their order, a bounded number; the oldest two become one, which keeps its blind time.
+ * Intervals are kept in their order, a bounded number; the oldest two become one, which keeps its blind time. Times in
+ * which one node was cut off are kept beside them: they are the leader's word, in its ticks.
  */
 #include "consensus/machine/heartbeats/heartbeats.h"
 
@@ -19,6 +20,8 @@
 #define SERVICE_NAME "Tocsin"
 /* A job pings a quarter of its grace before or after the expected moment at most, or it is late by its own doing. */
 #define PUNCTUALITY 4u
+/* Outages that come with each occurrence must not hide a dead job. */
+#define OCCURRENCES_HIDDEN_MAX 3u
 
 uint64_t tick_interval_ms(const Tocsin__Settings *settings)
 {
@@ -66,26 +69,60 @@ uint64_t blindness_outage_end_ms(struct apply *apply, uint64_t from_ms, uint64_t
     return 0;
 }
 
-uint64_t blindness_judged_ms(struct apply *apply, uint64_t since_ms, uint64_t period_ms, uint64_t grace_ms)
+/* Time since then in which a node was cut off, for whoever was not heard since that was noticed. */
+static uint64_t cut_off_ms(const Tocsin__Blindness *known, uint64_t heard_ms, uint64_t since_ms)
+{
+    uint64_t sum_ms = 0;
+    for (size_t i = 0; i < known->n_cut_offs; i++) {
+        const Tocsin__CutOff *cut_off = known->cut_offs[i];
+        uint64_t from_ms = cut_off->from_ms > since_ms ? cut_off->from_ms : since_ms;
+        if (heard_ms <= cut_off->noticed_ms && from_ms < cut_off->until_ms) {
+            sum_ms += cut_off->until_ms - from_ms;
+        }
+    }
+    return sum_ms;
+}
+
+/* When it was expected in an outage: the moment at which its next occurrence after the last one is judged; else 0.
+ * No occurrence is later than a period after the outage. */
+static uint64_t behind_outages_ms(const Tocsin__Blindness *known, const struct silence *silence)
+{
+    uint64_t expected_ms = silence->since_ms + silence->period_ms, unpunctual_ms = silence->grace_ms / PUNCTUALITY;
+    uint64_t seeing_ms = 0;
+    unsigned hidden = 0;
+    for (size_t i = 0; i < known->n_intervals && hidden < OCCURRENCES_HIDDEN_MAX; i++) {
+        const Tocsin__BlindInterval *interval = known->intervals[i];
+        if (interval->long_ms == 0 || interval->until_ms <= expected_ms - unpunctual_ms ||
+            interval->from_ms >= expected_ms + unpunctual_ms) {
+            continue;
+        }
+        hidden++;
+        seeing_ms = interval->until_ms;
+        uint64_t away_ms = seeing_ms + unpunctual_ms - silence->since_ms;
+        uint64_t periods = (away_ms + silence->period_ms - 1) / silence->period_ms;
+        expected_ms = silence->since_ms + periods * silence->period_ms;
+    }
+    if (seeing_ms == 0) {
+        return 0;
+    }
+    uint64_t latest_ms = seeing_ms + silence->period_ms;
+    return (expected_ms < latest_ms ? expected_ms : latest_ms) + silence->grace_ms;
+}
+
+uint64_t blindness_judged_ms(struct apply *apply, const struct silence *silence)
 {
     const Tocsin__Blindness *known = blindness(apply);
-    uint64_t short_ms = 0, outage_ms = 0;
-    for (size_t i = known->n_intervals; i > 0 && known->intervals[i - 1]->until_ms > since_ms; i--) {
-        short_ms += part_since(known->intervals[i - 1]->short_ms, known->intervals[i - 1], since_ms);
-        outage_ms += part_since(known->intervals[i - 1]->long_ms, known->intervals[i - 1], since_ms);
+    uint64_t short_ms = cut_off_ms(known, silence->heard_ms, silence->since_ms), outage_ms = 0;
+    for (size_t i = known->n_intervals; i > 0 && known->intervals[i - 1]->until_ms > silence->since_ms; i--) {
+        short_ms += part_since(known->intervals[i - 1]->short_ms, known->intervals[i - 1], silence->since_ms);
+        outage_ms += part_since(known->intervals[i - 1]->long_ms, known->intervals[i - 1], silence->since_ms);
     }
-    uint64_t judged_ms =
-        since_ms + period_ms + grace_ms + outage_ms + (short_ms < grace_ms ? short_ms : grace_ms);
-    if (grace_ms >= 2 * period_ms) { /* the credit alone covers a ping that was lost and the next one */
+    uint64_t judged_ms = silence->since_ms + silence->period_ms + silence->grace_ms + outage_ms +
+                         (short_ms < silence->grace_ms ? short_ms : silence->grace_ms);
+    if (silence->grace_ms >= 2 * silence->period_ms) { /* the credit alone covers a ping that was lost and the next one */
         return judged_ms;
     }
-    uint64_t expected_ms = since_ms + period_ms, unpunctual_ms = grace_ms / PUNCTUALITY;
-    uint64_t seeing_ms = blindness_outage_end_ms(apply, expected_ms - unpunctual_ms, expected_ms + unpunctual_ms);
-    if (seeing_ms == 0) {
-        return judged_ms;
-    }
-    uint64_t periods = (seeing_ms + unpunctual_ms - since_ms + period_ms - 1) / period_ms;
-    uint64_t next_ms = since_ms + periods * period_ms + grace_ms;
+    uint64_t next_ms = behind_outages_ms(known, silence);
     return next_ms > judged_ms ? next_ms : judged_ms;
 }
 
@@ -194,11 +231,91 @@ void blindness_look(struct apply *apply, uint64_t last_ms)
     blindness_put(apply);
 }
 
+/* ---------------------------------------------------------------- one node that is cut off */
+
+static Tocsin__CutOff *cut_off_lasting(const Tocsin__Blindness *known, uint64_t node)
+{
+    for (size_t i = 0; i < known->n_cut_offs; i++) {
+        if (known->cut_offs[i]->node == node && known->cut_offs[i]->lasts) {
+            return known->cut_offs[i];
+        }
+    }
+    return NULL;
+}
+
+static void cut_off_forget(Tocsin__Blindness *known)
+{
+    size_t first = 0;
+    while (first + 1 < known->n_cut_offs && known->cut_offs[first]->lasts) {
+        first++;
+    }
+    known->n_cut_offs--;
+    for (size_t i = first; i < known->n_cut_offs; i++) {
+        known->cut_offs[i] = known->cut_offs[i + 1];
+    }
+}
+
+static void cut_off_add(struct apply *apply, const Tocsin__UnheardMember *unheard)
+{
+    Tocsin__Blindness *known = apply->blindness;
+    Tocsin__CutOff **cut_offs = apply_alloc(apply, (known->n_cut_offs + 1) * sizeof *cut_offs);
+    for (size_t i = 0; i < known->n_cut_offs; i++) {
+        cut_offs[i] = known->cut_offs[i];
+    }
+    Tocsin__CutOff *cut_off = apply_alloc(apply, sizeof *cut_off);
+    tocsin__cut_off__init(cut_off);
+    cut_off->node = unheard->id;
+    cut_off->from_ms = apply->time_ms - (unheard->silent_ms < apply->time_ms ? unheard->silent_ms : apply->time_ms);
+    cut_off->noticed_ms = cut_off->until_ms = apply->time_ms;
+    cut_off->lasts = true;
+    cut_offs[known->n_cut_offs++] = cut_off;
+    known->cut_offs = cut_offs;
+    if (known->n_cut_offs > LIMIT_CUT_OFFS) {
+        cut_off_forget(known);
+    }
+}
+
+static bool is_unheard(const Tocsin__Tick *tick, uint64_t node)
+{
+    for (size_t i = 0; i < tick->n_unheard; i++) {
+        if (tick->unheard[i]->id == node) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Those that last are longer now, or over. */
+static void cut_offs_note(struct apply *apply, const Tocsin__Tick *tick)
+{
+    Tocsin__Blindness *known = blindness(apply);
+    bool changed = tick->n_unheard > 0;
+    for (size_t i = 0; i < known->n_cut_offs; i++) {
+        if (known->cut_offs[i]->lasts) {
+            known->cut_offs[i]->until_ms = apply->time_ms;
+            known->cut_offs[i]->lasts = is_unheard(tick, known->cut_offs[i]->node);
+            changed = true;
+        }
+    }
+    for (size_t i = 0; i < tick->n_unheard; i++) {
+        if (cut_off_lasting(known, tick->unheard[i]->id) == NULL) {
+            cut_off_add(apply, tick->unheard[i]);
+        }
+    }
+    if (changed) {
+        blindness_put(apply);
+    }
+}
+
 /* A tick is for its time, which blindness_look has seen. */
 void apply_tick(struct apply *apply, const Tocsin__Tick *tick, Tocsin__Reply *reply)
 {
-    (void)tick;
-    (void)reply; /* OK, always */
+    if (tick->n_unheard > LIMIT_NODES_UNHEARD) {
+        reply_refuse(apply, reply, TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_BAD_VALUE,
+                     "There are no more than %u nodes.", LIMIT_NODES_UNHEARD);
+        return;
+    }
+    cut_offs_note(apply, tick);
     uint64_t untold_ms = blindness(apply)->untold_ms;
     if (untold_ms != 0) {
         tell(apply, untold_ms);

@@ -35,7 +35,8 @@ void heartbeat_state_put(struct apply *apply, uint64_t id, const Tocsin__Heartbe
 static uint64_t run_judged_ms(struct apply *apply, const Tocsin__HeartbeatState *state, uint64_t grace_ms,
                               uint64_t scheduled_ms)
 {
-    uint64_t judged_ms = blindness_judged_ms(apply, state->last_start_ms, 0, grace_ms);
+    const struct silence run = {state->last_start_ms, state->last_start_ms, 0, grace_ms};
+    uint64_t judged_ms = blindness_judged_ms(apply, &run);
     if (scheduled_ms != 0 && blindness_outage_end_ms(apply, state->last_start_ms, judged_ms) != 0) {
         return scheduled_ms;
     }
@@ -50,10 +51,10 @@ uint64_t heartbeat_goes_down_ms(struct apply *apply, const Tocsin__Heartbeat *he
     }
     uint64_t grace_ms = apply_seconds_ms(apply, heartbeat->grace_s), scheduled_ms = 0;
     if (state->status == TOCSIN__HEARTBEAT_STATUS__HEARTBEAT_UP) {
-        scheduled_ms = heartbeat_has_schedule(heartbeat)
-                           ? heartbeat_moment_judged_ms(apply, heartbeat, state)
-                           : blindness_judged_ms(apply, state->last_ping_ms,
-                                                 apply_seconds_ms(apply, heartbeat->period_s), grace_ms);
+        const struct silence silence = {state->last_ping_ms, state->last_ping_ms,
+                                        apply_seconds_ms(apply, heartbeat->period_s), grace_ms};
+        scheduled_ms = heartbeat_has_schedule(heartbeat) ? heartbeat_moment_judged_ms(apply, heartbeat, state)
+                                                         : blindness_judged_ms(apply, &silence);
     }
     return state->last_start_ms != 0 ? run_judged_ms(apply, state, grace_ms, scheduled_ms) : scheduled_ms;
 }

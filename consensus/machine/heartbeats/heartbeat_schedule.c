@@ -95,7 +95,8 @@ uint64_t heartbeat_moment_judged_ms(struct apply *apply, const Tocsin__Heartbeat
     if (state->expected_ms == 0) {
         return apply->time_ms + apply_minutes_ms(apply, RETRY_MINUTES);
     }
-    return blindness_judged_ms(apply, state->expected_ms, 0, apply_seconds_ms(apply, heartbeat->grace_s));
+    const struct silence silence = {state->last_ping_ms, state->expected_ms, 0, apply_seconds_ms(apply, heartbeat->grace_s)};
+    return blindness_judged_ms(apply, &silence);
 }
 
 /* ---------------------------------------------------------------- what an outage hides */

@@ -11,7 +11,10 @@
  *
  * Blind time of short gaps (a leader was lost; requests survived by waiting) counts up to one grace, so that flapping
  * leaders cannot hide a dead job. An outage counts in full. When a ping was due during an outage, and the grace is less
- * than two periods, the job may have tried in vain, and it is judged by its next occurrence after the outage.
+ * than two periods, the job may have tried in vain, and it is judged by its next occurrence after the outage: at most
+ * period and grace after it.
+ *
+ * A single node that is cut off is a short gap for whoever was not heard since: it may know no other address.
  *
  * With a schedule the moments at which a ping is expected are data (HeartbeatMoments): a ping sets the next one, and what
  * an outage overlaps, from that moment to the end of its grace, is told and judged by the first moment after the outage.
@@ -75,9 +78,14 @@ const char *heartbeat_hidden_text(struct apply *, uint64_t from_ms, uint64_t unt
  * tells of it when it was long. */
 void blindness_look(struct apply *, uint64_t last_ms);
 
-/* The moment at which silence since `since_ms` is judged, when a sign is expected within `period_ms` (0: at once) and
- * waited for `grace_ms` longer. */
-uint64_t blindness_judged_ms(struct apply *, uint64_t since_ms, uint64_t period_ms, uint64_t grace_ms);
+/* Silence since `since_ms`, when a sign is expected within `period_ms` (0: at once) and waited for `grace_ms` longer;
+ * `heard_ms`: when there was the last one. */
+struct silence {
+    uint64_t heard_ms, since_ms, period_ms, grace_ms;
+};
+
+/* The moment at which it is judged. */
+uint64_t blindness_judged_ms(struct apply *, const struct silence *);
 /* The end of the last outage that overlaps the time; 0 when none does. */
 uint64_t blindness_outage_end_ms(struct apply *, uint64_t from_ms, uint64_t until_ms);
 /* Tells people, on the one page about blindness. */

@@ -19,7 +19,8 @@ static uint64_t over_ms(struct apply *apply, const Tocsin__Alert *alert)
 {
     uint64_t since_ms = alert->updated_at_ms;
     uint64_t lasts_ms = alert->expires_at_ms > since_ms ? alert->expires_at_ms - since_ms : 0;
-    return lasts_ms > 0 ? blindness_judged_ms(apply, since_ms, lasts_ms, 0) : since_ms;
+    const struct silence silence = {since_ms, since_ms, lasts_ms, 0};
+    return lasts_ms > 0 ? blindness_judged_ms(apply, &silence) : since_ms;
 }
 
 void alert_expiry_drop(struct apply *apply, Tocsin__Alert *alert)

@@ -4,7 +4,9 @@
  * A job that was heard is down when it has been silent for its period and its grace, not counting the time in which
  * the cluster could not hear. Of gaps too short to lose a patient sender's request no more than one grace is left out;
  * an outage is left out whole. Whoever had to ping during an outage, and may have failed for it, is waited for until
- * the next time that a ping is expected, unless the grace is so long that it covers that anyway.
+ * the next time that a ping is expected, no longer than a period and a grace after the outage, unless the grace is so
+ * long that it covers that anyway. A node that is away may have been the only one that a job knows, if that was not
+ * heard since: its absence is left out like a short gap.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -86,25 +88,48 @@ static uint64_t outage_in(const struct model *model, uint64_t from_ms, uint64_t 
     return end_ms;
 }
 
+static uint64_t absent_ms(const struct model *model, uint64_t heard_ms)
+{
+    uint64_t absent_ms = 0;
+    for (size_t i = 0; i < model->absences.count; i++) {
+        const struct absence *absence = &model->absences.items[i];
+        if (heard_ms > absence->told_ms) {
+            continue; /* by way of another node */
+        }
+        absent_ms += absence->until_ms - (absence->from_ms > heard_ms ? absence->from_ms : heard_ms);
+    }
+    return absent_ms;
+}
+
 /* When silence since then is to be believed. */
 static uint64_t believed_ms(const struct model *model, uint64_t since_ms, uint64_t period_ms, uint64_t grace_ms)
 {
-    uint64_t short_ms = 0, outage_ms = 0;
+    uint64_t short_ms = absent_ms(model, since_ms), outage_ms = 0;
     for (size_t i = 0; i < model->gaps.count; i++) {
         short_ms += left_of(model->gaps.items[i].short_ms, &model->gaps.items[i], since_ms);
         outage_ms += left_of(model->gaps.items[i].outage_ms, &model->gaps.items[i], since_ms);
     }
     uint64_t plain_ms = since_ms + period_ms + grace_ms + outage_ms + at_most(short_ms, grace_ms);
     uint64_t around_ms = grace_ms / 4, expected_ms = since_ms + period_ms;
-    uint64_t lost_until_ms =
-        grace_ms < 2 * period_ms ? outage_in(model, expected_ms - around_ms, expected_ms + around_ms) : 0;
+    if (grace_ms >= 2 * period_ms) {
+        return plain_ms;
+    }
+    uint64_t lost_until_ms = 0;
+    for (unsigned times = 0; times < 3; times++) { /* no more: then the job is held to be dead */
+        uint64_t found_ms = outage_in(model, expected_ms - around_ms, expected_ms + around_ms);
+        if (found_ms == 0) {
+            break;
+        }
+        lost_until_ms = found_ms;
+        while (expected_ms < lost_until_ms + around_ms) {
+            expected_ms += period_ms;
+        }
+    }
     if (lost_until_ms == 0) {
         return plain_ms;
     }
-    while (expected_ms < lost_until_ms + around_ms) {
-        expected_ms += period_ms;
-    }
-    return expected_ms + grace_ms > plain_ms ? expected_ms + grace_ms : plain_ms;
+    uint64_t next_ms = at_most(expected_ms, lost_until_ms + period_ms) + grace_ms;
+    return next_ms > plain_ms ? next_ms : plain_ms;
 }
 
 /* When it goes down if nothing is heard; 0: not by silence. */
@@ -254,9 +279,50 @@ static void heartbeat_rest(struct model *model, const Tocsin__HeartbeatPause *pa
     look_set(model, heartbeat);
 }
 
-/* The second in which all is well; and an outage is told when the next one has come. */
-static void tick(struct model *model)
+static bool is_absent(const Tocsin__Tick *tick, uint64_t node)
 {
+    bool found = false;
+    for (size_t i = 0; i < tick->n_unheard; i++) {
+        found |= tick->unheard[i]->id == node;
+    }
+    return found;
+}
+
+static void absences_note(struct model *model, const Tocsin__Tick *tick)
+{
+    for (size_t i = 0; i < model->absences.count; i++) {
+        struct absence *absence = &model->absences.items[i];
+        absence->until_ms = absence->goes_on ? model->now_ms : absence->until_ms;
+        absence->goes_on = absence->goes_on && is_absent(tick, absence->node);
+    }
+    for (size_t i = 0; i < tick->n_unheard; i++) {
+        bool known = false;
+        for (size_t a = 0; a < model->absences.count; a++) {
+            known |= model->absences.items[a].goes_on && model->absences.items[a].node == tick->unheard[i]->id;
+        }
+        if (known) {
+            continue;
+        }
+        struct absence *absence = list_add(&model->absences);
+        *absence = (struct absence){.node = tick->unheard[i]->id,
+                                    .from_ms = model->now_ms - tick->unheard[i]->silent_ms,
+                                    .told_ms = model->now_ms,
+                                    .until_ms = model->now_ms,
+                                    .goes_on = true};
+        if (model->absences.count > LIMIT_CUT_OFFS) {
+            size_t oldest = 0;
+            while (model->absences.items[oldest].goes_on) {
+                oldest++;
+            }
+            list_remove(&model->absences, oldest);
+        }
+    }
+}
+
+/* The second in which all is well, but for nodes that are away; an outage is told when the next one has come. */
+static void tick(struct model *model, const Tocsin__Tick *tick)
+{
+    absences_note(model, tick);
     if (model->blindness_untold) {
         model->blindness_untold = false;
         model_incident_of_blindness(model);
@@ -270,7 +336,7 @@ bool model_heartbeats_command(struct model *model, const Tocsin__Command *comman
         ping(model, command->ping, reply);
         return true;
     case TOCSIN__COMMAND__BODY_TICK:
-        tick(model);
+        tick(model, command->tick);
         return true;
     case TOCSIN__COMMAND__BODY_HEARTBEAT_PUT:
         heartbeat_define(model, command->heartbeat_put, reply);

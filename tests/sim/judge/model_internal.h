@@ -118,6 +118,13 @@ struct gap {
     uint64_t short_ms, outage_ms; /* what of it was blind: both only in what several have become */
 };
 
+/* A node that the leader did not hear. */
+struct absence {
+    uint64_t node;
+    uint64_t from_ms, told_ms, until_ms;
+    bool goes_on;
+};
+
 /* ---- what is owed */
 
 enum page_state {
@@ -252,6 +259,7 @@ struct model {
     LIST(struct news) news;
     LIST(struct heartbeat) heartbeats;
     LIST(struct gap) gaps; /* in their order */
+    LIST(struct absence) absences;
     bool blindness_untold;
     LIST(char *) conditions; /* what nodes have told of each other, and is not over */
     uint64_t own_service_id; /* the cluster's; 0: there is none yet */
