@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "node/cli/client.h"
+#include "node/cli/coverage.h"
 #include "node/cli/tokens.h"
 #include "node/cli/doctor.h"
 #include "node/version.h"
@@ -303,45 +304,6 @@ static int run_merge(struct client *client, char *const *arguments)
         json_pack("{s:[{s:s, s:s}]}", "source_incidents", "id", arguments[0], "type", "incident_reference"), "merged");
 }
 
-/* The object of a list whose `name` this is, or whose id; a new reference, NULL when there is none. Prints why. */
-static json_t *find_named(struct client *client, const char *path, const char *plural, const char *name)
-{
-    struct answer answer;
-    json_t *element, *found = NULL;
-    size_t i;
-
-    if (ask(client, "GET", path, NULL, &answer) != EXIT_DONE) {
-        return NULL;
-    }
-    json_array_foreach(json_object_get(answer.json, plural), i, element)
-    {
-        if (strcasecmp(text_at(element, "name"), name) == 0 || strcasecmp(text_at(element, "id"), name) == 0 ||
-            strcasecmp(text_at(element, "email"), name) == 0) {
-            found = json_incref(element);
-            break;
-        }
-    }
-    if (found == NULL) {
-        fprintf(stderr, "tocsin: none of the %s is called \"%s\"\n", plural, name);
-    }
-    release(&answer);
-    return found;
-}
-
-/* The id of the user who is named so, by name or e-mail; a new string, NULL when there is none. */
-static char *find_user(struct client *client, const char *name)
-{
-    char path[PATH_SIZE_BYTES_MAX];
-    char *escaped = curl_easy_escape(client->curl, name, 0);
-    bool fits = escaped != NULL && (size_t)snprintf(path, sizeof path, "/users?limit=100&query=%s", escaped) < sizeof path;
-
-    curl_free(escaped);
-    json_t *user = fits ? find_named(client, path, "users", name) : NULL;
-    char *id = user != NULL ? strdup(text_at(user, "id")) : NULL;
-    json_decref(user);
-    return id;
-}
-
 static int run_reassign(struct client *client, char *const *arguments)
 {
     char *user = find_user(client, arguments[1]);
@@ -544,6 +506,9 @@ static const struct verb verbs[] = {
     {"trigger", "KEY SUMMARY", 2, run_trigger, "page, by the key of an integration"},
     {"teams", "", 0, run_teams, "who belongs together"},
     {"token", "create ...", ARGUMENTS_ANY, run_token, "create NAME [user=ID|role=R] [scopes=A,B] [expires_at=T], list, revoke ID"},
+    {"coverage", "[KIND ...]", ARGUMENTS_ANY, run_coverage, "where nobody would hear of it; [quiet] [team=ID] [severity=S]; exits with 1 when there is a hole"},
+    {"why", "ID [USER]", ARGUMENTS_ANY, run_why, "why somebody, or everybody, was paged or was not"},
+    {"test", "SERVICE [S]", ARGUMENTS_ANY, run_test, "page through the whole chain; waits S seconds for an answer"},
     {"doctor", "", 0, run_doctor, "the node on this machine, without majority, token or DNS"},
     {"page", "--local WHO TEXT", 3, run_page, "page a guardian, or all, from this machine alone"},
     {"version", "", 0, run_version, "this program's version"},

@@ -41,6 +41,8 @@ struct api_ports {
      * is no leader to ask. A NULL view: the node is stopped. May call back from inside. */
     void (*read)(void *context, bool current,
                  void (*done)(void *argument, const struct machine_store *view, bool stale), void *argument);
+    /* The local state as it then is, in a later turn of the loop: for who has more to look at than one turn may take. */
+    void (*read_later)(void *context, void (*done)(void *argument, const struct machine_store *view, bool stale), void *argument);
     /* What readers see covers everything that this node has answered. False for good when its state cannot be written any more. */
     bool (*caught_up)(void *context);
     void (*random)(void *context, void *buffer, size_t size_bytes); /* for keys and tokens: cryptographic */
@@ -72,6 +74,7 @@ struct api {
     bool members_anywhere;  /* members may have addresses outside loopback */
     struct ping_allowance ping_allowances[PING_ALLOWANCES];
     struct token_use_told token_uses[TOKEN_USES];
+    unsigned coverage_searches; /* under way */
     struct rule_cache *rules; /* of event orchestration, compiled; NULL until the first event */
 };
 

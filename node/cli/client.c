@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define TIMEOUT_S 30L
 #define ANSWER_SIZE_BYTES_MAX (16u << 20)
@@ -168,4 +169,41 @@ int print_list_of(struct client *client, const char *path, const char *name, voi
     }
     release(&answer);
     return EXIT_DONE;
+}
+
+json_t *find_named(struct client *client, const char *path, const char *plural, const char *name)
+{
+    struct answer answer;
+    json_t *element, *found = NULL;
+    size_t i;
+
+    if (ask(client, "GET", path, NULL, &answer) != EXIT_DONE) {
+        return NULL;
+    }
+    json_array_foreach(json_object_get(answer.json, plural), i, element)
+    {
+        if (strcasecmp(text_at(element, "name"), name) == 0 || strcasecmp(text_at(element, "id"), name) == 0 ||
+            strcasecmp(text_at(element, "email"), name) == 0) {
+            found = json_incref(element);
+            break;
+        }
+    }
+    if (found == NULL) {
+        fprintf(stderr, "tocsin: none of the %s is called \"%s\"\n", plural, name);
+    }
+    release(&answer);
+    return found;
+}
+
+char *find_user(struct client *client, const char *name)
+{
+    char path[PATH_SIZE_BYTES_MAX];
+    char *escaped = curl_easy_escape(client->curl, name, 0);
+    bool fits = escaped != NULL && (size_t)snprintf(path, sizeof path, "/users?limit=100&query=%s", escaped) < sizeof path;
+
+    curl_free(escaped);
+    json_t *user = fits ? find_named(client, path, "users", name) : NULL;
+    char *id = user != NULL ? strdup(text_at(user, "id")) : NULL;
+    json_decref(user);
+    return id;
 }

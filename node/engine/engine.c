@@ -113,6 +113,7 @@ static uint64_t next_turn_ms(struct engine *engine) {
     uint64_t now_ms = engine_now_ms(engine), boottime_ms = engine_boottime_ms(engine);
     uint64_t next_ms = proposer_next_tick_ms(engine->proposer);
     next_ms = earliest(next_ms, read_barrier_next_tick_ms(engine->reads));
+    if (engine->later_reads_count > 0) return now_ms;
     if (engine->failed) return next_ms;
     if (engine->stage_refused) return now_ms;
     if (engine->recovering_index == 0) next_ms = earliest(next_ms, driver_next_tick_ms(engine->driver));
@@ -147,6 +148,7 @@ uint64_t engine_turn(struct engine *engine) {
     read_barrier_state(engine->reads, engine->progress.committed_index, engine->progress.applied_index);
     proposer_turn(engine->proposer);
     read_barrier_turn(engine->reads);
+    engine_later_reads_turn(engine);
     return next_turn_ms(engine);
 }
 
@@ -194,6 +196,7 @@ struct engine *engine_new(const struct engine_options *options, const struct eng
 void engine_free(struct engine *engine) {
     if (engine == NULL) return;
     if (engine->reads != NULL) read_barrier_free(engine->reads);
+    free(engine->later_reads);
     if (engine->proposer != NULL) proposer_free(engine->proposer);
     if (engine->driver != NULL) driver_free(engine->driver);
     snapshot_transfer_free(engine->snapshots);

@@ -97,6 +97,12 @@ struct engine_certificates {
     unsigned count;
 };
 
+/* A read that waits for the next turn. */
+struct later_read {
+    void (*done)(void *argument, const struct machine_store *view, bool stale);
+    void *argument;
+};
+
 struct engine {
     struct engine_ports ports;
     const struct config *config;
@@ -112,6 +118,8 @@ struct engine {
     struct cluster_clock clock;
     struct proposer *proposer;
     struct read_barrier *reads;
+    struct later_read *later_reads; /* engine_view.c: the next turn's */
+    size_t later_reads_count, later_reads_capacity;
     struct dispatcher *dispatcher;
 
     /* engine_storage.c */
@@ -188,6 +196,8 @@ void engine_applied(void *context, uint64_t index, uint64_t term, const struct m
 void engine_release_held(struct engine *engine);
 void engine_duties_turn(struct engine *engine);
 uint64_t engine_duties_next_ms(const struct engine *engine);
+/* ---- engine_view.c: reads that waited for this turn */
+void engine_later_reads_turn(struct engine *engine);
 /* ---- engine_mutes.c, while leading */
 void engine_mutes_turn(struct engine *engine);
 uint64_t engine_mutes_next_ms(const struct engine *engine);

@@ -118,6 +118,26 @@ static void port_read(void *context, bool current, void (*done)(void *argument, 
     read_barrier_wait(engine->reads, reading_done, reading);
 }
 
+static void port_read_later(void *context, void (*done)(void *argument, const struct machine_store *view, bool stale),
+                            void *argument) {
+    struct engine *engine = context;
+    if (engine->later_reads_count == engine->later_reads_capacity) {
+        engine->later_reads_capacity = engine->later_reads_capacity ? 2 * engine->later_reads_capacity : 8;
+        engine->later_reads = realloc(engine->later_reads, engine->later_reads_capacity * sizeof *engine->later_reads);
+        if (engine->later_reads == NULL) abort();
+    }
+    engine->later_reads[engine->later_reads_count++] = (struct later_read){done, argument};
+}
+
+void engine_later_reads_turn(struct engine *engine) {
+    struct later_read *reads = engine->later_reads;
+    size_t count = engine->later_reads_count;
+    engine->later_reads = NULL; /* what is asked for meanwhile is the next turn's */
+    engine->later_reads_count = engine->later_reads_capacity = 0;
+    for (size_t i = 0; i < count; i++) read_now(engine, engine->failed, reads[i].done, reads[i].argument);
+    free(reads);
+}
+
 static bool port_caught_up(void *context) {
     struct engine *engine = context;
     return engine->progress.committed_index >= engine->progress.applied_index;
@@ -248,7 +268,7 @@ static uint64_t port_cluster_ms(void *context) {
 }
 
 struct api_ports engine_api_ports(struct engine *engine) {
-    return (struct api_ports){.context = engine, .submit = port_submit, .read = port_read, .caught_up = port_caught_up, .random = port_random,
+    return (struct api_ports){.context = engine, .submit = port_submit, .read = port_read, .read_later = port_read_later, .caught_up = port_caught_up, .random = port_random,
                               .wall_ms = engine_wall_ms, .cluster_ms = port_cluster_ms, .cluster = port_cluster,
                               .rehearse_last_gasp = engine_gasp_rehearse, .health = port_health, .ready = port_ready};
 }

@@ -141,6 +141,15 @@ static void port_read(void *context, bool current,
     add_pending(fixture, (struct api_pending){.on_view = done, .argument = argument, .current = current});
 }
 
+static void port_read_later(void *context, void (*done)(void *argument, const struct machine_store *view, bool stale),
+                            void *argument)
+{
+    struct api_fixture *fixture = context;
+
+    fixture->later_reads++;
+    add_pending(fixture, (struct api_pending){.on_view = done, .argument = argument});
+}
+
 static void deliver(struct api_fixture *fixture)
 {
     struct api_pending pending = *fixture->pending;
@@ -432,6 +441,7 @@ struct api_fixture *api_fixture_new(void)
         .ports = {.context = fixture,
                   .submit = port_submit,
                   .read = port_read,
+                  .read_later = port_read_later,
                   .caught_up = port_caught_up,
                   .random = port_random,
                   .wall_ms = port_wall_ms,

@@ -37,7 +37,7 @@ struct api_fixture {
     unsigned health_status;
 
     /* What was asked of the cluster. */
-    unsigned submits, current_reads, local_reads;
+    unsigned submits, current_reads, local_reads, later_reads;
     unsigned token_uses; /* tokens that were told to be in use: not among the submits */
     Tocsin__Command *last_command; /* with its origin */
 

@@ -202,6 +202,76 @@ static void a_layer_under_another_is_found(void **state)
     expect_hole(company, "schedule_layer_hidden", "wholly hidden by layer");
 }
 
+static const char *daily(const char *from, unsigned hours)
+{
+    return story_text("{\"type\":\"daily_restriction\",\"start_time_of_day\":\"%s\",\"duration_seconds\":%u}", from, hours * 3600);
+}
+
+static void a_layer_under_several_others_is_found(void **state)
+{
+    struct company *company = *state;
+    const char *base = layer("Base", company->bob, "");
+
+    schedule(company, "Days", story_text("%s,%s", base, layer("Day", company->alice, daily("08:00:00", 12))));
+    schedule(company, "Nearly",
+             story_text("%s,%s,%s", base, layer("Day", company->alice, daily("08:00:00", 12)),
+                        layer("Night", company->carol, daily("20:00:00", 11))));
+    assert_null(hole(company, "schedule_layer_hidden"));
+    schedule(company, "Around",
+             story_text("%s,%s,%s", base, layer("Day", company->alice, daily("08:00:00", 12)),
+                        layer("Night", company->carol, daily("20:00:00", 12))));
+    expect_hole(company, "schedule_layer_hidden", "Layer Base of Around is wholly hidden by the layers above it together");
+}
+
+static json_int_t count(struct company *company, const char *query)
+{
+    const struct api_answer *answer = api_get(company->api, story_text("/coverage?%s", query));
+
+    assert_int_equal(answer->status, 200);
+    return json_integer_value(api_answer_at(answer, "coverage", "count", NULL));
+}
+
+static void holes_are_counted_and_say_what_to_do(void **state)
+{
+    struct company *company = *state;
+    const struct api_answer *answer = api_get(company->api, "/coverage");
+
+    assert_int_equal(json_array_size(api_answer_at(answer, "coverage", "findings", NULL)), count(company, ""));
+    assert_int_equal(json_integer_value(api_answer_at(answer, "coverage", "counts", "by_kind", "user_without_rule", NULL)), 2);
+    assert_int_equal(json_integer_value(api_answer_at(answer, "coverage", "counts", "by_severity", "critical", NULL)), 1);
+    assert_non_null(api_answer_text(answer, "coverage", "findings", "0", "action", NULL));
+    assert_int_equal(count(company, "kind[]=user_without_rule&kind[]=service_untested"), 3);
+    story_refused(api_get(company->api, "/coverage?kind[]=nonsense"), 400, 2001, "must be one of");
+    story_refused(api_get(company->api, "/coverage?silent_days=0"), 400, 2001, "whole number");
+}
+
+static void a_team_asks_for_its_own_holes(void **state)
+{
+    struct company *company = *state;
+    const char *team = story_create(company->api, "/teams", "team", "{\"team\":{\"type\":\"team\",\"name\":\"Shop\"}}");
+    const char *other = story_create(company->api, "/teams", "team", "{\"team\":{\"type\":\"team\",\"name\":\"Other\"}}");
+    const char *query = story_text("team_ids[]=%s", team);
+
+    assert_int_equal(count(company, query), 0);
+    api_put(company->api, story_text("/teams/%s/users/%s", team, company->alice), "{}");
+    assert_int_equal(count(company, story_text("%s&kind[]=user_without_rule", query)), 2);
+    api_put(company->api, story_text("/teams/%s/escalation_policies/%s", team, company->policy), NULL);
+    assert_int_equal(count(company, story_text("%s&kind[]=service_untested", query)), 1);
+    assert_int_equal(count(company, story_text("team_ids[]=%s", other)), 0);
+}
+
+static void a_large_company_is_looked_at_in_slices(void **state)
+{
+    struct company *company = *state;
+
+    for (unsigned i = 0; i < 600; i++) {
+        story_service(company->api, story_text("Service %u", i), company->policy);
+    }
+    company->api->later_reads = 0;
+    assert_int_equal(count(company, "kind[]=service_untested"), 601);
+    assert_true(company->api->later_reads >= 2);
+}
+
 static void people_who_cannot_be_told_are_found_when_they_are_needed(void **state)
 {
     struct company *company = *state;
@@ -348,6 +418,10 @@ int main(void)
         STORY(questions_about_nothing_are_refused),
         STORY(gaps_of_schedules_are_found),
         STORY(a_layer_under_another_is_found),
+        STORY(a_layer_under_several_others_is_found),
+        STORY(holes_are_counted_and_say_what_to_do),
+        STORY(a_team_asks_for_its_own_holes),
+        STORY(a_large_company_is_looked_at_in_slices),
         STORY(people_who_cannot_be_told_are_found_when_they_are_needed),
         STORY(people_who_answer_are_no_hole),
         STORY(sources_that_fall_silent_are_found_by_their_habits),

@@ -1,11 +1,9 @@
 /* Schedules in which nobody is on call for a time, and policies that end in nobody. */
-#include <string.h>
-
 #include "node/api/coverage/coverage.h"
 #include "node/api/render.h"
 #include "node/api/schedules/schedules.h"
 
-#define DAY_MS (24ull * 3600 * 1000)
+#define HOUR_MS 3600000ull
 
 /* ---------------------------------------------------------------- gaps */
 
@@ -35,24 +33,19 @@ static struct gaps gaps_of(struct coverage *coverage, const struct shifts *shift
         gap_add(&gaps, at_ms, shifts->list[i].start_ms);
         at_ms = shifts->list[i].end_ms;
     }
-    gap_add(&gaps, at_ms, coverage->now_ms + COVERAGE_AHEAD_MS);
+    gap_add(&gaps, at_ms, coverage->ahead_ms);
     return gaps;
-}
-
-static json_t *reference(struct coverage *coverage, const Tocsin__Schedule *schedule)
-{
-    return reference_schedule(coverage->request, coverage->view, schedule->id);
 }
 
 static void gaps_report(struct coverage *coverage, const Tocsin__Schedule *schedule, const struct gaps *gaps)
 {
     json_t *start = json_time(gaps->first_ms), *end = json_time(gaps->first_end_ms);
-    const char *severity = gaps->first_ms < coverage->now_ms + DAY_MS ? "critical" : "warning";
 
-    hole_add(coverage, "schedule_gap", severity, reference(coverage, schedule),
-             "Nobody is on call in %s from %s to %s: the first of %zu gaps in the next 30 days, %llu hours in all.",
-             schedule->name, json_string_value(start), json_string_value(end), gaps->count,
-             (unsigned long long)((gaps->total_ms + 3600000 - 1) / 3600000));
+    hole_add(coverage, HOLE_SCHEDULE_GAP, gaps->first_ms < coverage->now_ms + COVERAGE_DAY_MS ? HOLE_CRITICAL : HOLE_WARNING,
+             OBJECT_SCHEDULE, schedule->id,
+             "Nobody is on call in %s from %s to %s: the first of %zu gaps in the next %u days, %llu hours in all.",
+             schedule->name, json_string_value(start), json_string_value(end), gaps->count, COVERAGE_AHEAD_DAYS,
+             (unsigned long long)((gaps->total_ms + HOUR_MS - 1) / HOUR_MS));
     json_decref(start);
     json_decref(end);
 }
@@ -60,14 +53,12 @@ static void gaps_report(struct coverage *coverage, const Tocsin__Schedule *sched
 static void take_shifts(struct coverage *coverage, const Tocsin__Schedule *schedule)
 {
     struct shifts shifts = {0};
-    char id[16];
 
-    schedule_final(coverage->view, schedule, coverage->now_ms, coverage->now_ms + COVERAGE_AHEAD_MS, &shifts);
+    schedule_final(coverage->view, schedule, coverage->now_ms, coverage->ahead_ms, &shifts);
     if (shifts.count == 0) {
-        id_format(schedule->id, id);
-        json_object_set_new(coverage->empty_schedules, id, json_true());
-        hole_add(coverage, "schedule_empty", "critical", reference(coverage, schedule),
-                 "Nobody is on call in %s in the next 30 days.", schedule->name);
+        id_set_add(coverage->request, &coverage->empty_schedules, schedule->id);
+        hole_add(coverage, HOLE_SCHEDULE_EMPTY, HOLE_CRITICAL, OBJECT_SCHEDULE, schedule->id,
+                 "Nobody is on call in %s in the next %u days.", schedule->name, COVERAGE_AHEAD_DAYS);
     } else {
         struct gaps gaps = gaps_of(coverage, &shifts);
         if (gaps.count > 0) {
@@ -75,83 +66,33 @@ static void take_shifts(struct coverage *coverage, const Tocsin__Schedule *sched
         }
     }
     for (size_t i = 0; i < shifts.count; i++) {
-        coverage_person(coverage, shifts.list[i].user_id);
+        id_set_add(coverage->request, &coverage->people, shifts.list[i].user_id);
     }
     shifts_free(&shifts);
 }
 
-/* ---------------------------------------------------------------- layers */
-
-static bool has_nobody(const Tocsin__ScheduleLayer *layer)
+static bool schedule_is_asked(const struct coverage *coverage, const Tocsin__Schedule *schedule)
 {
-    return layer->n_user_ids == 0 && layer->n_fixed == 0;
-}
-
-static bool is_over(const struct coverage *coverage, const Tocsin__ScheduleLayer *layer)
-{
-    return layer->end_ms != 0 && layer->end_ms <= coverage->now_ms;
-}
-
-static bool same_restrictions(const Tocsin__ScheduleLayer *a, const Tocsin__ScheduleLayer *b)
-{
-    if (a->n_restrictions != b->n_restrictions) {
-        return false;
-    }
-    for (size_t i = 0; i < a->n_restrictions; i++) {
-        if (a->restrictions[i]->start_second != b->restrictions[i]->start_second ||
-            a->restrictions[i]->duration_s != b->restrictions[i]->duration_s ||
-            a->restrictions[i]->day_of_week != b->restrictions[i]->day_of_week) {
-            return false;
+    for (size_t i = 0; i < schedule->n_team_ids; i++) {
+        if (coverage_team(coverage, schedule->team_ids[i])) {
+            return true;
         }
     }
-    return true;
+    return !coverage_by_team(coverage);
 }
 
-/* Whether from now on the upper layer has somebody whenever the lower one has. Told by the definition: the usual mistake
- * is a secondary rotation as a layer over the primary one. */
-static bool hides(const struct coverage *coverage, const Tocsin__ScheduleLayer *upper, const Tocsin__ScheduleLayer *lower)
+void holes_of_schedule(struct coverage *coverage, struct span value)
 {
-    uint64_t from_ms = lower->start_ms > coverage->now_ms ? lower->start_ms : coverage->now_ms;
+    Tocsin__Schedule *schedule = record_unpack(&tocsin__schedule__descriptor, value, NULL);
 
-    return upper->n_user_ids > 0 && upper->n_fixed == 0 && upper->start_ms <= from_ms &&
-           (upper->end_ms == 0 || (lower->end_ms != 0 && upper->end_ms >= lower->end_ms)) &&
-           (upper->n_restrictions == 0 || same_restrictions(upper, lower));
-}
-
-static void take_layer(struct coverage *coverage, const Tocsin__Schedule *schedule, size_t place)
-{
-    const Tocsin__ScheduleLayer *layer = schedule->layers[place];
-
-    if (is_over(coverage, layer)) {
-        return;
-    }
-    if (has_nobody(layer)) {
-        hole_add(coverage, "schedule_layer_empty", "warning", reference(coverage, schedule), "Layer %s of %s has nobody.",
-                 layer->name, schedule->name);
-        return;
-    }
-    for (size_t i = place + 1; i < schedule->n_layers; i++) {
-        if (hides(coverage, schedule->layers[i], layer)) {
-            hole_add(coverage, "schedule_layer_hidden", "warning", reference(coverage, schedule),
-                     "Layer %s of %s is wholly hidden by layer %s: its people are never on call. A secondary needs a schedule of"
-                     " its own.", layer->name, schedule->name, schedule->layers[i]->name);
-            return;
-        }
-    }
-}
-
-void holes_of_schedules(struct coverage *coverage)
-{
-    struct walk walk = walk_all(coverage->view, TABLE_SCHEDULE);
-    Tocsin__Schedule *schedule;
-
-    while ((schedule = coverage_next(coverage, &walk, &tocsin__schedule__descriptor)) != NULL) {
+    if (schedule != NULL) {
+        coverage->listed = schedule_is_asked(coverage, schedule);
         take_shifts(coverage, schedule);
-        for (size_t i = 0; i < schedule->n_layers; i++) {
-            take_layer(coverage, schedule, i);
+        if (coverage->listed) {
+            holes_of_layers(coverage, schedule);
         }
-        tocsin__schedule__free_unpacked(schedule, NULL);
     }
+    tocsin__schedule__free_unpacked(schedule, NULL);
 }
 
 /* ---------------------------------------------------------------- policies */
@@ -159,13 +100,18 @@ void holes_of_schedules(struct coverage *coverage)
 static bool level_has_somebody(const struct coverage *coverage, const Tocsin__EscalationLevel *level)
 {
     for (size_t i = 0; i < level->n_schedule_ids; i++) {
-        char id[16];
-        id_format(level->schedule_ids[i], id);
-        if (json_object_get(coverage->empty_schedules, id) == NULL) {
+        if (!id_set_has(&coverage->empty_schedules, level->schedule_ids[i])) {
             return true;
         }
     }
     return level->n_user_ids > 0;
+}
+
+static void take_people(struct coverage *coverage, const Tocsin__EscalationLevel *level)
+{
+    for (size_t i = 0; i < level->n_user_ids; i++) {
+        id_set_add(coverage->request, &coverage->people, level->user_ids[i]);
+    }
 }
 
 static void take_policy(struct coverage *coverage, const Tocsin__EscalationPolicy *policy)
@@ -173,34 +119,30 @@ static void take_policy(struct coverage *coverage, const Tocsin__EscalationPolic
     size_t empty = 0;
 
     for (size_t i = 0; i < policy->n_levels; i++) {
-        for (size_t j = 0; j < policy->levels[i]->n_user_ids; j++) {
-            coverage_person(coverage, policy->levels[i]->user_ids[j]);
-        }
+        take_people(coverage, policy->levels[i]);
         empty += level_has_somebody(coverage, policy->levels[i]) ? 0 : 1;
     }
     if (empty == policy->n_levels) {
-        hole_add(coverage, "policy_nobody", "critical",
-                 reference_escalation_policy(coverage->request, coverage->view, policy->id),
+        hole_add(coverage, HOLE_POLICY_NOBODY, HOLE_CRITICAL, OBJECT_POLICY, policy->id,
                  "Escalation policy %s ends in nobody: only guardians would hear of its incidents.", policy->name);
         return;
     }
     for (size_t i = 0; i < policy->n_levels && empty > 0; i++) {
         if (!level_has_somebody(coverage, policy->levels[i])) {
-            hole_add(coverage, "policy_level_nobody", "warning",
-                     reference_escalation_policy(coverage->request, coverage->view, policy->id),
-                     "Level %zu of escalation policy %s has nobody in the next 30 days: it is passed at once.", i + 1,
-                     policy->name);
+            hole_add(coverage, HOLE_POLICY_LEVEL_NOBODY, HOLE_WARNING, OBJECT_POLICY, policy->id,
+                     "Level %zu of escalation policy %s has nobody in the next %u days: it is passed at once.", i + 1,
+                     policy->name, COVERAGE_AHEAD_DAYS);
         }
     }
 }
 
-void holes_of_policies(struct coverage *coverage)
+void holes_of_policy(struct coverage *coverage, struct span value)
 {
-    struct walk walk = walk_all(coverage->view, TABLE_ESCALATION_POLICY);
-    Tocsin__EscalationPolicy *policy;
+    Tocsin__EscalationPolicy *policy = record_unpack(&tocsin__escalation_policy__descriptor, value, NULL);
 
-    while ((policy = coverage_next(coverage, &walk, &tocsin__escalation_policy__descriptor)) != NULL) {
+    if (policy != NULL) {
+        coverage->listed = coverage_team(coverage, policy->team_id);
         take_policy(coverage, policy);
-        tocsin__escalation_policy__free_unpacked(policy, NULL);
     }
+    tocsin__escalation_policy__free_unpacked(policy, NULL);
 }

@@ -1,11 +1,9 @@
 /* People who cannot be reached as they should be, services from which nothing comes, a cluster without guardians. */
-#include <string.h>
-
 #include "consensus/machine/services/heard.h"
 #include "node/api/coverage/coverage.h"
 #include "node/api/render.h"
 
-#define DAY_MS (24ull * 3600 * 1000)
+#define UNTESTED_MS (COVERAGE_UNTESTED_DAYS * COVERAGE_DAY_MS)
 
 /* ---------------------------------------------------------------- people */
 
@@ -17,6 +15,16 @@ static bool has_rows(struct coverage *coverage, enum machine_table table, uint64
     return walk_next(&walk);
 }
 
+/* The next row, as a message of `descriptor` that the caller frees; NULL at the end. */
+static void *next(struct coverage *coverage, struct walk *walk, const ProtobufCMessageDescriptor *descriptor)
+{
+    if (!walk_next(walk)) {
+        return NULL;
+    }
+    coverage->rows_seen++;
+    return record_unpack(descriptor, walk->value, NULL);
+}
+
 /* The urgencies, as bits, for which the person has rules. */
 static unsigned urgencies_with_rule(struct coverage *coverage, uint64_t user_id)
 {
@@ -25,7 +33,7 @@ static unsigned urgencies_with_rule(struct coverage *coverage, uint64_t user_id)
     Tocsin__NotificationRule *rule;
     unsigned found = 0;
 
-    while ((rule = coverage_next(coverage, &walk, &tocsin__notification_rule__descriptor)) != NULL) {
+    while ((rule = next(coverage, &walk, &tocsin__notification_rule__descriptor)) != NULL) {
         found |= rule->urgency == TOCSIN__URGENCY__URGENCY_NONE ? high | low : 1u << rule->urgency;
         tocsin__notification_rule__free_unpacked(rule, NULL);
     }
@@ -40,36 +48,37 @@ static void take_proofs(struct coverage *coverage, const Tocsin__User *user)
     bool verified = false;
     uint64_t answered_ms = 0;
 
-    while ((proof = coverage_next(coverage, &walk, &tocsin__contact_proof__descriptor)) != NULL) {
+    while ((proof = next(coverage, &walk, &tocsin__contact_proof__descriptor)) != NULL) {
         verified = verified || proof->verified_at_ms != 0;
         answered_ms = proof->answered_at_ms > answered_ms ? proof->answered_at_ms : answered_ms;
         tocsin__contact_proof__free_unpacked(proof, NULL);
     }
     if (!verified) {
-        hole_add(coverage, "user_unverified", "notice", reference_user(coverage->request, coverage->view, user->id),
-                 "No contact method of %s is verified; they are paged all the same. Have a code sent: POST"
-                 " /users/{id}/contact_methods/{id}/verification.", user->name);
+        hole_add(coverage, HOLE_USER_UNVERIFIED, HOLE_NOTICE, OBJECT_USER, user->id,
+                 "No contact method of %s is verified; they are paged all the same.", user->name);
     }
-    if (answered_ms + COVERAGE_UNTESTED_MS < coverage->now_ms) {
-        hole_add(coverage, "user_untested", "notice", reference_user(coverage->request, coverage->view, user->id),
-                 "%s has answered no test and no page %s. POST /users/me/test sends a test.", user->name,
-                 answered_ms == 0 ? "so far" : "in 90 days");
+    if (answered_ms == 0) {
+        hole_add(coverage, HOLE_USER_UNTESTED, HOLE_NOTICE, OBJECT_USER, user->id,
+                 "%s has answered no test and no page so far.", user->name);
+    } else if (answered_ms + UNTESTED_MS < coverage->now_ms) {
+        hole_add(coverage, HOLE_USER_UNTESTED, HOLE_NOTICE, OBJECT_USER, user->id,
+                 "%s has answered no test and no page in %u days.", user->name, COVERAGE_UNTESTED_DAYS);
     }
 }
 
-static void take_person(struct coverage *coverage, const Tocsin__User *user)
+static void take_user(struct coverage *coverage, const Tocsin__User *user)
 {
     static const Tocsin__Urgency urgencies[] = {TOCSIN__URGENCY__URGENCY_HIGH, TOCSIN__URGENCY__URGENCY_LOW};
 
     if (!has_rows(coverage, TABLE_CONTACT_METHOD, user->id)) {
-        hole_add(coverage, "user_without_contact_method", "critical", reference_user(coverage->request, coverage->view, user->id),
+        hole_add(coverage, HOLE_USER_WITHOUT_CONTACT_METHOD, HOLE_CRITICAL, OBJECT_USER, user->id,
                  "%s is on call or in a policy and cannot be told: there is no contact method.", user->name);
         return;
     }
     unsigned found = urgencies_with_rule(coverage, user->id);
     for (size_t i = 0; i < sizeof urgencies / sizeof *urgencies; i++) {
         if ((found & 1u << urgencies[i]) == 0) {
-            hole_add(coverage, "user_without_rule", "notice", reference_user(coverage->request, coverage->view, user->id),
+            hole_add(coverage, HOLE_USER_WITHOUT_RULE, HOLE_NOTICE, OBJECT_USER, user->id,
                      "%s has no notification rule for %s urgency: the defaults are taken.", user->name,
                      word_of(words_urgency, (int)urgencies[i]));
         }
@@ -77,23 +86,34 @@ static void take_person(struct coverage *coverage, const Tocsin__User *user)
     take_proofs(coverage, user);
 }
 
-void holes_of_people(struct coverage *coverage)
+static bool user_is_asked(const struct coverage *coverage, uint64_t user_id)
 {
-    const char *id;
-    json_t *value;
+    struct walk walk = walk_under(coverage->view, TABLE_TEAM_OF_USER, user_id);
 
-    json_object_foreach(coverage->people, id, value)
-    {
-        if (coverage->rows_seen >= COVERAGE_ROWS_MAX) {
-            coverage->incomplete = true;
-            return;
-        }
-        Tocsin__User *user = user_get(coverage->view, id_parse(id), NULL);
-        if (user != NULL) {
-            take_person(coverage, user);
-            tocsin__user__free_unpacked(user, NULL);
+    if (!coverage_by_team(coverage)) {
+        return true;
+    }
+    while (walk_next(&walk)) {
+        if (coverage_team(coverage, span_number(walk.key, 1))) {
+            return true;
         }
     }
+    return false;
+}
+
+void holes_of_user(struct coverage *coverage, struct span value)
+{
+    uint64_t id = span_number(key_span(&coverage->position), 0);
+
+    if (!id_set_has(&coverage->people, id) || !user_is_asked(coverage, id)) {
+        return;
+    }
+    Tocsin__User *user = record_unpack(&tocsin__user__descriptor, value, NULL);
+    coverage->listed = true;
+    if (user != NULL) {
+        take_user(coverage, user);
+    }
+    tocsin__user__free_unpacked(user, NULL);
 }
 
 /* ---------------------------------------------------------------- services */
@@ -102,16 +122,16 @@ static void take_silence(struct coverage *coverage, const Tocsin__Service *servi
 {
     const Tocsin__Heard *heard = integration->heard;
     uint64_t since_ms = heard != NULL ? heard->last_at_ms : integration->created_at_ms;
-    uint64_t days = coverage->now_ms > since_ms ? (coverage->now_ms - since_ms) / DAY_MS : 0;
+    unsigned long long days = coverage->now_ms > since_ms ? (coverage->now_ms - since_ms) / COVERAGE_DAY_MS : 0;
 
     if (heard == NULL) {
-        hole_add(coverage, "integration_never_used", "notice", reference_integration(coverage->request, integration),
-                 "Integration %s of service %s has never received an event, in %llu days.", integration->name, service->name,
-                 (unsigned long long)days);
-    } else if (since_ms + heard_usual_ms(heard, COVERAGE_SILENT_MS) < coverage->now_ms) {
-        hole_add(coverage, "integration_silent", "warning", reference_integration(coverage->request, integration),
-                 "Integration %s of service %s has received nothing for %llu days; its longest silence before was %u days.",
-                 integration->name, service->name, (unsigned long long)days, heard->longest_gap_days);
+        hole_add_under(coverage, HOLE_INTEGRATION_NEVER_USED, HOLE_NOTICE, OBJECT_INTEGRATION, service->id, integration->id,
+                       "Integration %s of service %s has never received an event, in %llu days.", integration->name,
+                       service->name, days);
+    } else if (since_ms + heard_usual_ms(heard, coverage->silent_ms) < coverage->now_ms) {
+        hole_add_under(coverage, HOLE_INTEGRATION_SILENT, HOLE_WARNING, OBJECT_INTEGRATION, service->id, integration->id,
+                       "Integration %s of service %s has received nothing for %llu days; its longest silence before was %u days.",
+                       integration->name, service->name, days, heard->longest_gap_days);
     }
 }
 
@@ -121,41 +141,46 @@ static void take_integrations(struct coverage *coverage, const Tocsin__Service *
     Tocsin__Integration *integration;
     bool any = false;
 
-    while ((integration = coverage_next(coverage, &walk, &tocsin__integration__descriptor)) != NULL) {
+    while ((integration = next(coverage, &walk, &tocsin__integration__descriptor)) != NULL) {
         any = true;
         take_silence(coverage, service, integration);
         tocsin__integration__free_unpacked(integration, NULL);
     }
     /* What has incidents is reached by another way: an orchestration, a heartbeat. */
-    if (!any && service->last_incident_at_ms + COVERAGE_SILENT_MS < coverage->now_ms) {
-        hole_add(coverage, "service_without_integration", "notice",
-                 reference_service(coverage->request, coverage->view, service->id),
-                 "Service %s has no integration, and had no incident in 30 days: nothing may reach it.", service->name);
+    if (!any && service->last_incident_at_ms + coverage->silent_ms < coverage->now_ms) {
+        hole_add(coverage, HOLE_SERVICE_WITHOUT_INTEGRATION, HOLE_NOTICE, OBJECT_SERVICE, service->id,
+                 "Service %s has no integration, and had no incident in %llu days: nothing may reach it.", service->name,
+                 (unsigned long long)(coverage->silent_ms / COVERAGE_DAY_MS));
     }
 }
 
-static void take_service(struct coverage *coverage, const Tocsin__Service *service)
+static bool service_is_asked(const struct coverage *coverage, const Tocsin__Service *service)
 {
-    if (service->built_in || service->disabled) {
-        return;
+    if (!coverage_by_team(coverage)) {
+        return true;
     }
-    if (service->last_tested_at_ms + COVERAGE_UNTESTED_MS < coverage->now_ms) {
-        hole_add(coverage, "service_untested", "notice", reference_service(coverage->request, coverage->view, service->id),
-                 "Service %s was %s. POST /services/{id}/test tests it.", service->name,
-                 service->last_tested_at_ms == 0 ? "never tested" : "not tested in 90 days");
-    }
-    take_integrations(coverage, service);
+    Tocsin__EscalationPolicy *policy = escalation_policy_get(coverage->view, service->escalation_policy_id, NULL);
+    bool asked = policy != NULL && coverage_team(coverage, policy->team_id);
+    tocsin__escalation_policy__free_unpacked(policy, NULL);
+    return asked;
 }
 
-void holes_of_services(struct coverage *coverage)
+void holes_of_service(struct coverage *coverage, struct span value)
 {
-    struct walk walk = walk_all(coverage->view, TABLE_SERVICE);
-    Tocsin__Service *service;
+    Tocsin__Service *service = record_unpack(&tocsin__service__descriptor, value, NULL);
 
-    while ((service = coverage_next(coverage, &walk, &tocsin__service__descriptor)) != NULL) {
-        take_service(coverage, service);
-        tocsin__service__free_unpacked(service, NULL);
+    if (service != NULL && !service->built_in && !service->disabled && service_is_asked(coverage, service)) {
+        coverage->listed = true;
+        if (service->last_tested_at_ms == 0) {
+            hole_add(coverage, HOLE_SERVICE_UNTESTED, HOLE_NOTICE, OBJECT_SERVICE, service->id,
+                     "Service %s was never tested.", service->name);
+        } else if (service->last_tested_at_ms + UNTESTED_MS < coverage->now_ms) {
+            hole_add(coverage, HOLE_SERVICE_UNTESTED, HOLE_NOTICE, OBJECT_SERVICE, service->id,
+                     "Service %s was not tested in %u days.", service->name, COVERAGE_UNTESTED_DAYS);
+        }
+        take_integrations(coverage, service);
     }
+    tocsin__service__free_unpacked(service, NULL);
 }
 
 /* ---------------------------------------------------------------- the cluster */
@@ -165,7 +190,7 @@ void holes_of_guardians(struct coverage *coverage)
     const Tocsin__Settings *settings = settings_get(coverage->view, request_memory(coverage->request));
 
     if (settings == NULL || settings->n_guardians == 0) {
-        hole_add(coverage, "guardians_missing", "critical", json_null(),
+        hole_add(coverage, HOLE_GUARDIANS_MISSING, HOLE_CRITICAL, OBJECT_CLUSTER, 0,
                  "The cluster has no guardians configured: an incident that nobody acknowledges ends in silence.");
     }
 }
