@@ -62,6 +62,25 @@ class CommandLine(unittest.TestCase):
         self.assertEqual((0, "told"), self.tocsin("status-update", number, "We are looking"))
         self.assertEqual(["We are looking"], [update["message"] for update in page.get("/status_updates")["status_updates"]])
 
+    def test_holes_are_found_and_a_service_is_tested(self):
+        alice = Person(self.cluster, "Alice Tester", ("sms",))
+        page = Page(self.cluster, "tested", [(600, [alice])])
+        code, first = self.tocsin("coverage", "service_untested")
+        self.assertEqual(1, code)
+        self.assertTrue(first.startswith("notice    Service "), first)
+        self.assertEqual((2, "Usage: tocsin coverage [quiet] [team=ID] [severity=critical|warning|notice] [KIND ...]"),
+                         self.tocsin("coverage", "severity=loud"))
+        # nobody answers in no time
+        self.assertEqual((1, "ok    event        Integration events took an event of severity critical."),
+                         self.tocsin("test", "tested", "0"))
+        page.incident = self.cluster.call(1, "GET", f"/incidents?service_ids[]={page.service['id']}")["incidents"][0]
+        self.assertIn("[Test] A test page of tested", page.wait_received(1, alice)[0]["text"])
+        number = page.incident["id"]
+        code, first = self.tocsin("why", number, "--user", "Alice Tester")
+        self.assertEqual((0, True), (code, first.startswith("Alice Tester was paged, at level 1, first by sms at ")), first)
+        self.assertEqual((2, "Usage: tocsin why INCIDENT [--user USER]"), self.tocsin("why"))
+        self.assertEqual((0, "no holes"), self.tocsin("coverage", "policy_nobody"))
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -126,7 +126,7 @@ static void take_silence(struct coverage *coverage, const Tocsin__Service *servi
 
     if (heard == NULL) {
         hole_add_under(coverage, HOLE_INTEGRATION_NEVER_USED, HOLE_NOTICE, OBJECT_INTEGRATION, service->id, integration->id,
-                       "Integration %s of service %s has never received an event, in %llu days.", integration->name,
+                       "Integration %s of service %s has never received an event since it was made, %llu days ago.", integration->name,
                        service->name, days);
     } else if (since_ms + heard_usual_ms(heard, coverage->silent_ms) < coverage->now_ms) {
         hole_add_under(coverage, HOLE_INTEGRATION_SILENT, HOLE_WARNING, OBJECT_INTEGRATION, service->id, integration->id,
