@@ -312,6 +312,8 @@
 #define DEFAULT_RETENTION_DAYS 400u
 #define DEFAULT_PAYLOAD_RETENTION_DAYS 90u
 #define GUARDIANS_REPEAT_MINUTES 15u
+/* Of what may wait until morning: once each day is a reminder, more often is a reason not to look. */
+#define GUARDIANS_REPEAT_LOW_MINUTES 1440u
 
 /* A notification is tried this often on one contact method before the next one is taken. */
 #define NOTIFICATION_FAILURES_MAX 4u

@@ -80,9 +80,19 @@ static struct look look_around(const struct member_facts *members, size_t count,
 
 /* ---- each kind: whether it is so, and the sentence that says so */
 
+/* Without it there is still one member more than a majority needs: the next loss silences nobody. */
+static bool can_be_spared(const struct look *look, const struct member_facts *member) {
+    size_t voters = 0, heard = 0;
+    for (size_t i = 0; i < look->count; i++) {
+        voters += look->members[i].voter;
+        heard += look->members[i].voter && look->members[i].heard;
+    }
+    return !member->voter || heard > voters / 2 + 1;
+}
+
 static bool missing(const struct look *look, const struct member_facts *member, char *text, size_t size) {
-    (void)look;
-    (void)snprintf(text, size, "Node %" PRIu64 " is missing: the leader does not hear of it. Look whether it runs, and its network", member->id);
+    (void)snprintf(text, size, "Node %" PRIu64 " is missing: the leader does not hear of it. Look whether it runs, and its network%s", member->id,
+                   can_be_spared(look, member) ? "" : ". If one more is lost there is no majority");
     return !member->heard;
 }
 
@@ -135,19 +145,21 @@ static bool lacks_provider(const struct look *look, const struct member_facts *m
     return lacking != 0;
 }
 
+/* Critical and error are of high urgency and wake people; a warning is of low urgency and waits until morning (node/README.md has the reasons). */
 static const struct kind {
     const char *name;
     Tocsin__Severity severity;
     unsigned hold_minutes;
     bool (*is)(const struct look *look, const struct member_facts *member, char *text, size_t size);
+    bool (*waits)(const struct look *look, const struct member_facts *member); /* a warning all the same; NULL: never */
 } KINDS[CONDITION_KINDS] = {
-    [CONDITION_MISSING] = {"missing", TOCSIN__SEVERITY__SEVERITY_CRITICAL, 1, missing},
-    [CONDITION_LAGGING] = {"lagging", TOCSIN__SEVERITY__SEVERITY_WARNING, 1, lagging},
-    [CONDITION_DISK] = {"disk", TOCSIN__SEVERITY__SEVERITY_CRITICAL, 1, short_of_disk},
-    [CONDITION_CLOCK] = {"clock", TOCSIN__SEVERITY__SEVERITY_ERROR, 1, clock_is_skewed},
-    [CONDITION_CODE] = {"version", TOCSIN__SEVERITY__SEVERITY_WARNING, 10, has_other_code},
-    [CONDITION_ZONES] = {"zones", TOCSIN__SEVERITY__SEVERITY_WARNING, 1, has_other_zones},
-    [CONDITION_PROVIDER] = {"provider", TOCSIN__SEVERITY__SEVERITY_ERROR, 1, lacks_provider},
+    [CONDITION_MISSING] = {"missing", TOCSIN__SEVERITY__SEVERITY_CRITICAL, 1, missing, can_be_spared},
+    [CONDITION_LAGGING] = {"lagging", TOCSIN__SEVERITY__SEVERITY_WARNING, 1, lagging, NULL},
+    [CONDITION_DISK] = {"disk", TOCSIN__SEVERITY__SEVERITY_CRITICAL, 1, short_of_disk, NULL},
+    [CONDITION_CLOCK] = {"clock", TOCSIN__SEVERITY__SEVERITY_ERROR, 1, clock_is_skewed, NULL},
+    [CONDITION_CODE] = {"version", TOCSIN__SEVERITY__SEVERITY_WARNING, 10, has_other_code, NULL},
+    [CONDITION_ZONES] = {"zones", TOCSIN__SEVERITY__SEVERITY_WARNING, 1, has_other_zones, NULL},
+    [CONDITION_PROVIDER] = {"provider", TOCSIN__SEVERITY__SEVERITY_ERROR, 1, lacks_provider, NULL},
 };
 #define END_MINUTES 1u
 
@@ -217,7 +229,9 @@ void conditions_look(struct conditions *conditions, const struct member_facts *m
             const Tocsin__NodeCondition *before = told(known, key);
             uint64_t hold_ms = (is ? KINDS[kind].hold_minutes : END_MINUTES) * minute_ms;
             if (is == (before != NULL) || now_ms - clocks->since_ms[kind] < hold_ms) continue;
-            notice(context, &(struct condition_notice){key, is ? text : before->summary, KINDS[kind].severity, !is});
+            bool waits = KINDS[kind].waits != NULL && KINDS[kind].waits(&look, &members[i]);
+            Tocsin__Severity severity = waits ? TOCSIN__SEVERITY__SEVERITY_WARNING : KINDS[kind].severity;
+            notice(context, &(struct condition_notice){key, is ? text : before->summary, severity, !is});
         }
     end_strangers(conditions, known, notice, context);
 }

@@ -39,6 +39,7 @@ struct vitals {
 
 struct member_facts {
     uint64_t id;
+    bool voter;
     bool heard; /* of late; without it nothing below is known */
     bool lags;  /* it has not applied what the leader had applied a while ago */
     uint64_t behind_entries;

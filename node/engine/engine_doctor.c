@@ -19,9 +19,9 @@
 #define SCHEDULES_SHOWN 50u
 #define GUARDIANS_LEAST 2u
 #define GUARDIAN_WAYS_LEAST 2u
-#define GUARDIANS_WARNED_EVERY_MS (10u * 60 * 1000)
+#define WARNED_EVERY_MS (10u * 60 * 1000)
 
-/* ---- guardians */
+/* ---- what the configuration lacks for the worst night */
 
 const char *engine_guardians_fault(const struct engine *engine) {
     const struct config *config = engine->config;
@@ -32,12 +32,29 @@ const char *engine_guardians_fault(const struct engine *engine) {
     return whole < GUARDIANS_LEAST ? "Fewer than two guardians have two ways of being told: one provider that fails silences them." : NULL;
 }
 
-void engine_guardians_warn(struct engine *engine) {
+/* NULL, or what this node lacks when it must find out whether somebody else still leads. A node that joined has no such sections of its peers. */
+static const char *addresses_fault(const struct engine *engine) {
+    const struct config *config = engine->config;
+    unsigned others = 0, known = 0;
+    for (unsigned i = 0; i < config->members_count; i++) {
+        if (config->members[i].id == config->id) continue;
+        others++;
+        known += config->members[i].public_url != NULL;
+    }
+    if (known == others) return NULL;
+    return known == 0 ? "No other member's public_url is in this node's configuration: cut off from its peers alone, it pages as DEGRADED although they go "
+                        "on, for it cannot ask them. Set public_url in each [member.ID]."
+                      : "Not every other member's public_url is in this node's configuration: cut off from its peers alone, it may page as DEGRADED although "
+                        "they go on. Set public_url in each [member.ID].";
+}
+
+void engine_configuration_warn(struct engine *engine) {
     uint64_t now_ms = engine_now_ms(engine);
-    const char *fault = engine_guardians_fault(engine);
-    if (fault == NULL || (engine->guardians_warned_ms != 0 && now_ms - engine->guardians_warned_ms < GUARDIANS_WARNED_EVERY_MS)) return;
-    engine->guardians_warned_ms = now_ms;
-    log_warning("%s", fault);
+    const char *faults[] = {engine_guardians_fault(engine), addresses_fault(engine)};
+    if (engine->configuration_warned_ms != 0 && now_ms - engine->configuration_warned_ms < WARNED_EVERY_MS) return;
+    engine->configuration_warned_ms = now_ms;
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
+        if (faults[i] != NULL) log_warning("%s", faults[i]);
 }
 
 /* ---- what the state says */
@@ -153,6 +170,8 @@ static json_t *next_steps(struct engine *engine, const json_t *report) {
         advise(steps, "The members' wall clocks do not agree: look at their time synchronisation.");
     const char *guardians = engine_guardians_fault(engine);
     if (guardians != NULL) advise(steps, "%s", guardians);
+    const char *addresses = addresses_fault(engine);
+    if (addresses != NULL) advise(steps, "%s", addresses);
     advise_providers(engine, steps);
     if (json_array_size(steps) == 0) advise(steps, "Nothing: the cluster has a leader, and nobody waits for anybody.");
     return steps;

@@ -166,7 +166,7 @@ void engine_gasp_turn(struct engine *engine) {
     sight.current = sight.leader && engine->progress.applied_index >= driver_status(engine->driver).commit_index;
     engine->gasp_next_ms = last_gasp_turn(engine->gasp, &sight);
     ask_members(engine);
-    engine_guardians_warn(engine);
+    engine_configuration_warn(engine);
 }
 
 /* ---- requests while there is no majority */

@@ -156,7 +156,7 @@ struct engine {
 
     struct last_gasp *gasp;                 /* engine_gasp.c */
     uint64_t gasp_next_ms;                  /* boottime */
-    uint64_t guardians_warned_ms;           /* monotonic */
+    uint64_t configuration_warned_ms;           /* monotonic */
     uint64_t leader_heard_ms;               /* boottime: a raft message of the leader, or to the leader */
     uint64_t asked_ms;                      /* members' public addresses, last */
     uint32_t asked;                         /* which of them have not answered yet, by their place in the configuration */
@@ -248,8 +248,8 @@ uint64_t engine_certificates_next_ms(const struct engine *engine); /* monotonic 
 /* ---- engine_doctor.c */
 /* NULL, or what is wrong with the guardians of this node's configuration. */
 const char *engine_guardians_fault(const struct engine *engine);
-/* Says so in the log, now and then. */
-void engine_guardians_warn(struct engine *engine);
+/* Says in the log, at the start and now and then, what the configuration lacks for the worst night. */
+void engine_configuration_warn(struct engine *engine);
 /* ---- engine_watch.c */
 #define ENGINE_VITALS_SIZE_BYTES 40u
 struct vitals engine_vitals(const struct engine *engine);

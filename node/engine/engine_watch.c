@@ -54,7 +54,7 @@ struct vitals engine_vitals_read(struct wire_reader *reader) {
 /* ---- the leader's look */
 
 static struct member_facts facts_of(struct engine *engine, const struct raft_server *server) {
-    struct member_facts facts = {.id = server->id};
+    struct member_facts facts = {.id = server->id, .voter = server->role == RAFT_VOTER};
     if (server->id == engine->config->id) {
         facts.heard = facts.clock_known = true;
         facts.vitals = engine_vitals(engine);

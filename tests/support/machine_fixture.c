@@ -377,16 +377,24 @@ uint64_t fixture_integration(struct machine_fixture *fixture, uint64_t service_i
 
 void fixture_guardian(struct machine_fixture *fixture, const char *name, Tocsin__Channel channel, const char *address)
 {
-    Tocsin__ContactMethod method;
-    tocsin__contact_method__init(&method);
-    method.id = 1;
-    method.channel = channel;
-    method.address = text(address);
-    Tocsin__ContactMethod *methods[] = {&method};
+    fixture_guardian_ways(fixture, name, 1, &(struct fixture_way){channel, address});
+}
+
+void fixture_guardian_ways(struct machine_fixture *fixture, const char *name, size_t count, const struct fixture_way *ways)
+{
+    Tocsin__ContactMethod rows[4], *methods[4];
+    assert_true(count <= 4);
+    for (size_t i = 0; i < count; i++) {
+        tocsin__contact_method__init(&rows[i]);
+        rows[i].id = i + 1;
+        rows[i].channel = ways[i].channel;
+        rows[i].address = text(ways[i].address);
+        methods[i] = &rows[i];
+    }
     Tocsin__Guardian guardian;
     tocsin__guardian__init(&guardian);
     guardian.name = text(name);
-    guardian.n_contact_methods = 1;
+    guardian.n_contact_methods = count;
     guardian.contact_methods = methods;
     Tocsin__Guardian *guardians[] = {&guardian};
     Tocsin__Settings settings;

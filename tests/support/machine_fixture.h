@@ -76,6 +76,12 @@ uint64_t fixture_service(struct machine_fixture *, uint64_t policy_id, Tocsin__U
 /* `key` has 32 characters. */
 uint64_t fixture_integration(struct machine_fixture *, uint64_t service_id, const char *key);
 void fixture_guardian(struct machine_fixture *, const char *name, Tocsin__Channel, const char *address);
+struct fixture_way {
+    Tocsin__Channel channel;
+    const char *address;
+};
+/* One guardian with at most four ways. */
+void fixture_guardian_ways(struct machine_fixture *fixture, const char *name, size_t count, const struct fixture_way *ways);
 
 /* ---- events, requests, receipts */
 

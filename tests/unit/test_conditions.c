@@ -15,25 +15,28 @@
 #define INTERVAL_MS 10000u
 #define GIB (UINT64_C(1) << 30)
 #define MEMBERS 3u
+#define MEMBERS_GROWN 5u
 
 struct story {
     struct conditions conditions;
-    struct member_facts members[MEMBERS];
+    struct member_facts members[MEMBERS_GROWN];
     size_t count;
     uint64_t now_ms;
     char keys[16][64]; /* told, as the state has them */
     size_t keys_count;
     unsigned notices;
     char summary[512]; /* of the last notice */
+    Tocsin__Severity severity;
 };
 
 static int begin(void **state)
 {
     static struct story story;
     story = (struct story){.count = MEMBERS, .now_ms = 1000000};
-    for (size_t i = 0; i < MEMBERS; i++) {
+    for (size_t i = 0; i < MEMBERS_GROWN; i++) {
         story.members[i] = (struct member_facts){.id = i + 1,
                                                  .heard = true,
+                                                 .voter = true,
                                                  .clock_known = true,
                                                  .vitals = {.disk_free_bytes = 50 * GIB, .disk_total_bytes = 100 * GIB,
                                                             .code = 7, .zones = 9, .providers = 3}};
@@ -47,6 +50,7 @@ static void on_notice(void *context, const struct condition_notice *notice)
 {
     struct story *story = context;
     story->notices++;
+    story->severity = notice->severity;
     (void)snprintf(story->summary, sizeof story->summary, "%s", notice->summary);
     for (size_t i = 0; i < story->keys_count; i++) {
         if (strcmp(story->keys[i], notice->key) == 0) {
@@ -239,6 +243,40 @@ static void a_member_lags(void **state)
     assert_non_null(strstr(story->summary, "4711"));
 }
 
+static void a_missing_member_wakes_people_when_the_next_loss_would_silence_the_cluster(void **state)
+{
+    struct story *story = *state;
+    story->members[2].heard = false;
+    pass(story, 120);
+    told_only(story, "node-3/missing");
+    assert_int_equal(story->severity, TOCSIN__SEVERITY__SEVERITY_CRITICAL);
+    assert_non_null(strstr(story->summary, "there is no majority"));
+    story->members[2].heard = true;
+    pass(story, 120);
+    assert_int_equal(story->keys_count, 0);
+
+    story->count = MEMBERS_GROWN;
+    story->members[3].heard = false;
+    pass(story, 120);
+    told_only(story, "node-4/missing"); /* four of five are left: one more may go */
+    assert_int_equal(story->severity, TOCSIN__SEVERITY__SEVERITY_WARNING);
+    assert_null(strstr(story->summary, "there is no majority"));
+    story->members[4].heard = false;
+    pass(story, 120);
+    assert_int_equal(story->keys_count, 2);
+    assert_int_equal(story->severity, TOCSIN__SEVERITY__SEVERITY_CRITICAL);
+}
+
+static void a_learner_that_is_missing_waits_until_morning(void **state)
+{
+    struct story *story = *state;
+    story->count = MEMBERS + 1;
+    story->members[3].voter = story->members[3].heard = false;
+    pass(story, 120);
+    told_only(story, "node-4/missing");
+    assert_int_equal(story->severity, TOCSIN__SEVERITY__SEVERITY_WARNING);
+}
+
 int main(void)
 {
 #define STORY(name) cmocka_unit_test_setup(name, begin)
@@ -253,6 +291,8 @@ int main(void)
         STORY(an_upgrade_has_ten_minutes),
         STORY(a_member_that_lacks_a_provider_is_told),
         STORY(a_member_lags),
+        STORY(a_missing_member_wakes_people_when_the_next_loss_would_silence_the_cluster),
+        STORY(a_learner_that_is_missing_waits_until_morning),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -98,6 +98,23 @@ static void a_policy_runs_through_its_levels_and_passes_to_the_guardians(void **
     fixture_expect_silence(f);
 }
 
+static void what_may_wait_goes_to_guardians_by_their_quietest_channel_once_a_day(void **state)
+{
+    struct machine_fixture *f = *state;
+    uint64_t mute = person(f, "Mute", NULL);
+    struct fixture_level levels[] = {{5, {mute}}};
+    service(f, 0, 1, levels, LOW, 0);
+    const struct fixture_way ways[] = {{SMS, "15550009"}, {TOCSIN__CHANNEL__CHANNEL_EMAIL, "gus@example.com"}};
+    fixture_guardian_ways(f, "Gus", 2, ways);
+    uint64_t id = fixture_trigger(f, KEY, "disk");
+    expect_told(f, "Gus", TOCSIN__CHANNEL__CHANNEL_EMAIL);
+    fixture_run(f, 24 * 60 * MINUTE - 1);
+    fixture_expect_silence(f);
+    fixture_run(f, 1);
+    expect_told(f, "Gus", TOCSIN__CHANNEL__CHANNEL_EMAIL);
+    assert_int_equal(fixture_incident(f, id)->urgency, LOW);
+}
+
 static void without_guardians_the_end_of_the_policy_says_so_and_stays_watched(void **state)
 {
     struct machine_fixture *f = *state;
@@ -507,6 +524,7 @@ int main(void)
 {
     const struct CMUnitTest stories[] = {
         STORY(a_policy_runs_through_its_levels_and_passes_to_the_guardians),
+        STORY(what_may_wait_goes_to_guardians_by_their_quietest_channel_once_a_day),
         STORY(without_guardians_the_end_of_the_policy_says_so_and_stays_watched),
         STORY(a_level_where_nobody_can_be_told_is_left_at_once),
         STORY(a_policy_that_resolves_to_nobody_tells_the_guardians_at_once),

@@ -129,8 +129,9 @@ static void guardians_tell(struct apply *apply, Tocsin__Incident *incident)
     if (!planted(GUARDIANS_NOT_TOLD)) {
         telling_guardians(apply, incident);
     }
-    incident_deadline(apply, incident, DEADLINE_GUARDIANS,
-                      apply->time_ms + apply_minutes_ms(apply, GUARDIANS_REPEAT_MINUTES));
+    bool later = is_low(incident) && apply->settings->n_guardians > 0; /* one who is configured meanwhile does not wait for a day */
+    uint32_t minutes = later ? GUARDIANS_REPEAT_LOW_MINUTES : GUARDIANS_REPEAT_MINUTES;
+    incident_deadline(apply, incident, DEADLINE_GUARDIANS, apply->time_ms + apply_minutes_ms(apply, minutes));
 }
 
 /* Nobody answered, or nobody could be told: from now on the guardians are, until somebody acknowledges. */

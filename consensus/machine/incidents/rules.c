@@ -2,6 +2,7 @@
 #include "consensus/machine/incidents/rules.h"
 
 #include <assert.h>
+#include <limits.h>
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
 
@@ -111,4 +112,14 @@ bool person_plan(const struct machine_store *store, ProtobufCAllocator *arena, s
         plan_defaults(person, urgency);
     }
     return by_default;
+}
+
+unsigned channel_loudness(Tocsin__Channel channel)
+{
+    for (size_t i = 0; i < COUNT_OF(DEFAULT_RULES); i++) {
+        if (DEFAULT_RULES[i].urgency == TOCSIN__URGENCY__URGENCY_LOW && DEFAULT_RULES[i].channel == channel) {
+            return DEFAULT_RULES[i].group;
+        }
+    }
+    return UINT_MAX;
 }

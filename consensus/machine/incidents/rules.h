@@ -32,4 +32,7 @@ const Tocsin__ContactMethod *person_method(const struct person *person, uint64_t
  * no way. True when the defaults were taken, because no rule is there for the urgency. */
 bool person_plan(const struct machine_store *store, ProtobufCAllocator *arena, struct person *person, Tocsin__Urgency urgency);
 
+/* How much a channel disturbs, by the defaults of low urgency: the quietest first; UINT_MAX for one that they do not know. */
+unsigned channel_loudness(Tocsin__Channel channel);
+
 #endif

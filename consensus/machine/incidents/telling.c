@@ -8,6 +8,7 @@
 #include "consensus/machine/incidents/incidents.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <string.h>
 
 #include "consensus/machine/incidents/rules.h"
@@ -320,13 +321,26 @@ static bool guardian_is_being_told(struct apply *apply, const Tocsin__Incident *
     return false;
 }
 
+static unsigned quietest(const Tocsin__Guardian *guardian)
+{
+    unsigned least = UINT_MAX;
+    for (size_t m = 0; m < guardian->n_contact_methods; m++) {
+        unsigned loudness = channel_loudness(guardian->contact_methods[m]->channel);
+        least = loudness < least ? loudness : least;
+    }
+    return least;
+}
+
+/* What may wait until morning goes by each guardian's quietest channel alone. */
 void telling_guardians(struct apply *apply, Tocsin__Incident *incident)
 {
+    bool low = incident->urgency == TOCSIN__URGENCY__URGENCY_LOW;
     for (size_t g = 0; g < apply->settings->n_guardians; g++) {
         const Tocsin__Guardian *guardian = apply->settings->guardians[g];
         for (size_t m = 0; m < guardian->n_contact_methods; m++) {
             const Tocsin__ContactMethod *method = guardian->contact_methods[m];
-            if (guardian_is_being_told(apply, incident, method)) {
+            bool loud = low && channel_loudness(method->channel) > quietest(guardian);
+            if (loud || guardian_is_being_told(apply, incident, method)) {
                 continue;
             }
             Tocsin__Notification *notification = outbox_new(apply, incident, TOCSIN__WHY__WHY_GUARDIANS);

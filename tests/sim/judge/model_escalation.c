@@ -211,16 +211,34 @@ static bool guardian_is_being_told(const struct incident *incident, const struct
     return false;
 }
 
+/* E-mail, push, text, webhook, call: a guardian who has one of these is not told by those that follow. */
+static bool guardian_has_quieter(const struct model *model, const struct way *way)
+{
+    static const Tocsin__Channel QUIET_FIRST[] = {TOCSIN__CHANNEL__CHANNEL_EMAIL, TOCSIN__CHANNEL__CHANNEL_PUSH,
+                                                  TOCSIN__CHANNEL__CHANNEL_SMS, TOCSIN__CHANNEL__CHANNEL_WEBHOOK};
+    for (size_t q = 0; q < sizeof QUIET_FIRST / sizeof QUIET_FIRST[0] && QUIET_FIRST[q] != way->channel; q++) {
+        for (size_t i = 0; i < model->guardians.count; i++) {
+            const struct way *other = &model->guardians.items[i];
+            if (other->channel == QUIET_FIRST[q] && strcmp(other->guardian, way->guardian) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static void guardians_tell(struct model *model, struct incident *incident)
 {
     for (size_t i = 0; i < model->guardians.count; i++) {
         const struct way *way = &model->guardians.items[i];
-        if (!guardian_is_being_told(incident, way)) {
+        bool waits = incident->low && guardian_has_quieter(model, way);
+        if (!waits && !guardian_is_being_told(incident, way)) {
             model_page_owe(model, incident, way, way->guardian, "as a guardian");
             model->counts.guardian_pages++;
         }
     }
-    incident->guardians_ms = model->now_ms + model_minutes_ms(model, GUARDIANS_REPEAT_MINUTES);
+    bool daily = incident->low && model->guardians.count > 0;
+    incident->guardians_ms = model->now_ms + model_minutes_ms(model, daily ? 24 * 60 : GUARDIANS_REPEAT_MINUTES);
 }
 
 /* ---------------------------------------------------------------- giving it to somebody */
