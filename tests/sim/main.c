@@ -93,6 +93,14 @@ static void count_model(struct sim *sim) {
     sim_count(sim, "snoozes that ended", counts.snoozes_ended);
     sim_count(sim, "incidents merged into others", counts.merges);
     sim_count(sim, "alerts moved by merges", counts.alerts_moved);
+    sim_count(sim, "windows", counts.windows);
+    sim_count(sim, "windows that recur", counts.windows_recurring);
+    sim_count(sim, "windows changed", counts.windows_changed);
+    sim_count(sim, "windows deleted", counts.windows_deleted);
+    sim_count(sim, "ends of windows", counts.windows_ended);
+    sim_count(sim, "alerts held back", counts.alerts_held);
+    sim_count(sim, "alerts held back, then let go", counts.held_released);
+    sim_count(sim, "alerts held back, then resolved", counts.held_resolved);
 }
 
 static bool is_set_up(const struct sim *sim) { return workload_is_set_up(sim->workload); }

@@ -16,6 +16,7 @@
 #define POLICIES_MAX 6u
 #define LEVELS_MAX 3u
 #define SCHEDULES_MAX 3u
+#define WINDOWS_MAX 4u
 #define SERVICES_MAX 8u
 #define INTEGRATIONS_MAX 32u /* ever */
 
@@ -50,6 +51,12 @@ struct rota {
     char override[HISTORY_ID_SIZE]; /* the last one that was made; "": none */
 };
 
+struct quiet_time {
+    char id[HISTORY_ID_SIZE]; /* "": not there */
+    uint64_t start_s;
+    bool busy;
+};
+
 struct policy {
     char id[HISTORY_ID_SIZE];
     char name[32];
@@ -64,6 +71,7 @@ struct service {
     bool busy;
     bool disabled;      /* asked for last */
     bool disabled_ever; /* or asked for: its events may be dropped */
+    bool quiet_ever;    /* in maintenance, or to be: its events may open nothing */
 };
 
 struct integration {
@@ -82,6 +90,7 @@ struct company {
     struct rota schedules[SCHEDULES_MAX];
     struct policy policies[POLICIES_MAX];
     struct service services[SERVICES_MAX];
+    struct quiet_time windows[WINDOWS_MAX];
     struct integration integrations[INTEGRATIONS_MAX];
     unsigned people_count, schedules_count, policies_count, services_count, integrations_count;
     unsigned extras;               /* policies and users made only to be deleted again: how many there were */
@@ -119,7 +128,14 @@ void company_make_schedules(struct company *company);
 /* One change by chance: of a definition, or of who takes a time over. */
 void company_edit_schedule(struct company *company);
 
+/* ---- what keeps alerts from opening incidents */
+
+/* One change by chance: a maintenance window made, moved or ended (company_windows.c). */
+void company_edit_windows(struct company *company);
+
 /* ---- for these files */
+
+char *company_utc(uint64_t time_s); /* as ISO 8601 (free) */
 
 /* A request of the set-up, counted in under_way, is answered. */
 void company_step_done(struct company *company);

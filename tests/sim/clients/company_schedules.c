@@ -16,7 +16,7 @@
 /* The judges know these. */
 static const char *const zones[] = {"UTC", "Europe/Zurich", "Asia/Kolkata"};
 
-static char *utc(uint64_t time_s)
+char *company_utc(uint64_t time_s)
 {
     time_t seconds = (time_t)time_s;
     struct tm parts;
@@ -78,8 +78,8 @@ static char *layer(struct company *company)
 {
     static const unsigned turns_s[] = {HOUR_S, 2 * HOUR_S, 12 * HOUR_S, DAY_S, 7 * DAY_S};
     unsigned turn_s = turns_s[sim_random(company->sim, sizeof turns_s / sizeof *turns_s)];
-    char *virtual_start = utc(around_now_s(company, 60) - turn_s * sim_random(company->sim, 3));
-    char *start = utc(sim_chance(company->sim, 700) ? sim_now_ms(company->sim) / 1000 - HOUR_S : around_now_s(company, 30));
+    char *virtual_start = company_utc(around_now_s(company, 60) - turn_s * sim_random(company->sim, 3));
+    char *start = company_utc(sim_chance(company->sim, 700) ? sim_now_ms(company->sim) / 1000 - HOUR_S : around_now_s(company, 30));
     char *people = users(company), *limits = restrictions(company);
     char *text = text_of("{\"name\":\"layer\",\"start\":\"%s\",\"rotation_virtual_start\":\"%s\",\"rotation_turn_length_seconds\":%u,"
                          "\"users\":%s,\"restrictions\":%s}",
@@ -174,7 +174,7 @@ static void take_over(struct company *company, unsigned at)
 {
     struct making *making = task_begin(company->client, sizeof *making);
     uint64_t start_s = around_now_s(company, 20);
-    char *start = utc(start_s), *end = utc(start_s + sim_between(company->sim, 1, 60ull * company->minute_ms / 1000));
+    char *start = company_utc(start_s), *end = company_utc(start_s + sim_between(company->sim, 1, 60ull * company->minute_ms / 1000));
 
     *making = (struct making){company, at};
     sim_tell(company->sim, "Somebody takes a time of schedule %u over.", at);

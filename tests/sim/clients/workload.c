@@ -40,7 +40,7 @@ struct workload {
     struct jobs *jobs;
     struct key *keys;
     size_t keys_count, keys_capacity;
-    bool set_up, stopped;
+    bool set_up, stopped, quiet;
     void (*finished)(void *context);
     void *finished_context;
 };
@@ -57,6 +57,8 @@ struct workload_options workload_dense(unsigned minute_ms)
         .deletions_per_hour = 200,
         .requests_per_hour = 600,
         .reads_per_hour = 4000,
+        .quiet_per_hour = 900,
+        .quiet_permille = 400,
         .jobs_permille = 300,
         .jobs_max = 4,
     };
@@ -74,6 +76,8 @@ struct workload_options workload_calm(void)
         .deletions_per_hour = 1,
         .requests_per_hour = 3,
         .reads_per_hour = 20,
+        .quiet_per_hour = 6,
+        .quiet_permille = 400,
         .jobs_permille = 200,
         .jobs_max = 4,
     };
@@ -197,6 +201,17 @@ static void flap_on(struct workload *workload, size_t key, enum action last, uns
     }
 }
 
+/* Of some services not every event opens an incident. */
+static void excuse(struct workload *workload, const struct key *key)
+{
+    const struct company *company = workload->company;
+    const struct service *service = &company->services[company->integrations[key->integration].service];
+
+    if (service->disabled_ever || service->quiet_ever) {
+        history_key_exempt(workload->history, key->number);
+    }
+}
+
 static void tell_history(const struct event *event, const struct client_answer *answer)
 {
     struct workload *workload = event->workload;
@@ -204,9 +219,7 @@ static void tell_history(const struct event *event, const struct client_answer *
     const struct integration *integration = &workload->company->integrations[key->integration];
     bool accepted = answer->status == 202;
 
-    if (workload->company->services[integration->service].disabled_ever) {
-        history_key_exempt(workload->history, key->number);
-    }
+    excuse(workload, key);
     if (event->action == ACTION_TRIGGER) {
         history_triggered(workload->history, key->number, event->keyed ? 1 : answer->attempts, accepted);
     } else if (accepted && event->action == ACTION_ACKNOWLEDGE) {
@@ -246,9 +259,7 @@ static void send_event(struct event *event)
     static const char *const severities[] = {"critical", "error", "warning", "info"};
 
     event->keyed = sim_chance(workload->sim, 300);
-    if (workload->company->services[workload->company->integrations[key->integration].service].disabled_ever) {
-        history_key_exempt(workload->history, key->number);
-    }
+    excuse(workload, key);
     char *body = text_of("{\"routing_key\":\"%s\",\"event_action\":\"%s\",\"dedup_key\":\"%s\",\"payload\":{"
                          "\"summary\":\"%s is in trouble\",\"source\":\"monitoring\",\"severity\":\"%s\"}}",
                          workload->company->integrations[key->integration].key, action_words[event->action], key->text,
@@ -399,6 +410,13 @@ static void edit_something(struct workload *workload)
     company_edit(workload->company);
 }
 
+static void quiet_something(struct workload *workload)
+{
+    if (workload->quiet) {
+        company_edit_windows(workload->company);
+    }
+}
+
 static void delete_something(struct workload *workload)
 {
     company_delete(workload->company);
@@ -415,6 +433,7 @@ static const struct stream {
     {offsetof(struct workload_options, deletions_per_hour), delete_something},
     {offsetof(struct workload_options, requests_per_hour), handle_something},
     {offsetof(struct workload_options, reads_per_hour), read_something},
+    {offsetof(struct workload_options, quiet_per_hour), quiet_something},
 };
 
 struct running {
@@ -449,6 +468,7 @@ static void on_set_up(void *context)
     struct workload *workload = context;
 
     workload->set_up = true;
+    workload->quiet = sim_chance(workload->sim, workload->options.quiet_permille);
     if (sim_chance(workload->sim, workload->options.jobs_permille)) {
         jobs_begin(workload->jobs, (unsigned)sim_between(workload->sim, 1, workload->options.jobs_max));
     }

@@ -579,7 +579,8 @@ static const char *wrong_with(const struct history_answer *answer)
         bool stopped = strstr(answer->body, "This node has stopped") != NULL; /* trying again here does not help */
         return answer->retry_after || stopped ? NULL : "does not say when to try again";
     }
-    if (answer->status == 404 || (answer->status == 400 && strcmp(answer->method, "GET") != 0)) {
+    bool too_late = answer->status == 405; /* a maintenance window that is over */
+    if (answer->status == 404 || ((answer->status == 400 || too_late) && strcmp(answer->method, "GET") != 0)) {
         return answer->refusable ? NULL : "refuses what is right";
     }
     return "is none that may come";

@@ -82,6 +82,7 @@ struct model *model_new(void (*violation)(void *context, const char *sentence), 
     model->violation = violation;
     model->context = context;
     model->minute_ms = DEFAULT_MINUTE_MS;
+    model_suppression_begin(model);
     return model;
 }
 
@@ -123,6 +124,7 @@ void model_free(struct model *model)
     free(model->conditions.items);
     free(model->grants.items);
     model_company_forget(model);
+    model_suppression_forget(model);
     free(model);
 }
 
@@ -280,7 +282,7 @@ static void hand_over(struct model *model, const Tocsin__Command *command, const
         break;
     default:
         if (!model_heartbeats_command(model, command, reply) && !model_schedules_command(model, command, reply) &&
-            !model_handling_command(model, command, reply)) {
+            !model_handling_command(model, command, reply) && !model_windows_command(model, command, reply)) {
             model_company_command(model, command, reply);
         }
     }
@@ -408,6 +410,7 @@ void model_entry(struct model *model, const struct model_applied *applied)
         tocsin__command__free_unpacked(command, NULL);
     }
     model_incidents_name(model, applied->names);
+    model_held_name(model, applied->names);
     model_pages_handed_over(model, applied->output);
     tocsin__entry__free_unpacked(entry, NULL);
     if (model->true_ms >= model->swept_true_ms + SWEEP_TRUE_MS) {

@@ -34,12 +34,12 @@ struct alert *model_alert_find(const struct model *model, uint64_t source_id, co
     return NULL;
 }
 
-void model_alert_add(struct model *model, struct incident *incident, uint64_t source_id, const char *dedup_key)
+void model_alert_add(struct incident *incident, uint64_t source_id, const char *dedup_key, uint64_t heard_ms)
 {
     struct alert *alert = list_add(&incident->alerts);
     alert->source_id = source_id;
     alert->dedup_key = model_copy(dedup_key);
-    alert->heard_ms = model->now_ms;
+    alert->heard_ms = heard_ms;
 }
 
 size_t model_alerts_open(const struct incident *incident)

@@ -56,6 +56,29 @@ static void event_of_known(struct model *model, const Tocsin__Event *event, stru
     }
 }
 
+struct incident *model_alert_opens(struct model *model, const struct firing *firing, const Tocsin__Reply *reply)
+{
+    const struct service *service = model_service(model, firing->service_id);
+    struct incident *incident = incident_open(model, service, is_low(service, firing->severity), reply);
+    model_alert_add(incident, firing->source_id, firing->dedup_key, firing->heard_ms);
+    if (reply != NULL && incident->id == 0) {
+        model_broken(model, "entry %" PRIu64 ": a trigger of key %s was answered with 2xx and opened no incident",
+                     model->index, firing->dedup_key);
+    }
+    model_incident_begin_policy(model, incident, 1);
+    return incident;
+}
+
+/* It opens an incident, if nothing holds it back. True when it did. */
+static bool fires(struct model *model, const struct firing *firing, const Tocsin__Reply *reply)
+{
+    bool held = model_held_begin(model, firing);
+    if (!held) {
+        (void)model_alert_opens(model, firing, reply);
+    }
+    return !held;
+}
+
 void model_incident_event(struct model *model, const Tocsin__Event *event, const Tocsin__Reply *reply)
 {
     const struct source *source = model_source(model, event->routing_key);
@@ -65,17 +88,16 @@ void model_incident_event(struct model *model, const Tocsin__Event *event, const
     struct incident *incident;
     struct alert *alert = model_alert_find(model, source->id, event->dedup_key, &incident);
     const struct service *service = model_service(model, source->service_id);
+    struct held *held = model_held_find(model, source->id, event->dedup_key);
+    bool opened = false;
     if (alert != NULL) {
         event_of_known(model, event, incident, alert, reply);
+    } else if (held != NULL) {
+        model_held_event(model, held, event->action);
     } else if (event->action == TOCSIN__EVENT_ACTION__EVENT_TRIGGER && !service->disabled) {
-        incident = incident_open(model, service, is_low(service, event->severity), reply);
-        model_alert_add(model, incident, source->id, event->dedup_key);
-        if (reply != NULL && incident->id == 0) {
-            model_broken(model, "entry %" PRIu64 ": a trigger of key %s was answered with 2xx and opened no incident",
-                         model->index, event->dedup_key);
-        }
-        model_incident_begin_policy(model, incident, 1);
-    } else if (model_named(reply) != 0) {
+        opened = fires(model, &(struct firing){source->id, service->id, event->dedup_key, event->severity, model->now_ms}, reply);
+    }
+    if (alert == NULL && !opened && model_named(reply) != 0) {
         model_broken(model, "entry %" PRIu64 ": an event that concerns no incident was counted for one", model->index);
     }
 }
@@ -93,14 +115,15 @@ static void incident_of_cluster(struct model *model, uint64_t source_id, const c
     struct incident *incident;
     struct alert *alert = model_alert_find(model, source_id, key, &incident);
     const struct service *service = model_service(model, service_id);
+    struct held *held = model_held_find(model, source_id, key);
     if (alert != NULL && wrong) {
         alert->heard_ms = model->now_ms;
     } else if (alert != NULL) {
         model_alert_over(model, incident, alert);
+    } else if (held != NULL) {
+        model_held_event(model, held, wrong ? TOCSIN__EVENT_ACTION__EVENT_TRIGGER : TOCSIN__EVENT_ACTION__EVENT_RESOLVE);
     } else if (wrong && !service->disabled) {
-        incident = incident_open(model, service, is_low(service, severity), NULL);
-        model_alert_add(model, incident, source_id, key);
-        model_incident_begin_policy(model, incident, 1);
+        (void)fires(model, &(struct firing){source_id, service_id, key, severity, model->now_ms}, NULL);
     }
 }
 

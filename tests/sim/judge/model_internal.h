@@ -8,6 +8,7 @@
  *     model_heartbeats.c  jobs, and times in which nobody heard them         model_schedules.c who is on call
  *     model_news.c        what belongs to no incident                model_alerts.c   what senders say, and where it counts
  *     model_handling.c    what people do with an incident
+ *     model_suppression.h what keeps alerts from opening incidents for a time
  */
 #ifndef TESTS_SIM_JUDGE_MODEL_INTERNAL_H
 #define TESTS_SIM_JUDGE_MODEL_INTERNAL_H
@@ -216,6 +217,22 @@ struct incident {
     LIST(struct page *) pages;
 };
 
+/* An alert that a sender, or the cluster itself, says fires. */
+struct firing {
+    uint64_t source_id, service_id;
+    const char *dedup_key;
+    Tocsin__Severity severity;
+    uint64_t heard_ms; /* its last trigger */
+};
+
+/* What is due of alerts that are held back; of one instant in this order. */
+struct held_due {
+    enum { HELD_NOTHING_DUE, HELD_LOOKED_AT, HELD_WINDOW_ENDS, HELD_WINDOW_WARNS } kind;
+    uint64_t due_ms, object, sub_object;
+};
+struct held;
+struct suppression;
+
 /* ---- the log so far */
 
 /* Which commands of a node were seen, by their numbers. */
@@ -262,6 +279,7 @@ struct model {
     LIST(struct absence) absences;
     bool blindness_untold;
     LIST(char *) conditions; /* what nodes have told of each other, and is not over */
+    struct suppression *suppression;
     uint64_t own_service_id; /* the cluster's; 0: there is none yet */
     uint32_t minute_ms;
 
@@ -361,7 +379,7 @@ void model_incidents_name(struct model *, const struct machine_store *names);
 /* ---- model_alerts.c */
 /* The open alert of this source under this key, and whose it is; NULL when there is none. */
 struct alert *model_alert_find(const struct model *, uint64_t source_id, const char *dedup_key, struct incident **);
-void model_alert_add(struct model *, struct incident *, uint64_t source_id, const char *dedup_key);
+void model_alert_add(struct incident *, uint64_t source_id, const char *dedup_key, uint64_t heard_ms);
 /* With the last one that is open the incident is over. */
 void model_alert_over(struct model *, struct incident *, struct alert *);
 void model_alerts_move(struct incident *from, struct incident *to);
@@ -375,6 +393,27 @@ void model_alerts_forget(struct incident *);
 bool model_handling_command(struct model *, const Tocsin__Command *, const Tocsin__Reply *);
 /* Was asked for help, and has not answered. */
 bool model_helper_is_awaited(const struct incident *, uint64_t person_id);
+
+/* What fires opens an incident. */
+struct incident *model_alert_opens(struct model *, const struct firing *, const Tocsin__Reply *);
+
+/* ---- model_held.c */
+void model_suppression_begin(struct model *);
+void model_suppression_forget(struct model *);
+/* False: nothing holds it back. */
+bool model_held_begin(struct model *, const struct firing *);
+struct held *model_held_find(const struct model *, uint64_t source_id, const char *dedup_key);
+void model_held_event(struct model *, struct held *, Tocsin__EventAction);
+struct held_due model_held_first(const struct model *);
+void model_held_sooner(struct held_due *first, struct held_due candidate);
+void model_held_do(struct model *, const struct held_due *);
+void model_held_describe(const struct model *, const struct held_due *, char *out, size_t size);
+void model_held_name(struct model *, const struct machine_store *names);
+bool model_held_compare(const struct model *, const struct machine_store *view, char *sentence, size_t size);
+
+/* ---- model_windows.c */
+/* False: the command is about something else. */
+bool model_windows_command(struct model *, const Tocsin__Command *, const Tocsin__Reply *);
 
 /* ---- model_pages.c */
 bool model_page_under_way(const struct page *);
@@ -405,6 +444,8 @@ bool model_heartbeats_overdue(const struct model *, uint64_t until_ms, char *sen
 bool model_heartbeats_compare(const struct model *, const struct machine_store *view, char *sentence, size_t size);
 
 /* ---- model_schedules.c */
+/* How far the clocks there are ahead of UTC. */
+uint32_t model_zone_ahead_s(const struct model *, const char *zone);
 bool model_schedule_is_known(const struct model *, uint64_t id);
 /* Who is on call now; 0: nobody. */
 uint64_t model_schedule_person(const struct model *, uint64_t id);

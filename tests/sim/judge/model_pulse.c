@@ -6,7 +6,7 @@
 #include "tests/sim/judge/model_internal.h"
 
 /* In the order in which things of one instant are done. */
-enum due_kind { DUE_NONE, DUE_PLAN, DUE_PAGE, DUE_NEXT_LEVEL, DUE_ACKNOWLEDGEMENT, DUE_GUARDIANS, DUE_AUTO_RESOLVE, DUE_SNOOZE };
+enum due_kind { DUE_NONE, DUE_PLAN, DUE_PAGE, DUE_NEXT_LEVEL, DUE_ACKNOWLEDGEMENT, DUE_GUARDIANS, DUE_AUTO_RESOLVE, DUE_HELD, DUE_SNOOZE };
 
 struct due {
     uint64_t due_ms;
@@ -15,6 +15,7 @@ struct due {
     struct incident *incident;
     struct page *page;
     size_t plan;
+    struct held_due held;
 };
 
 static bool is_before(const struct due *a, const struct due *b)
@@ -70,6 +71,12 @@ static void consider_incident(struct due *first, struct incident *incident)
     }
 }
 
+static void consider_held(struct due *first, const struct model *model)
+{
+    struct held_due held = model_held_first(model);
+    consider(first, (struct due){.kind = DUE_HELD, .due_ms = held.due_ms, .held = held});
+}
+
 /* The very first thing to be done; kind DUE_NONE when there is nothing at all. */
 static struct due first_due(const struct model *model)
 {
@@ -77,6 +84,7 @@ static struct due first_due(const struct model *model)
     for (size_t i = 0; i < model->incidents.count; i++) {
         consider_incident(&first, model->incidents.items[i]);
     }
+    consider_held(&first, model);
     return first;
 }
 
@@ -110,7 +118,9 @@ static bool is_void(const struct due *due)
 static void describe(const struct model *model, const struct due *due, char *out, size_t size)
 {
     const struct incident *incident = due->incident;
-    if (due->kind == DUE_PLAN) {
+    if (due->kind == DUE_HELD) {
+        model_held_describe(model, &due->held, out, size);
+    } else if (due->kind == DUE_PLAN) {
         const struct plan *plan = &incident->plans.items[due->plan];
         const struct way *way = model_way(model, plan->person_id, plan->way_id);
         (void)snprintf(out, size,
@@ -138,6 +148,7 @@ bool model_overdue(const struct model *model, uint64_t until_ms, char *sentence,
             first = of_incident;
         }
     }
+    consider_held(&first, model);
     if (first.kind == DUE_NONE || first.due_ms > until_ms) {
         return false;
     }
@@ -190,6 +201,9 @@ static void handle(struct model *model, const struct due *due)
     case DUE_SNOOZE:
         incident->snooze_ends_ms = 0;
         model_incident_snooze_ends(model, incident);
+        break;
+    case DUE_HELD:
+        model_held_do(model, &due->held);
         break;
     case DUE_NONE:
         break;

@@ -40,14 +40,14 @@ bool model_schedule_is_known(const struct model *model, uint64_t id)
 
 /* ---------------------------------------------------------------- who */
 
-static uint32_t ahead_s(const struct model *model, const char *zone)
+uint32_t model_zone_ahead_s(const struct model *model, const char *zone)
 {
     for (size_t i = 0; i < sizeof zones / sizeof zones[0]; i++) {
         if (strcmp(zones[i].name, zone) == 0) {
             return zones[i].ahead_s;
         }
     }
-    model->violation(model->context, "the model does not know the time zone of a schedule");
+    model->violation(model->context, "the model does not know a time zone");
     return 0;
 }
 
@@ -157,7 +157,7 @@ static void definition_set(struct model *model, struct schedule *schedule, const
     if (schedule->definition == NULL) {
         abort();
     }
-    schedule->ahead_s = ahead_s(model, asked->time_zone);
+    schedule->ahead_s = model_zone_ahead_s(model, asked->time_zone);
 }
 
 static bool people_are_known(const struct model *model, const Tocsin__Schedule *asked)
