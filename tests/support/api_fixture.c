@@ -193,6 +193,12 @@ static uint64_t port_wall_ms(void *context)
     return ((struct api_fixture *)context)->now_ms;
 }
 
+static uint64_t port_cluster_ms(void *context)
+{
+    const struct api_fixture *fixture = context;
+    return fixture->now_ms + fixture->ahead_ms;
+}
+
 static json_t *port_cluster(void *context)
 {
     (void)context;
@@ -445,7 +451,7 @@ struct api_fixture *api_fixture_new(void)
                   .caught_up = port_caught_up,
                   .random = port_random,
                   .wall_ms = port_wall_ms,
-                  .cluster_ms = port_wall_ms,
+                  .cluster_ms = port_cluster_ms,
                   .cluster = port_cluster,
                   .rehearse_last_gasp = port_cluster,
                   .health = port_health,

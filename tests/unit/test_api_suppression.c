@@ -214,6 +214,23 @@ static void windows_that_make_no_sense_are_refused_with_a_sentence(void **state)
     assert_int_equal(listed(house, "/maintenance_windows", "maintenance_windows"), 0);
 }
 
+/* The simulator found that it paged through the rest of the day's span. */
+static void a_node_whose_clock_is_ahead_leaves_out_no_span_under_way(void **state)
+{
+    struct house *house = *state;
+    house->api->ahead_ms = 6 * HOUR;
+    const struct api_answer *made =
+        window_post(house, "\"start_time\":\"2026-09-20T14:00:00Z\",\"end_time\":\"2026-09-20T16:00:00Z\","
+                           "\"recurrence\":{\"type\":\"daily\",\"time_zone\":\"Etc/UTC\"}");
+    assert_string_equal(api_answer_text(made, "maintenance_window", "current_or_next", "start", NULL), "2026-09-21T14:00:00Z");
+    trigger(house, "disk");
+    assert_int_equal(listed(house, "/incidents", "incidents"), 0);
+    const char *id = api_answer_text(made, "maintenance_window", "id", NULL);
+    (void)api_put(house->api, story_text("/maintenance_windows/%s", id), "{\"maintenance_window\":{\"description\":\"longer\"}}");
+    story_run_until(house->api, house->api->now_ms);
+    assert_int_equal(listed(house, "/incidents", "incidents"), 0);
+}
+
 /* What the leader does daily. */
 static void a_window_that_recurs_is_rendered_a_day_further_each_day(void **state)
 {
@@ -478,6 +495,7 @@ int main(void)
         TEST(a_window_is_changed_where_the_body_says_so),
         TEST(a_weekly_window_keeps_its_time_of_day_when_clocks_change),
         TEST(what_holds_in_one_span_pages_at_its_end),
+        TEST(a_node_whose_clock_is_ahead_leaves_out_no_span_under_way),
         TEST(windows_that_make_no_sense_are_refused_with_a_sentence),
         TEST(a_window_that_recurs_is_rendered_a_day_further_each_day),
         TEST(the_pause_of_a_service_reads_back_and_holds),

@@ -110,6 +110,7 @@ static const struct resource resource_window = {
 
 struct window_call {
     uint64_t id;
+    uint64_t since_ms; /* spans that are over by then are over */
     unsigned tries;
 };
 
@@ -216,14 +217,14 @@ static void take_recurrence(struct field_reader *body, Tocsin__MaintenanceWindow
 static void take_spans(struct field_reader *reader, Tocsin__MaintenanceWindow *window, const struct zone *zone)
 {
     struct http_request *request = reader->request;
-    uint64_t now_ms = cluster_ms(request);
+    uint64_t since_ms = ((const struct window_call *)api_call_of(request)->data)->since_ms;
     Tocsin__WindowSpan *spans = http_alloc(request, LIMIT_SPANS_PER_WINDOW * sizeof *spans);
 
     if (!window_begins_on_its_day(window, zone)) {
         field_error(reader, "'start_time' must be on one of 'recurrence.days_of_week'");
         return;
     }
-    window->n_spans = window_spans(window, zone, now_ms, now_ms + MAINTENANCE_HORIZON_MS, spans, LIMIT_SPANS_PER_WINDOW);
+    window->n_spans = window_spans(window, zone, since_ms, since_ms + MAINTENANCE_HORIZON_MS, spans, LIMIT_SPANS_PER_WINDOW);
     window->spans = http_alloc(request, (window->n_spans + 1) * sizeof(Tocsin__WindowSpan *));
     for (size_t i = 0; i < window->n_spans; i++) {
         window->spans[i] = &spans[i];
@@ -279,6 +280,16 @@ static bool take_window(struct http_request *request, Tocsin__MaintenanceWindow 
     return fields_finish(&reader);
 }
 
+/* By the last stamp, which nothing that is applied later lies before: a node's own reading of the time may be ahead, and
+ * would leave out the span that is under way. */
+static void note_time(struct http_request *request, const struct machine_store *view)
+{
+    struct window_call *state = api_call_of(request)->data;
+    const Tocsin__Counters *counters = counters_get(view, request_memory(request));
+
+    state->since_ms = counters != NULL ? counters->last_time_ms : 0;
+}
+
 static void put_of(struct http_request *request, uint64_t id, uint32_t base_revision, Tocsin__MaintenanceWindow *window)
 {
     Tocsin__MaintenanceWindowPut *put =
@@ -305,15 +316,22 @@ void maintenance_window_read(struct http_request *request)
     }
 }
 
-void maintenance_window_create(struct http_request *request)
+static void on_read_for_creation(struct http_request *request, const struct machine_store *view)
 {
     Tocsin__MaintenanceWindow *window = http_alloc(request, sizeof *window);
 
     tocsin__maintenance_window__init(window);
+    note_time(request, view);
     if (take_window(request, window)) {
         put_of(request, 0, 0, window);
         resource_save(request, &resource_window, 0, 201);
     }
+}
+
+void maintenance_window_create(struct http_request *request)
+{
+    api_call_of(request)->data = http_alloc(request, sizeof(struct window_call));
+    api_read(request, on_read_for_creation);
 }
 
 static void on_read_for_update(struct http_request *request, const struct machine_store *view);
@@ -340,6 +358,7 @@ static void on_read_for_update(struct http_request *request, const struct machin
         return;
     }
     uint32_t revision = window->revision;
+    note_time(request, view);
     if (take_window(request, window)) {
         put_of(request, state->id, revision, window);
         api_submit(request, on_updated);
