@@ -50,6 +50,9 @@
     each(RESOLVED_STILL_ESCALATES, "a resolved incident escalates when its level ends")                               \
     each(NEXT_CHANNEL_NOT_TAKEN, "when a channel has failed the next one is not taken")                               \
     each(GUARDIANS_NOT_TOLD, "an escalation that ended tells no guardian")                                            \
+    each(WINDOW_IGNORED, "an alert of a service in maintenance opens an incident")                                    \
+    each(WINDOW_END_FORGOTTEN, "what a maintenance window held back is not let go when it ends")                      \
+    each(HELD_RESOLVE_LOST, "the resolve of an alert that is held back is answered, and not noted")                   \
     each(QUIET_LEVEL_WITHOUT_REASON, "somebody who cannot be told is passed over, and nothing says why")              \
     each(SNOOZE_NEVER_ENDS, "a snooze has no end")                                                                    \
     each(MERGE_LOSES_DEADLINE, "what others were merged into does not go on to its next level")                       \

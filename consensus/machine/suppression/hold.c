@@ -6,6 +6,7 @@
 
 #include "consensus/machine/checks.h"
 #include "consensus/machine/incidents/incidents.h"
+#include "consensus/machine/planted.h"
 
 #define MINUTES_PER_DAY (24u * 60)
 
@@ -36,7 +37,7 @@ static Tocsin__Hold *hold_by_window(struct apply *apply, uint64_t service_id)
 {
     uint64_t until_ms = 0;
     uint64_t window_id = maintenance_of_service(apply->store, service_id, apply->time_ms, &until_ms);
-    if (window_id == 0) {
+    if (window_id == 0 || planted(WINDOW_IGNORED)) {
         return NULL;
     }
     Tocsin__Hold *hold = hold_new(apply, TOCSIN__WHY__WHY_MAINTENANCE, window_id, until_ms);
@@ -201,6 +202,9 @@ static void hold_on(struct apply *apply, Tocsin__Alert *alert, Tocsin__Hold *hol
 void hold_resolve(struct apply *apply, Tocsin__Alert *alert)
 {
     assert(alert->incident_id == 0 && !alert->resolved && !alert->hold->over);
+    if (planted(HELD_RESOLVE_LOST)) {
+        return;
+    }
     rows_delete(apply, alert);
     alert_expiry_drop(apply, alert);
     row_delete(apply, TABLE_ALERT_OPEN, key_1_hash(alert->integration_id, alert->dedup_key));

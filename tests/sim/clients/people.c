@@ -356,7 +356,7 @@ void people_delivered(struct people *people, Tocsin__Channel channel, const char
     if (number == 0 && strstr(text, "[DEGRADED ") != NULL) {
         return; /* an event that was refused: its sender tries again */
     }
-    if (number == 0 && strncmp(text, "[On call] ", 10) == 0) {
+    if (number == 0 && (strncmp(text, "[On call] ", 10) == 0 || strncmp(text, "[Maintenance] ", 14) == 0)) {
         return; /* nobody answers news */
     }
     if (number == 0) {

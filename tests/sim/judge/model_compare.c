@@ -167,5 +167,6 @@ bool model_compare(const struct model *model, const struct machine_store *view, 
         (void)snprintf(sentence, size, "%" PRIu64 " incidents should be open, and %" PRIu64 " are", open, found_open);
         return false;
     }
-    return model_held_compare(model, view, sentence, size) && model_heartbeats_compare(model, view, sentence, size) && model_schedules_compare(model, view, sentence, size);
+    return model_held_compare(model, view, sentence, size) && model_heartbeats_compare(model, view, sentence, size) &&
+           model_schedules_compare(model, view, sentence, size);
 }

@@ -43,7 +43,10 @@ static bool is_held(const struct model *model, struct held *held)
 
 bool model_held_begin(struct model *model, const struct firing *firing)
 {
-    struct held held = {.source_id = firing->source_id, .service_id = firing->service_id, .severity = firing->severity, .heard_ms = firing->heard_ms};
+    struct held held = {.source_id = firing->source_id,
+                        .service_id = firing->service_id,
+                        .severity = firing->severity,
+                        .heard_ms = firing->heard_ms};
     if (!is_held(model, &held)) {
         return false;
     }
@@ -87,9 +90,8 @@ void model_held_event(struct model *model, struct held *held, Tocsin__EventActio
 static void release(struct model *model, struct held *held)
 {
     const struct service *service = model_service(model, held->service_id);
-    struct firing firing = {.source_id = held->source_id, .service_id = held->service_id, .severity = held->severity, .heard_ms = held->heard_ms};
     char *dedup_key = model_copy(held->dedup_key);
-    firing.dedup_key = dedup_key;
+    const struct firing firing = {held->source_id, held->service_id, dedup_key, held->severity, held->heard_ms};
     forget(model, held);
     if (service != NULL && !service->disabled) {
         model->counts.held_released++;

@@ -414,6 +414,8 @@ bool model_held_compare(const struct model *, const struct machine_store *view, 
 /* ---- model_windows.c */
 /* False: the command is about something else. */
 bool model_windows_command(struct model *, const Tocsin__Command *, const Tocsin__Reply *);
+/* It was time to say that a window ends then. */
+bool model_window_end_is_told(const struct model *, uint64_t end_ms);
 
 /* ---- model_pages.c */
 bool model_page_under_way(const struct page *);

@@ -1,7 +1,7 @@
 /*
- * News that belong to no incident: a shift begins, or ends. Whether and when somebody is to hear of it the model leaves to
- * the machine. It asks that the news be true by the schedule's definition when it is first handed over, that it go to
- * a way of the person, and that each request have a grant of its own.
+ * News that belong to no incident: a shift begins, or ends; a maintenance window is about to end. Whether and when
+ * somebody is to hear of it the model leaves to the machine. It asks that the news be true by what was asked for when it
+ * is first handed over, that it go to a way of the person, and that each request have a grant of its own.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -27,6 +27,9 @@ bool model_news_has(const struct model *model, uint64_t id)
 static bool is_true(const struct model *model, const Tocsin__Notification *notification)
 {
     const Tocsin__Notice *notice = notification->notice;
+    if (notice->kind == TOCSIN__NOTICE_KIND__NOTICE_MAINTENANCE_ENDS) {
+        return model_window_end_is_told(model, notice->end_ms);
+    }
     bool begins = notice->kind == TOCSIN__NOTICE_KIND__NOTICE_SHIFT_BEGINS;
     if (!begins && notice->kind != TOCSIN__NOTICE_KIND__NOTICE_SHIFT_ENDS) {
         return true; /* what was said before is taken back */
@@ -46,7 +49,7 @@ void model_news_handed_over(struct model *model, const Tocsin__Notification *not
             return;
         }
         if (notification->why != TOCSIN__WHY__WHY_CHANNEL_FAILED && !is_true(model, notification)) {
-            model_broken(model, "entry %" PRIu64 ": %s is to hear of a shift in schedule %" PRIu64 " (%s %" PRIu64 ") that is not",
+            model_broken(model, "entry %" PRIu64 ": %s is to hear of a shift in schedule %" PRIu64 " or of a window (%s %" PRIu64 ") that is not",
                          model->index, notification->user_name, notification->notice->schedule_id,
                          notification->notice->start_ms != 0 ? "from" : "until",
                          notification->notice->start_ms != 0 ? notification->notice->start_ms : notification->notice->end_ms);

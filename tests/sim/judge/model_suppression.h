@@ -36,6 +36,7 @@ struct window {
     unsigned days;
     uint64_t until_ms;         /* 0: for good */
     uint64_t ends_ms, warns_ms; /* of the span that is now, or the next one; 0: over, and not told */
+    uint64_t told_ms;           /* the end that was told last */
 };
 
 struct suppression {
@@ -54,7 +55,6 @@ void model_held_drain(struct model *, uint64_t cause_id);
 uint64_t model_window_of(const struct model *, uint64_t service_id);
 struct held_due model_windows_first(const struct model *);
 void model_window_due(struct model *, const struct held_due *);
-bool model_windows_command(struct model *, const Tocsin__Command *, const Tocsin__Reply *);
 bool model_windows_compare(const struct model *, const struct machine_store *view, char *sentence, size_t size);
 void model_windows_forget(struct model *);
 

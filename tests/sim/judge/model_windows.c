@@ -156,6 +156,7 @@ static void window_define(struct model *model, const Tocsin__MaintenanceWindowPu
     }
     window.id = old->id;
     window.revision = old->revision + 1;
+    window.told_ms = old->told_ms;
     free(old->services.items);
     *old = window;
     for (size_t i = 0; i < put->window->n_service_ids; i++) {
@@ -185,6 +186,17 @@ static void window_remove(struct model *model, const Tocsin__MaintenanceWindowDe
     model_held_drain(model, id);
 }
 
+/* Times for a day more change nothing of what was asked for. */
+static void window_go_on(struct model *model, const Tocsin__MaintenanceWindowExtend *extend, const Tocsin__Reply *reply)
+{
+    struct window *window = window_find(model, extend->id);
+    bool lawful = window != NULL && !is_over(window) && window->recurs && window->revision == extend->revision;
+    if (model_accepted(model, reply, lawful, "times of a maintenance window for a day more") && lawful) {
+        look_ahead(model, window);
+        model_held_drain(model, window->id);
+    }
+}
+
 bool model_windows_command(struct model *model, const Tocsin__Command *command, const Tocsin__Reply *reply)
 {
     switch (command->body_case) {
@@ -193,6 +205,9 @@ bool model_windows_command(struct model *model, const Tocsin__Command *command, 
         return true;
     case TOCSIN__COMMAND__BODY_MAINTENANCE_WINDOW_DELETE:
         window_remove(model, command->maintenance_window_delete, reply);
+        return true;
+    case TOCSIN__COMMAND__BODY_MAINTENANCE_WINDOW_EXTEND:
+        window_go_on(model, command->maintenance_window_extend, reply);
         return true;
     default:
         return false;
@@ -218,11 +233,23 @@ void model_window_due(struct model *model, const struct held_due *due)
     struct window *window = window_find(model, due->object);
     if (due->kind == HELD_WINDOW_WARNS) {
         window->warns_ms = 0;
+        window->told_ms = window->ends_ms;
         return;
     }
     model->counts.windows_ended++;
     look_ahead(model, window);
     model_held_drain(model, window->id);
+}
+
+bool model_window_end_is_told(const struct model *model, uint64_t end_ms)
+{
+    const struct suppression *all = model->suppression;
+    for (size_t i = 0; i < all->windows.count; i++) {
+        if (all->windows.items[i].told_ms == end_ms) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* ---------------------------------------------------------------- against a state */
