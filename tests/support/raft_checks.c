@@ -75,14 +75,23 @@ uint64_t raft_checks_mix(uint64_t hash, uint64_t value)
     return hash ^ (hash >> 33);
 }
 
+uint64_t raft_checks_mix_bytes(uint64_t hash, const uint8_t *bytes, size_t size_bytes)
+{
+    uint64_t word;
+    for (; size_bytes >= sizeof word; bytes += sizeof word, size_bytes -= sizeof word) {
+        memcpy(&word, bytes, sizeof word);
+        hash = raft_checks_mix(hash, word);
+    }
+    word = 0;
+    if (size_bytes > 0) {
+        memcpy(&word, bytes, size_bytes);
+    }
+    return raft_checks_mix(raft_checks_mix(hash, word), size_bytes);
+}
+
 uint64_t raft_checks_entry_hash(const struct entry *entry)
 {
-    uint64_t hash = raft_checks_mix(entry->term, entry->type);
-    hash = raft_checks_mix(hash, entry->size_bytes);
-    for (uint32_t i = 0; i < entry->size_bytes; i++) {
-        hash = raft_checks_mix(hash, entry->data[i]);
-    }
-    return hash;
+    return raft_checks_mix_bytes(raft_checks_mix(entry->term, entry->type), entry->data, entry->size_bytes);
 }
 
 static struct written *find_written(struct raft_checks *checks, uint64_t index, uint64_t term)

@@ -23,6 +23,8 @@ void raft_checks_report(struct raft_checks *checks, const char *format, ...) __a
 
 uint64_t raft_checks_entry_hash(const struct entry *entry);
 uint64_t raft_checks_mix(uint64_t hash, uint64_t value);
+/* Of all bytes, eight at a time, from a hash to begin with. */
+uint64_t raft_checks_mix_bytes(uint64_t hash, const uint8_t *bytes, size_t size_bytes);
 
 /* Log matching: the same index and term, the same content and the same entry before it (term 0: not known). */
 void raft_checks_wrote(struct raft_checks *checks, uint64_t node, uint64_t index, const struct entry *entry,

@@ -16,7 +16,7 @@
 #include "node/calendar/calendar_shifts.h"
 #include "node/host/zones.h"
 
-#define TRIES_MAX 3
+#define TRIES_MAX 8 /* of a change that meets others: one of them gets through each time */
 #define RENDERED_SHIFTS_MAX 200000u
 #define TWO_WEEKS_MS (14ull * 24 * 3600 * 1000)
 

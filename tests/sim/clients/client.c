@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "tests/sim/clients/plain_json.h"
 #include "tests/sim/judge/gasp.h"
 
 /* Between attempts: short enough that a node's crash costs a person little, long enough not to flood an election. */
@@ -208,7 +209,7 @@ static struct client_answer take_answer(struct call *call, const struct sim_answ
 
     (void)history_answered(call->client->history, &plain);
     if (answer->body_size_bytes > 0) {
-        taken.json = json_loadb(answer->body, answer->body_size_bytes, 0, NULL);
+        taken.json = plain_json_load(answer->body, answer->body_size_bytes);
         if (taken.json == NULL) {
             history_violation(call->client->history, "P5: node %" PRIu64 " answers %s %s with what is not JSON: %.200s",
                               call->node, call->method, call->target, answer->body);

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "consensus/machine/base/crc32c.h"
-#include "consensus/machine/base/siphash.h"
+#include "tests/support/raft_checks.h"
 
 #define KEY_SIZE_BYTES_LIMIT 511u
 #define PREFIX_SIZE_BYTES 8u
@@ -76,14 +76,8 @@ static struct span row_value(const struct row *row)
 
 static uint64_t row_hash(enum machine_table table, const struct row *row)
 {
-    const uint32_t head[4] = {(uint32_t)table, row->key_size_bytes, row->value_size_bytes, 0};
-    uint8_t key[16];
-    uint8_t hash[SIPHASH_SIZE_BYTES];
-    memcpy(key, head, sizeof key);
-    siphash(key, row->bytes, (size_t)row->key_size_bytes + row->value_size_bytes, hash);
-    uint64_t folded;
-    memcpy(&folded, hash, sizeof folded);
-    return folded;
+    uint64_t hash = raft_checks_mix((uint64_t)table, row->key_size_bytes);
+    return raft_checks_mix_bytes(hash, row->bytes, (size_t)row->key_size_bytes + row->value_size_bytes);
 }
 
 static struct row *row_new(enum machine_table table, struct span key, struct span value)
