@@ -58,6 +58,9 @@
     each(MERGE_LOSES_DEADLINE, "what others were merged into does not go on to its next level")                       \
     each(MERGE_LEAVES_ALERTS, "the alerts of what was merged are over with it")                                       \
     each(CALL_FOR_HELP_UNHEARD, "whoever is called to help with what somebody has is not told")                       \
+    each(FIRST_ALERT_ENDS_ALL, "an incident is over with the first of its alerts that is")                            \
+    each(URGENT_ALERT_JOINS_QUIETLY, "nobody hears of an urgent alert that joins an incident of low urgency")         \
+    each(PAUSE_NEVER_ENDS, "an alert that was given time to pass is not looked at again")                             \
     each(OWN_DOWNTIME_COUNTED, "time in which no ping could be taken counts against heartbeats")                      \
     each(PING_NOT_NOTED, "a ping of a heartbeat that is up is answered, and not noted")                               \
     each(SILENCE_NOT_LOOKED_AT, "a heartbeat that was put off once is not looked at again")                           \

@@ -88,6 +88,8 @@ static void count_model(struct sim *sim) {
     sim_count(sim, "schedules rendered for longer", counts.extensions);
     sim_count(sim, "news of shifts", counts.news);
     sim_count(sim, "conditions of nodes told", counts.conditions);
+    sim_count(sim, "alerts that joined an incident", counts.alerts_joined);
+    sim_count(sim, "alerts given time to pass", counts.alerts_paused);
     sim_count(sim, "people called to help", counts.calls_for_help);
     sim_count(sim, "snoozes", counts.snoozes);
     sim_count(sim, "snoozes that ended", counts.snoozes_ended);

@@ -15,6 +15,7 @@
 #include "consensus/machine/incidents/grouping.h"
 #include "consensus/machine/incidents/priorities.h"
 #include "consensus/machine/orchestration/orchestration.h"
+#include "consensus/machine/planted.h"
 #include "consensus/machine/services/heard.h"
 #include "consensus/machine/suppression/suppression.h"
 
@@ -211,7 +212,7 @@ static void alert_join(struct apply *apply, const Tocsin__Service *service, Tocs
                               apply_printf(apply, "%s (joined this incident, because %s)", alert->summary, reason), why,
                               source);
     if (incident->urgency == TOCSIN__URGENCY__URGENCY_LOW &&
-        urgency_decided(apply, service, alert) == TOCSIN__URGENCY__URGENCY_HIGH) {
+        urgency_decided(apply, service, alert) == TOCSIN__URGENCY__URGENCY_HIGH && !planted(URGENT_ALERT_JOINS_QUIETLY)) {
         bool acknowledged = incident_is(incident, TOCSIN__INCIDENT_STATUS__INCIDENT_ACKNOWLEDGED);
         urgency_raise(apply, incident, TOCSIN__WHY__WHY_GROUPED_URGENT);
         if (acknowledged) {
@@ -324,7 +325,7 @@ static void answer(struct apply *apply, const struct occurrence *occurrence, Toc
         changed = incident_acknowledge(apply, incident, TOCSIN__WHY__WHY_EVENT, &occurrence->source);
     } else {
         alert_resolve(apply, incident, alert);
-        if (incident->alerts_triggered == 0) {
+        if (incident->alerts_triggered == 0 || planted(FIRST_ALERT_ENDS_ALL)) {
             incident_resolve(apply, incident, occurrence->why_over, &occurrence->source);
         }
     }

@@ -317,7 +317,9 @@ void hold_due(struct apply *apply, uint64_t alert_id)
         release(apply, alert);
         break;
     default:
-        judge_again(apply, alert);
+        if (!planted(PAUSE_NEVER_ENDS)) {
+            judge_again(apply, alert);
+        }
     }
 }
 

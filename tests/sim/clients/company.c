@@ -163,18 +163,45 @@ char *company_levels(struct company *company, unsigned levels)
     return whole;
 }
 
+char *company_alert_rules(struct company *company, unsigned service)
+{
+    static const char *const groupings[] = {
+        "null",
+        "\"time\",\"config\":{\"timeout\":2}",
+        "\"time\",\"config\":{\"timeout\":0}",
+        "\"intelligent\",\"config\":{\"time_window\":300}",
+        "\"content_based\",\"config\":{\"aggregate\":\"all\",\"fields\":[\"component\",\"severity\"],\"time_window\":600}",
+        "\"content_based\",\"config\":{\"aggregate\":\"any\",\"fields\":[\"component\",\"group\"],\"time_window\":300}",
+    };
+    static const unsigned pauses_s[] = {0, 0, 120, 300};
+
+    if (!company->services[service].gathers) {
+        return text_of("%s", "");
+    }
+    unsigned pause_s = pauses_s[sim_random(company->sim, 4)];
+    char *pause = pause_s > 0 ? text_of("{\"enabled\":true,\"timeout\":%u}", pause_s) : text_of("{\"enabled\":false}");
+    char *rules = text_of(",\"alert_grouping_parameters\":{\"type\":%s},\"auto_pause_notifications_parameters\":%s",
+                          groupings[sim_random(company->sim, sizeof groupings / sizeof *groupings)], pause);
+    free(pause);
+    return rules;
+}
+
 char *company_service_body(struct company *company, unsigned service, unsigned timeout_s, uint64_t revision)
 {
     static const char *const urgencies[] = {"high", "high", "low", "severity_based"};
     static const unsigned resolve_s[] = {0, 0, 1800, 7200};
     const struct service *about = &company->services[service];
 
-    return text_of("{\"service\":{\"type\":\"service\",\"name\":\"%s\",\"description\":\"revision %llu\","
+    char *rules = company_alert_rules(company, service);
+    char *body = text_of("{\"service\":{\"type\":\"service\",\"name\":\"%s\",\"description\":\"revision %llu\","
                    "\"escalation_policy\":{\"id\":\"%s\",\"type\":\"escalation_policy_reference\"},"
                    "\"acknowledgement_timeout\":%u,\"auto_resolve_timeout\":%u,"
-                   "\"incident_urgency_rule\":{\"type\":\"constant\",\"urgency\":\"%s\"}}}",
+                   "\"incident_urgency_rule\":{\"type\":\"constant\",\"urgency\":\"%s\"}%s}}",
                    about->name, (unsigned long long)revision, company->policies[about->policy].id, timeout_s,
-                   resolve_s[sim_random(company->sim, 4)], urgencies[sim_random(company->sim, 4)]);
+                   resolve_s[sim_random(company->sim, 4)], urgencies[sim_random(company->sim, 4)], rules);
+
+    free(rules);
+    return body;
 }
 
 /* ---------------------------------------------------------------- phases */
@@ -367,6 +394,9 @@ static void on_service(void *context, const struct client_answer *answer)
 
     company_take_id(answer, "service", service->id);
     history_object_new(company->history, service->id);
+    if (service->gathers) {
+        history_service_gathers(company->history, service->id);
+    }
     history_service_timeout(company->history, service->id, (uint64_t)step->timeout_s * company->minute_ms / 60);
     step_end(step);
 }
@@ -378,6 +408,7 @@ static void make_services(struct company *company)
         struct service *service = &company->services[i];
         (void)snprintf(service->name, sizeof service->name, "Service %u", i);
         service->policy = (unsigned)sim_random(company->sim, company->policies_count);
+        service->gathers = sim_chance(company->sim, 300);
         struct step *step = step_begin(company, i);
         step->timeout_s = company_some_timeout_s(company);
         company_ask(company, "POST", text_of("/services"), company_service_body(company, i, step->timeout_s, 0), false,

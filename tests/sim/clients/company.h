@@ -71,6 +71,7 @@ struct service {
     bool busy;
     bool disabled;      /* asked for last */
     bool disabled_ever; /* or asked for: its events may be dropped */
+    bool gathers;       /* puts alerts together, or gives them time to pass: its events may open nothing of their own */
     bool quiet_ever;    /* in maintenance, or to be: its events may open nothing */
 };
 
@@ -143,6 +144,7 @@ void company_step_done(struct company *company);
 void company_ask(struct company *company, const char *method, char *target, char *body, bool refusable,
                  client_done done, void *context);              /* target and body are freed */
 char *company_levels(struct company *company, unsigned levels); /* "[{...}]" by chance (free) */
+char *company_alert_rules(struct company *company, unsigned service); /* "" for a service without (free) */
 char *company_service_body(struct company *company, unsigned service, unsigned timeout_s,
                            uint64_t revision); /* (free) */
 unsigned company_some_timeout_s(struct company *company);

@@ -207,7 +207,7 @@ static void excuse(struct workload *workload, const struct key *key)
     const struct company *company = workload->company;
     const struct service *service = &company->services[company->integrations[key->integration].service];
 
-    if (service->disabled_ever || service->quiet_ever) {
+    if (service->disabled_ever || service->quiet_ever || service->gathers) {
         history_key_exempt(workload->history, key->number);
     }
 }
@@ -257,13 +257,16 @@ static void send_event(struct event *event)
     struct workload *workload = event->workload;
     const struct key *key = &workload->keys[event->key];
     static const char *const severities[] = {"critical", "error", "warning", "info"};
+    static const char *const components[] = {"disk", "net", "fan"}, *const groups[] = {"", "db", "web"};
 
+    const char *severity = severities[sim_random(workload->sim, 4)], *component = components[sim_random(workload->sim, 3)];
+    const char *group = groups[sim_random(workload->sim, 3)];
     event->keyed = sim_chance(workload->sim, 300);
     excuse(workload, key);
     char *body = text_of("{\"routing_key\":\"%s\",\"event_action\":\"%s\",\"dedup_key\":\"%s\",\"payload\":{"
-                         "\"summary\":\"%s is in trouble\",\"source\":\"monitoring\",\"severity\":\"%s\"}}",
+                         "\"summary\":\"%s is in trouble\",\"source\":\"monitoring\",\"severity\":\"%s\",\"component\":\"%s\",\"group\":\"%s\"}}",
                          workload->company->integrations[key->integration].key, action_words[event->action], key->text,
-                         key->text, severities[sim_random(workload->sim, 4)]);
+                         key->text, severity, component, group);
     const struct client_request request = {.method = "POST",
                                            .target = "/v2/enqueue",
                                            .body = body,

@@ -68,6 +68,7 @@ struct key {
 
 struct service {
     uint64_t timeout_min_ms; /* of acknowledgements; 0: there never was one */
+    bool gathers;
 };
 
 struct history {
@@ -193,7 +194,7 @@ static struct incident *incident_take(struct history *history, const struct inci
 /* UINT64_MAX: an acknowledgement lasts until somebody says otherwise; 0: no telling. */
 static uint64_t acknowledgement_lasts_ms(const struct history *history, const struct incident *incident)
 {
-    if (incident->released || incident->service == NOBODY) {
+    if (incident->released || incident->service == NOBODY || history->services[incident->service].gathers) {
         return 0;
     }
     uint64_t timeout_ms = history->services[incident->service].timeout_min_ms;
@@ -350,6 +351,19 @@ void history_service_timeout(struct history *history, const char *id, uint64_t t
     if (timeout_ms > 0 && (service->timeout_min_ms == 0 || timeout_ms < service->timeout_min_ms)) {
         service->timeout_min_ms = timeout_ms;
     }
+}
+
+void history_service_gathers(struct history *history, const char *id)
+{
+    size_t at = service_take(history, id);
+
+    history->services[at].gathers = true;
+}
+
+/* Whether it may have alerts of other keys than its own. */
+static bool gathers(const struct history *history, const struct incident *incident)
+{
+    return incident->gathers || (incident->service != NOBODY && history->services[incident->service].gathers);
 }
 
 const char *history_some_incident(const struct history *history, uint64_t chance, size_t recent)
@@ -532,7 +546,7 @@ void history_event_acknowledged(struct history *history, unsigned key, uint64_t 
     assert(key < history->key_names.count);
     for (size_t at = history->keys[key].incident; at != NOBODY; at = history->incidents[at].next_of_key) {
         struct incident *incident = &history->incidents[at];
-        if (incident->known_since < first_asked && incident->acknowledged_at == 0) {
+        if (incident->known_since < first_asked && incident->acknowledged_at == 0 && !gathers(history, incident)) {
             incident->acknowledged_at = history_moment(history);
         }
     }
@@ -542,7 +556,7 @@ void history_event_resolved(struct history *history, unsigned key, uint64_t firs
 {
     assert(key < history->key_names.count);
     for (size_t at = history->keys[key].incident; at != NOBODY; at = history->incidents[at].next_of_key) {
-        if (history->incidents[at].known_since < first_asked && !history->incidents[at].gathers) {
+        if (history->incidents[at].known_since < first_asked && !gathers(history, &history->incidents[at])) {
             learn_resolved(history, &history->incidents[at]);
         }
     }

@@ -69,6 +69,9 @@ void history_incident_released(struct history *history, const char *id);
  * its own alone. */
 void history_incidents_merging(struct history *history, const char *source, const char *target);
 
+/* A service is about to put alerts together: its incidents may have alerts of any key, and be triggered again by one. */
+void history_service_gathers(struct history *history, const char *id);
+
 /* A service is about to have this timeout of acknowledgements, 0 for none: what has ever been asked for may be in
  * force. */
 void history_service_timeout(struct history *history, const char *id, uint64_t timeout_ms);

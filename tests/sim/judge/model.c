@@ -124,6 +124,7 @@ void model_free(struct model *model)
     free(model->conditions.items);
     free(model->grants.items);
     model_company_forget(model);
+    model_groups_forget(model);
     model_suppression_forget(model);
     free(model);
 }

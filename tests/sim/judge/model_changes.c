@@ -56,9 +56,24 @@ static void event_of_known(struct model *model, const Tocsin__Event *event, stru
     }
 }
 
-struct incident *model_alert_opens(struct model *model, const struct firing *firing, const Tocsin__Reply *reply)
+/* Whoever has the incident hears of it only when it was thought less urgent; who acknowledged it did not know. */
+static void joins(struct model *model, const struct service *service, struct incident *incident, const struct firing *firing,
+                  const Tocsin__Reply *reply)
 {
-    const struct service *service = model_service(model, firing->service_id);
+    if (reply != NULL && model_named(reply) != incident->id) {
+        model_broken(model, "entry %" PRIu64 ": an alert of key %s is the same trouble as incident %" PRIu64 ", and was counted elsewhere",
+                     model->index, firing->dedup_key, incident->number);
+    }
+    model->counts.alerts_joined++;
+    model_alert_add(incident, firing->source_id, firing->dedup_key, firing->heard_ms);
+    if (incident->low && !is_low(service, firing->severity)) {
+        incident->low = false;
+        model_incident_tell_again(model, incident);
+    }
+}
+
+static struct incident *opens(struct model *model, const struct service *service, const struct firing *firing, const Tocsin__Reply *reply)
+{
     struct incident *incident = incident_open(model, service, is_low(service, firing->severity), reply);
     model_alert_add(incident, firing->source_id, firing->dedup_key, firing->heard_ms);
     if (reply != NULL && incident->id == 0) {
@@ -69,12 +84,24 @@ struct incident *model_alert_opens(struct model *model, const struct firing *fir
     return incident;
 }
 
+void model_alert_opens(struct model *model, const struct firing *firing, const Tocsin__Reply *reply)
+{
+    const struct service *service = model_service(model, firing->service_id);
+    struct incident *incident = model_group_of(model, service, firing->kinds);
+    if (incident != NULL) {
+        joins(model, service, incident, firing, reply);
+    } else {
+        incident = opens(model, service, firing, reply);
+    }
+    model_group_take(model, incident, firing->kinds);
+}
+
 /* It opens an incident, if nothing holds it back. True when it did. */
 static bool fires(struct model *model, const struct firing *firing, const Tocsin__Reply *reply)
 {
     bool held = model_held_begin(model, firing);
     if (!held) {
-        (void)model_alert_opens(model, firing, reply);
+        model_alert_opens(model, firing, reply);
     }
     return !held;
 }
@@ -95,7 +122,9 @@ void model_incident_event(struct model *model, const Tocsin__Event *event, const
     } else if (held != NULL) {
         model_held_event(model, held, event->action);
     } else if (event->action == TOCSIN__EVENT_ACTION__EVENT_TRIGGER && !service->disabled) {
-        opened = fires(model, &(struct firing){source->id, service->id, event->dedup_key, event->severity, model->now_ms}, reply);
+        char *kinds = model_grouping_kinds(service, event);
+        opened = fires(model, &(struct firing){source->id, service->id, event->dedup_key, event->severity, model->now_ms, kinds}, reply);
+        free(kinds);
     }
     if (alert == NULL && !opened && model_named(reply) != 0) {
         model_broken(model, "entry %" PRIu64 ": an event that concerns no incident was counted for one", model->index);
@@ -123,7 +152,11 @@ static void incident_of_cluster(struct model *model, uint64_t source_id, const c
     } else if (held != NULL) {
         model_held_event(model, held, wrong ? TOCSIN__EVENT_ACTION__EVENT_TRIGGER : TOCSIN__EVENT_ACTION__EVENT_RESOLVE);
     } else if (wrong && !service->disabled) {
-        (void)fires(model, &(struct firing){source_id, service_id, key, severity, model->now_ms}, NULL);
+        Tocsin__Event event = TOCSIN__EVENT__INIT; /* of what else it says nothing is known here */
+        event.severity = severity;
+        char *kinds = model_grouping_kinds(service, &event);
+        (void)fires(model, &(struct firing){source_id, service_id, key, severity, model->now_ms, kinds}, NULL);
+        free(kinds);
     }
 }
 

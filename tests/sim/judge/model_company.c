@@ -272,6 +272,10 @@ static void service_put(struct model *model, const Tocsin__ServicePut *put, cons
         service->auto_resolve_timeout_s = asked->auto_resolve_timeout_s;
     }
     service->disabled = model_given(creation, put->fields, 11) ? asked->disabled : service->disabled;
+    service->pause_s = model_given(creation, put->fields, 30) ? asked->auto_pause_s : service->pause_s;
+    if (model_given(creation, put->fields, 26)) {
+        model_grouping_set(service, asked->alert_grouping);
+    }
 }
 
 static void service_delete(struct model *model, const Tocsin__ServiceDelete *delete, const Tocsin__Reply *reply)
@@ -292,6 +296,7 @@ static void service_delete(struct model *model, const Tocsin__ServiceDelete *del
         }
     }
     free(service->name);
+    model_grouping_set(service, NULL);
     list_remove(&model->services, (size_t)(service - model->services.items));
 }
 
@@ -536,6 +541,7 @@ void model_company_forget(struct model *model)
     }
     for (size_t i = 0; i < model->services.count; i++) {
         free(model->services.items[i].name);
+        model_grouping_set(&model->services.items[i], NULL);
     }
     for (size_t i = 0; i < model->sources.count; i++) {
         free(model->sources.items[i].key);

@@ -25,6 +25,7 @@ void model_suppression_forget(struct model *model)
     struct suppression *all = model->suppression;
     for (size_t i = 0; i < all->held.count; i++) {
         free(all->held.items[i].dedup_key);
+        free(all->held.items[i].kinds);
     }
     free(all->held.items);
     free(all->drains.items);
@@ -38,7 +39,7 @@ void model_suppression_forget(struct model *model)
 static bool is_held(const struct model *model, struct held *held)
 {
     held->cause_id = model_window_of(model, held->service_id);
-    return held->cause_id != 0;
+    return held->cause_id != 0 || held->pause_ends_ms > model->now_ms;
 }
 
 bool model_held_begin(struct model *model, const struct firing *firing)
@@ -47,11 +48,15 @@ bool model_held_begin(struct model *model, const struct firing *firing)
                         .service_id = firing->service_id,
                         .severity = firing->severity,
                         .heard_ms = firing->heard_ms};
+    const struct service *service = model_service(model, firing->service_id);
+    held.pause_ends_ms = service->pause_s > 0 ? model->now_ms + (uint64_t)service->pause_s * model->minute_ms / 60 : 0;
     if (!is_held(model, &held)) {
         return false;
     }
     held.sequence = ++model->suppression->last_sequence;
     held.dedup_key = model_copy(firing->dedup_key);
+    held.kinds = model_copy(firing->kinds);
+    model->counts.alerts_paused += held.cause_id == 0 ? 1 : 0;
     *list_add(&model->suppression->held) = held;
     model->counts.alerts_held++;
     return true;
@@ -73,6 +78,7 @@ struct held *model_held_find(const struct model *model, uint64_t source_id, cons
 static void forget(struct model *model, struct held *held)
 {
     free(held->dedup_key);
+    free(held->kinds);
     list_remove(&model->suppression->held, (size_t)(held - model->suppression->held.items));
 }
 
@@ -90,14 +96,15 @@ void model_held_event(struct model *model, struct held *held, Tocsin__EventActio
 static void release(struct model *model, struct held *held)
 {
     const struct service *service = model_service(model, held->service_id);
-    char *dedup_key = model_copy(held->dedup_key);
-    const struct firing firing = {held->source_id, held->service_id, dedup_key, held->severity, held->heard_ms};
+    char *dedup_key = model_copy(held->dedup_key), *kinds = model_copy(held->kinds);
+    const struct firing firing = {held->source_id, held->service_id, dedup_key, held->severity, held->heard_ms, kinds};
     forget(model, held);
     if (service != NULL && !service->disabled) {
         model->counts.held_released++;
-        (void)model_alert_opens(model, &firing, NULL);
+        model_alert_opens(model, &firing, NULL);
     }
     free(dedup_key);
+    free(kinds);
 }
 
 /* ---------------------------------------------------------------- many at once */
@@ -154,6 +161,19 @@ static void drain_due(struct model *model, const struct held_due *due)
     drain_from(model, due->object, sequence);
 }
 
+/* It has not passed. */
+static void pause_due(struct model *model, uint64_t sequence)
+{
+    struct suppression *all = model->suppression;
+    size_t i = 0;
+    while (all->held.items[i].sequence != sequence) {
+        i++;
+    }
+    if (!is_held(model, &all->held.items[i])) {
+        release(model, &all->held.items[i]);
+    }
+}
+
 /* ---------------------------------------------------------------- what is due */
 
 static bool is_before(const struct held_due *a, const struct held_due *b)
@@ -178,6 +198,11 @@ struct held_due model_held_first(const struct model *model)
 {
     const struct suppression *all = model->suppression;
     struct held_due first = model_windows_first(model);
+    for (size_t i = 0; i < all->held.count; i++) {
+        const struct held *held = &all->held.items[i];
+        uint64_t due_ms = held->cause_id == 0 ? held->pause_ends_ms : 0;
+        model_held_sooner(&first, (struct held_due){.kind = HELD_PAUSE_ENDS, .due_ms = due_ms, .object = held->sequence});
+    }
     for (size_t i = 0; i < all->drains.count; i++) {
         const struct drain *drain = &all->drains.items[i];
         model_held_sooner(&first, (struct held_due){.kind = HELD_LOOKED_AT,
@@ -190,7 +215,9 @@ struct held_due model_held_first(const struct model *model)
 
 void model_held_do(struct model *model, const struct held_due *due)
 {
-    if (due->kind == HELD_LOOKED_AT) {
+    if (due->kind == HELD_PAUSE_ENDS) {
+        pause_due(model, due->object);
+    } else if (due->kind == HELD_LOOKED_AT) {
         drain_due(model, due);
     } else {
         model_window_due(model, due);
@@ -205,6 +232,10 @@ void model_held_describe(const struct model *model, const struct held_due *due, 
     static const char *const AFTER[] = {[HELD_LOOKED_AT] = "is to be looked at anew",
                                         [HELD_WINDOW_ENDS] = "ends",
                                         [HELD_WINDOW_WARNS] = "is due"};
+    if (due->kind == HELD_PAUSE_ENDS) {
+        (void)snprintf(out, size, "an alert's time to pass by itself is over at %s", model_clock(model, due->due_ms));
+        return;
+    }
     (void)snprintf(out, size, "%smaintenance window %" PRIu64 " %s at %s", BEFORE[due->kind], due->object, AFTER[due->kind],
                    model_clock(model, due->due_ms));
 }
@@ -249,7 +280,7 @@ bool model_held_compare(const struct model *model, const struct machine_store *v
     }
     for (size_t i = 0; i < all->held.count; i++) {
         const struct held *held = &all->held.items[i];
-        struct key row = key_2(held->cause_id, held->id);
+        struct key row = key_2(held->cause_id != 0 ? held->cause_id : held->id, held->id);
         struct span value;
         if (held->id != 0 && !view->get(view->context, TABLE_HELD, key_span(&row), &value)) {
             (void)snprintf(sentence, size, "the alert %s should be held back by %" PRIu64 ", and is not", held->dedup_key,

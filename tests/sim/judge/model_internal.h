@@ -7,12 +7,13 @@
  *     model_requests.c    requests; the end                          model_compare.c  the picture held against a state
  *     model_heartbeats.c  jobs, and times in which nobody heard them         model_schedules.c who is on call
  *     model_news.c        what belongs to no incident                model_alerts.c   what senders say, and where it counts
- *     model_handling.c    what people do with an incident
+ *     model_handling.c    what people do with an incident           model_grouping.c which alerts are one trouble
  *     model_suppression.h what keeps alerts from opening incidents for a time
  */
 #ifndef TESTS_SIM_JUDGE_MODEL_INTERNAL_H
 #define TESTS_SIM_JUDGE_MODEL_INTERNAL_H
 
+#include "consensus/machine/limits.h"
 #include "tests/sim/judge/model.h"
 
 #define LIST(type)                                                                                                    \
@@ -64,11 +65,23 @@ struct policy {
     } levels[MODEL_LEVELS];
 };
 
+/* By what the alerts of a service are one trouble, and for how long. */
+struct grouping {
+    enum { GROUPED_NOT, GROUPED_BY_TIME, GROUPED_BY_CONTENT } how;
+    bool from_first;  /* counted from the first alert, for so many minutes (0: for ever); else from one to the next */
+    uint32_t minutes, gap_s;
+    bool any; /* of the fields */
+    char *fields[LIMIT_GROUPING_FIELDS];
+    size_t fields_count;
+};
+
 struct service {
     uint64_t id, policy_id;
     char *name;
     Tocsin__Urgency urgency;
     uint32_t acknowledgement_timeout_s, auto_resolve_timeout_s;
+    uint32_t pause_s; /* in which an alert may pass by itself */
+    struct grouping grouping;
     bool disabled;
 };
 
@@ -205,6 +218,7 @@ struct incident {
     char *key; /* made by request, under this key; NULL: none */
     LIST(struct alert) alerts;
     uint64_t opened_ms, closed_true_ms;
+    uint64_t group_first_ms, group_last_ms; /* it took an alert of a kind */
     LIST(uint64_t) people;
     LIST(uint64_t) acknowledged_by;
     LIST(struct helper) helpers;
@@ -223,11 +237,18 @@ struct firing {
     const char *dedup_key;
     Tocsin__Severity severity;
     uint64_t heard_ms; /* its last trigger */
+    const char *kinds; /* see model_grouping.c */
+};
+
+/* Which incident took the last alert of a kind. */
+struct group {
+    uint64_t service_id, number;
+    char *kind;
 };
 
 /* What is due of alerts that are held back; of one instant in this order. */
 struct held_due {
-    enum { HELD_NOTHING_DUE, HELD_LOOKED_AT, HELD_WINDOW_ENDS, HELD_WINDOW_WARNS } kind;
+    enum { HELD_NOTHING_DUE, HELD_PAUSE_ENDS, HELD_LOOKED_AT, HELD_WINDOW_ENDS, HELD_WINDOW_WARNS } kind;
     uint64_t due_ms, object, sub_object;
 };
 struct held;
@@ -280,6 +301,7 @@ struct model {
     bool blindness_untold;
     LIST(char *) conditions; /* what nodes have told of each other, and is not over */
     struct suppression *suppression;
+    LIST(struct group) groups;
     uint64_t own_service_id; /* the cluster's; 0: there is none yet */
     uint32_t minute_ms;
 
@@ -388,6 +410,16 @@ uint64_t model_alerts_heard_ms(const struct incident *);
 size_t model_alerts_open(const struct incident *);
 void model_alerts_forget(struct incident *);
 
+/* ---- model_grouping.c */
+void model_grouping_set(struct service *, const Tocsin__AlertGrouping *);
+/* Of which kinds an event of the service is; "" for none (free). */
+char *model_grouping_kinds(const struct service *, const Tocsin__Event *);
+/* The open incident of the service that takes alerts of one of these kinds; NULL: none. */
+struct incident *model_group_of(const struct model *, const struct service *, const char *kinds);
+/* The incident has just taken an alert of these kinds. */
+void model_group_take(struct model *, struct incident *, const char *kinds);
+void model_groups_forget(struct model *);
+
 /* ---- model_handling.c */
 /* False: the command is about something else. */
 bool model_handling_command(struct model *, const Tocsin__Command *, const Tocsin__Reply *);
@@ -395,7 +427,7 @@ bool model_handling_command(struct model *, const Tocsin__Command *, const Tocsi
 bool model_helper_is_awaited(const struct incident *, uint64_t person_id);
 
 /* What fires opens an incident. */
-struct incident *model_alert_opens(struct model *, const struct firing *, const Tocsin__Reply *);
+void model_alert_opens(struct model *, const struct firing *, const Tocsin__Reply *);
 
 /* ---- model_held.c */
 void model_suppression_begin(struct model *);

@@ -492,6 +492,19 @@ void stand_guardians(struct stand *stand, unsigned count, uint32_t minute_ms)
     (void)stand_done(stand, &command);
 }
 
+void stand_service_rules(struct stand *stand, uint64_t service_id, Tocsin__AlertGrouping *grouping, uint32_t pause_s)
+{
+    Tocsin__Service service = TOCSIN__SERVICE__INIT;
+    service.alert_grouping = grouping;
+    service.auto_pause_s = pause_s;
+    Tocsin__ServicePut body = TOCSIN__SERVICE_PUT__INIT;
+    body.id = service_id;
+    body.fields = 1u << 26 | 1u << 30;
+    body.service = &service;
+    Tocsin__Command command = COMMAND(SERVICE_PUT, service_put, body);
+    (void)stand_do(stand, &command);
+}
+
 /* ---------------------------------------------------------------- what happens */
 
 uint64_t stand_event(struct stand *stand, const char *key, Tocsin__EventAction action, const char *dedup_key,
@@ -505,6 +518,7 @@ uint64_t stand_event(struct stand *stand, const char *key, Tocsin__EventAction a
     body.summary = probe_text("The disk of db1 is full");
     body.source = probe_text("db1");
     body.severity = severity;
+    body.component = probe_text(stand->component != NULL ? stand->component : "");
     Tocsin__Command command = COMMAND(EVENT, event, body);
     const Tocsin__Reply *reply = stand_do(stand, &command);
     return reply->n_ids > 0 ? reply->ids[0] : 0;

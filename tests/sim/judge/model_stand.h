@@ -33,6 +33,7 @@ struct stand {
     size_t sends_count, sends_capacity;
     unsigned violations;
     char first_violation[1024];
+    const char *component; /* that the next events are about; NULL: they do not say */
     bool compares; /* after each entry; the default */
     bool dispatches; /* what is handed over again takes the place of what waits, as a dispatcher does it */
     void (*doctor)(struct stand *); /* for tests: spoils the machine's output before the model hears of it */
@@ -91,6 +92,9 @@ uint64_t stand_service(struct stand *, uint64_t policy_id, Tocsin__Urgency, uint
                        uint32_t auto_resolve_timeout_s);
 uint64_t stand_integration(struct stand *, uint64_t service_id, const char *key);
 void stand_guardians(struct stand *, unsigned count, uint32_t minute_ms);
+
+/* Another grouping of its alerts (NULL: none), and time for them to pass by themselves. */
+void stand_service_rules(struct stand *, uint64_t service_id, Tocsin__AlertGrouping *, uint32_t pause_s);
 
 /* ---- what happens */
 

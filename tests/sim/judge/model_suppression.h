@@ -17,7 +17,9 @@ struct held {
     char *dedup_key;
     Tocsin__Severity severity;
     uint64_t heard_ms; /* its last trigger */
-    uint64_t cause_id; /* the window that holds it */
+    uint64_t cause_id; /* the window that holds it; 0: it has time to pass by itself */
+    uint64_t pause_ends_ms;
+    char *kinds;
 };
 
 /* All that one cause has held is looked at, one after the other. */

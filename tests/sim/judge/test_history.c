@@ -417,6 +417,28 @@ static void an_event_does_not_resolve_what_has_alerts_of_others(void **state)
     assert_clean(story);
 }
 
+static void an_event_does_not_acknowledge_what_has_alerts_of_others(void **state)
+{
+    struct story *story = *state;
+    unsigned key = history_key(story->history, "disk-1");
+
+    see_until(story, INCIDENT_TRIGGERED, 100);
+    history_incidents_merging(story->history, "POTHER", "PINC");
+    history_event_acknowledged(story->history, key, now(story)); /* a later alert of the key may have an incident of its own */
+    see_until(story, INCIDENT_TRIGGERED, 100);
+    assert_clean(story);
+}
+
+static void incidents_of_a_service_that_gathers_may_be_triggered_again(void **state)
+{
+    struct story *story = *state;
+
+    history_service_gathers(story->history, SERVICE_WITHOUT_TIMEOUT);
+    see_until(story, INCIDENT_ACKNOWLEDGED, 100);
+    see_until(story, INCIDENT_TRIGGERED, 102);
+    assert_clean(story);
+}
+
 static void alerts_that_were_moved_are_counted_where_they_are(void **state)
 {
     struct story *story = *state;
@@ -610,6 +632,8 @@ int main(void)
         STORY(a_trigger_that_was_applied_twice_is_found),
         STORY(an_event_that_resolved_holds_for_what_was_known_before),
         STORY(an_event_does_not_resolve_what_has_alerts_of_others),
+        STORY(an_event_does_not_acknowledge_what_has_alerts_of_others),
+        STORY(incidents_of_a_service_that_gathers_may_be_triggered_again),
         STORY(alerts_that_were_moved_are_counted_where_they_are),
         STORY(an_event_that_acknowledged_holds),
         STORY(edits_that_follow_each_other_are_clean),

@@ -144,6 +144,22 @@ static void service_new(struct night *night)
     }
 }
 
+static void rules_change(struct night *night)
+{
+    char *fields[] = {probe_text("component"), probe_text("severity")};
+    Tocsin__AlertGrouping grouping = TOCSIN__ALERT_GROUPING__INIT;
+    grouping.type = (Tocsin__GroupingType)below(night, 5);
+    grouping.timeout_minutes = (uint32_t)below(night, 10);
+    grouping.time_window_s = below(night, 2) == 0 ? 0 : 300 + (uint32_t)below(night, 600);
+    grouping.any = below(night, 2) == 0;
+    grouping.fields = fields;
+    grouping.n_fields = 1 + below(night, 2);
+    uint64_t service = any(night, night->services, night->services_count);
+    if (service != 0) {
+        stand_service_rules(night->stand, service, below(night, 4) == 0 ? NULL : &grouping, below(night, 3) == 0 ? 60 * (uint32_t)below(night, 10) : 0);
+    }
+}
+
 static void company_found(struct night *night)
 {
     static const uint32_t MINUTES[] = {60000, 60000, 10000, 1000};
@@ -157,6 +173,7 @@ static void company_found(struct night *night)
     }
     for (uint64_t i = 1 + below(night, 3); i > 0; i--) {
         service_new(night);
+        rules_change(night);
     }
 }
 
@@ -177,8 +194,10 @@ static uint64_t any_incident(struct night *night)
 
 static void step_event(struct night *night)
 {
+    static const char *const COMPONENTS[] = {NULL, "disk", "net"};
+    night->stand->component = COMPONENTS[below(night, 3)];
     char dedup_key[8];
-    (void)snprintf(dedup_key, sizeof dedup_key, "k%u", (unsigned)below(night, 4));
+    (void)snprintf(dedup_key, sizeof dedup_key, "k%u", (unsigned)below(night, 7));
     uint64_t kind = below(night, 8);
     Tocsin__EventAction action = kind == 0   ? TOCSIN__EVENT_ACTION__EVENT_ACKNOWLEDGE
                                  : kind == 1 ? TOCSIN__EVENT_ACTION__EVENT_RESOLVE
@@ -467,7 +486,12 @@ static void change_service(struct night *night)
 
 static void step_edit(struct night *night)
 {
-    switch (below(night, 10)) {
+    switch (below(night, 13)) {
+    case 10:
+    case 11:
+    case 12:
+        rules_change(night);
+        break;
     case 0:
         user_new(night);
         break;
@@ -617,12 +641,15 @@ static void machine_and_model_agree_through_random_nights(void **state)
         all.snoozes_ended += counts.snoozes_ended;
         all.alerts_moved += counts.alerts_moved;
         all.calls_for_help += counts.calls_for_help;
+        all.alerts_joined += counts.alerts_joined;
+        all.alerts_paused += counts.alerts_paused;
     }
     if (one == NULL) {
         /* Idle nights prove nothing. */
         assert_true(all.incidents > last && all.pages_sent > 10 * last && all.repeats > last && all.excused > last);
         assert_true(all.acknowledgements > last && all.escalations > last && all.guardian_pages > last);
         assert_true(all.snoozes_ended > last / 2 && all.alerts_moved > last / 2 && all.calls_for_help > last);
+        assert_true(all.alerts_joined > last / 3 && all.alerts_paused > last);
     }
 }
 
