@@ -71,6 +71,16 @@ static const struct api_answer *why(struct company *company, const char *id, con
                                               : story_text("/incidents/%s/why", id));
 }
 
+static void trigger(struct company *company, const char *key)
+{
+    struct api_question question = {
+        .method = "POST", .target = "/v2/enqueue",
+        .body = story_text("{\"routing_key\":\"%s\",\"event_action\":\"trigger\",\"payload\":{\"summary\":\"Disk\","
+                           "\"source\":\"db1\",\"severity\":\"critical\"}}", key)};
+
+    assert_int_equal(api_fixture_ask(company->api, &question)->status, 202);
+}
+
 /* ---------------------------------------------------------------- why */
 
 static void who_was_paged_hears_by_which_rule_and_level(void **state)
@@ -118,6 +128,46 @@ static void who_cannot_be_told_is_named_with_the_reason(void **state)
             story_text("{\"incident\":{\"type\":\"incident\",\"assignments\":[{\"assignee\":{\"id\":\"%s\",\"type\":"
                        "\"user_reference\"}}]}}", company->carol));
     expect_sentence(why(company, id, company->carol), "there is no contact method");
+}
+
+static void acknowledge(struct company *company, const char *id)
+{
+    api_put(company->api, story_text("/incidents/%s", id),
+            "{\"incident\":{\"type\":\"incident_reference\",\"status\":\"acknowledged\"}}");
+}
+
+static void who_stands_on_a_later_level_hears_why_it_was_not_reached(void **state)
+{
+    struct company *company = *state;
+    const char *put = story_text(
+        "{\"escalation_policy\":{\"type\":\"escalation_policy\",\"name\":\"Shop people\",\"escalation_rules\":["
+        "{\"escalation_delay_in_minutes\":5,\"targets\":[{\"id\":\"%s\",\"type\":\"user_reference\"}]},"
+        "{\"escalation_delay_in_minutes\":5,\"targets\":[{\"id\":\"%s\",\"type\":\"user_reference\"}]}]}}", company->alice,
+        company->bob);
+
+    assert_int_equal(api_put(company->api, story_text("/escalation_policies/%s", company->policy), put)->status, 200);
+    const char *id = incident(company);
+    expect_sentence(why(company, id, company->bob), "Bob is on level 2 of escalation policy Shop people");
+    expect_sentence(why(company, id, company->bob), "not reached yet: the next level is asked at 2026-09-21T14:18:20Z");
+    acknowledge(company, id);
+    expect_sentence(why(company, id, company->bob), "Level 2 was not reached. At 2026-09-21T14:13:20Z: Acknowledged by");
+    expect_sentence(why(company, id, company->carol), "Carol is neither in escalation policy Shop people nor in its schedules");
+}
+
+static void who_acknowledged_hears_when(void **state)
+{
+    struct company *company = *state;
+    const char *id = incident(company);
+
+    story_deliver(company->api);
+    api_fixture_add_token(company->api, "alicetoken123", TOCSIN__ROLE__ROLE_NONE, id_parse(company->alice));
+    company->api->token = "alicetoken123";
+    company->api->now_ms += 60000;
+    acknowledge(company, id);
+    const struct api_answer *answer = why(company, id, company->alice);
+    expect_sentence(answer, "and acknowledged at 2026-09-21T14:14:20Z");
+    assert_string_equal(api_answer_text(answer, "why", "people", "0", "acknowledged_at", NULL), "2026-09-21T14:14:20Z");
+    assert_string_equal(api_answer_text(answer, "why", "people", "0", "pages", "0", "sent_at", NULL), "2026-09-21T14:13:20Z");
 }
 
 static void everybody_is_in_one_answer(void **state)
@@ -178,6 +228,48 @@ static const char *schedule(struct company *company, const char *name, const cha
     return story_create(company->api, "/schedules", "schedule",
                         story_text("{\"schedule\":{\"type\":\"schedule\",\"name\":\"%s\",\"time_zone\":\"UTC\","
                                    "\"schedule_layers\":[%s]}}", name, layers));
+}
+
+static void who_is_off_call_hears_who_was_on_call(void **state)
+{
+    struct company *company = *state;
+    const char *rotation = story_text(
+        "{\"name\":\"Years\",\"start\":\"2026-01-01T00:00:00Z\",\"rotation_virtual_start\":\"2026-01-01T00:00:00Z\","
+        "\"rotation_turn_length_seconds\":31536000,\"users\":[{\"user\":{\"id\":\"%s\",\"type\":\"user_reference\"}},"
+        "{\"user\":{\"id\":\"%s\",\"type\":\"user_reference\"}}]}", company->alice, company->bob);
+    const char *primary = schedule(company, "Primary", rotation);
+
+    assert_int_equal(api_put(company->api, story_text("/escalation_policies/%s", company->policy),
+                             story_text("{\"escalation_policy\":{\"type\":\"escalation_policy\",\"name\":\"Shop people\","
+                                        "\"escalation_rules\":[{\"escalation_delay_in_minutes\":5,\"targets\":[{\"id\":\"%s\","
+                                        "\"type\":\"schedule_reference\"}]}]}}", primary))->status, 200);
+    const char *id = incident(company);
+    expect_sentence(why(company, id, company->bob),
+                    "Bob was not on call in Primary (level 1) when the incident began: Alice was, by revision 1");
+}
+
+static void low_urgency_is_told_with_its_reason(void **state)
+{
+    struct company *company = *state;
+    const char *hours =
+        "{\"service\":{\"incident_urgency_rule\":{\"type\":\"use_support_hours\",\"during_support_hours\":{\"type\":\"constant\","
+        "\"urgency\":\"high\"},\"outside_support_hours\":{\"type\":\"constant\",\"urgency\":\"low\"}},\"support_hours\":{\"type\":"
+        "\"fixed_time_per_day\",\"time_zone\":\"UTC\",\"start_time\":\"08:00:00\",\"end_time\":\"09:00:00\",\"days_of_week\":"
+        "[1,2,3,4,5]}}}";
+    const struct api_answer *put = api_put(company->api, story_text("/services/%s", company->shop), hours);
+    assert_int_equal(put->status, 200);
+    const struct api_answer *answer =
+        api_post(company->api, story_text("/services/%s/integrations", company->shop), "{\"integration\":{}}");
+    trigger(company, api_answer_text(answer, "integration", "integration_key", NULL));
+    story_deliver(company->api);
+    const struct api_answer *list = api_get(company->api, "/incidents?date_range=all");
+    const char *id = api_answer_text(list, "incidents", "0", "id", NULL);
+    answer = why(company, id, company->alice);
+    expect_sentence(answer, "for low urgency (it began outside of the service's support hours), first by");
+    assert_string_equal(api_answer_text(answer, "why", "urgency", "why", NULL), "out_of_support_hours");
+    api_put(company->api, story_text("/incidents/%s", id), "{\"incident\":{\"type\":\"incident\",\"urgency\":\"high\"}}");
+    answer = why(company, id, NULL);
+    assert_string_equal(api_answer_text(answer, "why", "urgency", "why", NULL), "request");
 }
 
 static void gaps_of_schedules_are_found(void **state)
@@ -301,16 +393,6 @@ static void people_who_answer_are_no_hole(void **state)
     expect_hole(company, "user_untested", "Alice has answered no test and no page in 90 days");
 }
 
-static void trigger(struct company *company, const char *key)
-{
-    struct api_question question = {
-        .method = "POST", .target = "/v2/enqueue",
-        .body = story_text("{\"routing_key\":\"%s\",\"event_action\":\"trigger\",\"payload\":{\"summary\":\"Disk\","
-                           "\"source\":\"db1\",\"severity\":\"critical\"}}", key)};
-
-    assert_int_equal(api_fixture_ask(company->api, &question)->status, 202);
-}
-
 static void sources_that_fall_silent_are_found_by_their_habits(void **state)
 {
     struct company *company = *state;
@@ -414,6 +496,10 @@ int main(void)
         STORY(who_was_paged_hears_by_which_rule_and_level),
         STORY(who_was_not_concerned_hears_who_was_asked),
         STORY(who_cannot_be_told_is_named_with_the_reason),
+        STORY(who_stands_on_a_later_level_hears_why_it_was_not_reached),
+        STORY(who_acknowledged_hears_when),
+        STORY(who_is_off_call_hears_who_was_on_call),
+        STORY(low_urgency_is_told_with_its_reason),
         STORY(everybody_is_in_one_answer),
         STORY(questions_about_nothing_are_refused),
         STORY(gaps_of_schedules_are_found),

@@ -49,7 +49,7 @@ static void person_answered(struct apply *apply, uint64_t user_id)
     }
 }
 
-void contact_answered(struct apply *apply, uint64_t user_id, uint64_t contact_method_id)
+void contact_answered(struct apply *apply, uint64_t user_id, uint64_t contact_method_id, Tocsin__ProofKind how)
 {
     Tocsin__ContactProof *proof = proof_get(apply, user_id, contact_method_id);
     bool verified = proof->verified_at_ms != 0;
@@ -59,7 +59,7 @@ void contact_answered(struct apply *apply, uint64_t user_id, uint64_t contact_me
     }
     if (!verified) {
         proof->verified_at_ms = apply->time_ms;
-        proof->verified_by = TOCSIN__PROOF_KIND__PROOF_ANSWER;
+        proof->verified_by = how;
     }
     proof->answered_at_ms = apply->time_ms;
     proof_put(apply, proof);
@@ -202,11 +202,8 @@ void apply_contact_code_give(struct apply *apply, const Tocsin__ContactCodeGive 
     }
     proof->code_hash = (ProtobufCBinaryData){.len = 0, .data = NULL};
     proof->tries_left = 0;
-    proof->verified_at_ms = apply->time_ms;
-    proof->verified_by = TOCSIN__PROOF_KIND__PROOF_CODE;
-    proof->answered_at_ms = apply->time_ms;
     proof_put(apply, proof);
-    person_answered(apply, give->user_id);
+    contact_answered(apply, give->user_id, give->contact_method_id, TOCSIN__PROOF_KIND__PROOF_CODE);
     reply_id(apply, reply, give->contact_method_id);
 }
 

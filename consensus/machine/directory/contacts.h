@@ -11,8 +11,8 @@
 
 #include "consensus/machine/apply.h"
 
-/* A test or a page was answered from this contact method of the person. Writes once a day. */
-void contact_answered(struct apply *, uint64_t user_id, uint64_t contact_method_id);
+/* A code came back, or a page was answered from this contact method of the person. Writes once a day. */
+void contact_answered(struct apply *, uint64_t user_id, uint64_t contact_method_id, Tocsin__ProofKind);
 /* The person acknowledges the incident: an answer, by whichever way, when a page of it went out to the person before. Writes
  * once a day. */
 void contact_page_answered(struct apply *, uint64_t incident_id, uint64_t user_id);

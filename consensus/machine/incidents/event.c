@@ -149,12 +149,16 @@ void alert_resolve(struct apply *apply, Tocsin__Incident *incident, Tocsin__Aler
     incident->alerts_resolved++;
 }
 
+static bool decides_urgency(const Tocsin__Alert *alert)
+{
+    return alert->decision != NULL && (alert->decision->urgency_low || alert->decision->urgency_high);
+}
+
 /* A rule's word on the urgency comes before the service's. */
 static Tocsin__Urgency urgency_decided(struct apply *apply, const Tocsin__Service *service, const Tocsin__Alert *alert)
 {
-    const Tocsin__EventDecision *decision = alert->decision;
-    if (decision != NULL && (decision->urgency_low || decision->urgency_high)) {
-        return decision->urgency_low ? TOCSIN__URGENCY__URGENCY_LOW : TOCSIN__URGENCY__URGENCY_HIGH;
+    if (decides_urgency(alert)) {
+        return alert->decision->urgency_low ? TOCSIN__URGENCY__URGENCY_LOW : TOCSIN__URGENCY__URGENCY_HIGH;
     }
     return urgency_of_service(apply, service, alert->severity);
 }
@@ -234,6 +238,7 @@ bool alert_admit(struct apply *apply, Tocsin__Service *service, Tocsin__Alert *a
             return false;
         }
         service_put(apply->store, service);
+        incident->urgency_why = decides_urgency(alert) ? TOCSIN__WHY__WHY_RULE : urgency_why(apply, service);
         incident->alerts_hidden = service->incidents_only;
         alert_open(apply, incident, alert);
         log_trigger(apply, incident, alert, alert->severity, alert->summary, why, source);

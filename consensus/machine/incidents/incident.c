@@ -418,6 +418,8 @@ void apply_incident_create(struct apply *apply, const Tocsin__IncidentCreate *cr
     service_put(apply->store, service);
     incident->body = create->body;
     incident->test = create->test;
+    incident->urgency_why = create->urgency != TOCSIN__URGENCY__URGENCY_NONE ? TOCSIN__WHY__WHY_REQUEST
+                                                                             : urgency_why(apply, service);
     details_begin(apply, incident, create->details);
     if (create->escalation_policy_id != 0) {
         incident->escalation_policy_id = create->escalation_policy_id;
@@ -528,6 +530,7 @@ static void change_urgency(struct apply *apply, Tocsin__Incident *incident, Tocs
     entry->text = apply_printf(apply, "%s changed the urgency to %s.", entry->agent->name,
                                urgency == TOCSIN__URGENCY__URGENCY_LOW ? "low" : "high");
     incident->urgency = urgency;
+    incident->urgency_why = TOCSIN__WHY__WHY_REQUEST;
     timeline_put(apply, incident, entry);
 }
 

@@ -112,6 +112,8 @@ void targets_resolve_due(struct apply *, Tocsin__Incident *);
 
 /* Of a new incident of the service: constant, or by its support hours, and in either case possibly by severity. */
 Tocsin__Urgency urgency_of_service(struct apply *, const Tocsin__Service *, Tocsin__Severity);
+/* Why it is that one. */
+Tocsin__Why urgency_why(struct apply *, const Tocsin__Service *);
 /* From low to high, and who has it is told anew unless it is acknowledged. The incident must be open. */
 void urgency_raise(struct apply *, Tocsin__Incident *, Tocsin__Why);
 /* DEADLINE_URGENCY_CHANGE and DEADLINE_SUPPORT_HOURS, of a service. */

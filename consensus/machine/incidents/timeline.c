@@ -72,6 +72,10 @@ static const char *const WHY_TEXTS[] = {
     [TOCSIN__WHY__WHY_HOLD_OVER] = "what held the alert back is over and it still fires",
     [TOCSIN__WHY__WHY_MUTES_UNANSWERED] = "the mutes could not be looked at in time, so that it counts as not muted",
     [TOCSIN__WHY__WHY_ALERT_EXPIRED] = "its source has not sent it again in time",
+    [TOCSIN__WHY__WHY_SERVICE_URGENCY] = "its service says so",
+    [TOCSIN__WHY__WHY_SEVERITY] = "the severity of the alert says so",
+    [TOCSIN__WHY__WHY_IN_SUPPORT_HOURS] = "it began within the service's support hours",
+    [TOCSIN__WHY__WHY_OUT_OF_SUPPORT_HOURS] = "it began outside of the service's support hours",
     [TOCSIN__WHY__WHY_MAINTENANCE_ENDS] = "a maintenance window is about to end",
 };
 

@@ -28,6 +28,16 @@ Tocsin__Urgency urgency_of_service(struct apply *apply, const Tocsin__Service *s
     return by_severity(within ? service->urgency_during : service->urgency_outside, severity);
 }
 
+Tocsin__Why urgency_why(struct apply *apply, const Tocsin__Service *service)
+{
+    if (service->urgency_by_support_hours) {
+        return support_hours_at(apply->store, service->id, apply->time_ms) ? TOCSIN__WHY__WHY_IN_SUPPORT_HOURS
+                                                                           : TOCSIN__WHY__WHY_OUT_OF_SUPPORT_HOURS;
+    }
+    return service->urgency == TOCSIN__URGENCY__URGENCY_SEVERITY_BASED ? TOCSIN__WHY__WHY_SEVERITY
+                                                                       : TOCSIN__WHY__WHY_SERVICE_URGENCY;
+}
+
 /* ---------------------------------------------------------------- of an open one */
 
 void urgency_raise(struct apply *apply, Tocsin__Incident *incident, Tocsin__Why why)
@@ -36,6 +46,7 @@ void urgency_raise(struct apply *apply, Tocsin__Incident *incident, Tocsin__Why 
     Tocsin__LogEntry *entry = timeline_new(apply, incident, TOCSIN__LOG_TYPE__LOG_URGENCY_CHANGE, why, NULL);
     entry->text = apply_printf(apply, "The urgency is high from now on, because %s.", timeline_why(why));
     incident->urgency = TOCSIN__URGENCY__URGENCY_HIGH;
+    incident->urgency_why = why;
     timeline_put(apply, incident, entry);
     if (incident_is(incident, TOCSIN__INCIDENT_STATUS__INCIDENT_TRIGGERED)) {
         escalation_renew(apply, incident);

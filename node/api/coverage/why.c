@@ -3,9 +3,12 @@
  *
  * Everything comes from what was stored when it was decided: the timeline (levels, what their schedules said, who could not
  * be told), the notifications, those that ended and those that are owed, and the deadlines of rules whose delay is not over.
+ *
+ *     timeline, notifications, deadlines ──> struct why (why.h) ──> sentences (why_sentences.c)
  */
-#include <stdarg.h>
-#include <stdio.h>
+#include "node/api/coverage/why.h"
+
+#include <stdlib.h>
 #include <string.h>
 
 #include "node/api/coverage/coverage.h"
@@ -13,34 +16,9 @@
 #include "node/api/orchestration/paths.h"
 #include "node/api/render.h"
 
-/* People of one answer: more are not listed, and the answer says so. */
-#define PEOPLE_MAX 200u
 /* Deadlines that are looked at for rules still to come. */
 #define DEADLINES_SEEN_MAX 20000u
-
-struct why {
-    struct http_request *request;
-    const struct machine_store *view;
-    const Tocsin__Incident *incident;
-    struct concerned {
-        uint64_t user_id;
-        uint64_t first_sent_ms;   /* the first page that went out; 0: none did */
-        Tocsin__Channel channel;  /* of that page, */
-        uint32_t level;           /* its level, */
-        uint64_t rule_id;         /* and the rule that it came from; 0: the defaults */
-        uint64_t assigned_at_ms;  /* by the first level or request that named the person; 0: none did */
-        char *assigned_text;      /* in the words of the timeline */
-        char *untold_text;        /* the last reason why the person could not be told; NULL: none */
-        Tocsin__Why why_ended;    /* of a page that was not sent */
-        bool owed, failed;
-        uint64_t ahead_ms; /* the first rule still to come; 0: none */
-        json_t *pages, *ahead;
-    } people[PEOPLE_MAX];
-    size_t people_count;
-    bool more_people;
-    json_t *decisions, *rules, *guardians;
-    const Tocsin__LogEntry *first_level; /* the first decision about people */
-};
+#define TOLD_LEAST 16u
 
 static struct concerned *person_of(struct why *why, uint64_t user_id)
 {
@@ -56,13 +34,6 @@ static struct concerned *person_of(struct why *why, uint64_t user_id)
     struct concerned *person = &why->people[why->people_count++];
     *person = (struct concerned){.user_id = user_id, .pages = json_array(), .ahead = json_array()};
     return person;
-}
-
-static const char *name_of(struct why *why, uint64_t user_id)
-{
-    const Tocsin__User *user = user_get(why->view, user_id, request_memory(why->request));
-
-    return user != NULL ? user->name : "somebody who is gone";
 }
 
 /* ---------------------------------------------------------------- the timeline */
@@ -92,6 +63,8 @@ static void take_assigned(struct why *why, const Tocsin__LogEntry *entry)
     if (why->first_level == NULL) {
         why->first_level = entry;
     }
+    why->last_level = entry;
+    why->stopped = NULL;
     for (size_t i = 0; i < entry->n_assignee_ids; i++) {
         struct concerned *person = person_of(why, entry->assignee_ids[i]);
         if (person != NULL && person->assigned_at_ms == 0) {
@@ -115,6 +88,63 @@ static void take_decision(struct why *why, const Tocsin__LogEntry *entry)
                                     "assignees", assignees, "on_call", render_on_call(why, entry)));
 }
 
+static void told_add(struct why *why, const Tocsin__LogEntry *entry)
+{
+    if (why->told_count == why->told_capacity) {
+        size_t capacity = why->told_capacity > 0 ? 2 * why->told_capacity : TOLD_LEAST;
+        struct told *larger = http_alloc(why->request, capacity * sizeof *larger);
+        if (why->told_count > 0) {
+            memcpy(larger, why->told, why->told_count * sizeof *larger);
+        }
+        why->told = larger;
+        why->told_capacity = capacity;
+    }
+    why->told[why->told_count++] = (struct told){entry->notification_id, entry->at_ms, entry->provider, entry->provider_id};
+}
+
+static int compare_told(const void *a, const void *b)
+{
+    uint64_t first = ((const struct told *)a)->notification_id, second = ((const struct told *)b)->notification_id;
+
+    return (first > second) - (first < second);
+}
+
+/* NULL: no provider took it. */
+static const struct told *told_of(const struct why *why, uint64_t notification_id)
+{
+    struct told key = {.notification_id = notification_id};
+
+    return why->told_count > 0 ? bsearch(&key, why->told, why->told_count, sizeof *why->told, compare_told) : NULL;
+}
+
+static void take_notify(struct why *why, const Tocsin__LogEntry *entry)
+{
+    struct concerned *person = entry->user_id != 0 && entry->notification_id == 0 ? person_of(why, entry->user_id) : NULL;
+
+    if (person != NULL && entry->outcome == TOCSIN__OUTCOME__OUTCOME_NEVER) {
+        person->untold_text = entry->text;
+    }
+    if (entry->notification_id != 0 && entry->outcome == TOCSIN__OUTCOME__OUTCOME_SENT) {
+        told_add(why, entry);
+    }
+}
+
+/* What ends an escalation, and who did it. */
+static void take_end(struct why *why, const Tocsin__LogEntry *entry)
+{
+    bool acknowledged = entry->type == TOCSIN__LOG_TYPE__LOG_ACKNOWLEDGE;
+
+    if (acknowledged || entry->type == TOCSIN__LOG_TYPE__LOG_SNOOZE || entry->type == TOCSIN__LOG_TYPE__LOG_RESOLVE) {
+        why->stopped = why->stopped == NULL || !acknowledged ? entry : why->stopped;
+    } else if (entry->type == TOCSIN__LOG_TYPE__LOG_UNACKNOWLEDGE) {
+        why->stopped = NULL;
+    }
+    struct concerned *person = acknowledged && entry->user_id != 0 ? person_of(why, entry->user_id) : NULL;
+    if (person != NULL && person->acknowledged_at_ms == 0) {
+        person->acknowledged_at_ms = entry->at_ms;
+    }
+}
+
 static void take_entry(struct why *why, const Tocsin__LogEntry *entry)
 {
     if (entry->n_rules > 0) {
@@ -122,16 +152,13 @@ static void take_entry(struct why *why, const Tocsin__LogEntry *entry)
                                                     render_rules_taken(entry->rules, entry->n_rules)));
     }
     if (entry->type == TOCSIN__LOG_TYPE__LOG_NOTIFY) {
-        struct concerned *person =
-            entry->user_id != 0 && entry->notification_id == 0 ? person_of(why, entry->user_id) : NULL;
-        if (person != NULL && entry->outcome == TOCSIN__OUTCOME__OUTCOME_NEVER) {
-            person->untold_text = entry->text;
-        }
+        take_notify(why, entry);
         return;
     }
     if (is_about_people(entry)) {
         take_assigned(why, entry);
     }
+    take_end(why, entry);
     if (entry->type != TOCSIN__LOG_TYPE__LOG_ANNOTATE && entry->type != TOCSIN__LOG_TYPE__LOG_STATUS_UPDATE &&
         entry->type != TOCSIN__LOG_TYPE__LOG_FIELD_VALUE_CHANGE) {
         take_decision(why, entry);
@@ -149,6 +176,9 @@ static bool take_timeline(struct why *why)
             return false;
         }
         take_entry(why, record_unpack(&tocsin__log_entry__descriptor, walk.value, request_memory(why->request)));
+    }
+    if (why->told_count > 0) {
+        qsort(why->told, why->told_count, sizeof *why->told, compare_told);
     }
     return true;
 }
@@ -176,10 +206,14 @@ static json_t *render_rule(uint64_t rule_id)
     return json_pack("{s:s, s:s}", "id", id, "type", "assignment_notification_rule_reference");
 }
 
-static json_t *render_page(const Tocsin__Notification *page)
+static json_t *render_page(const struct why *why, const Tocsin__Notification *page)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o}", "id", json_id(page->id), "created_at",
-                     json_time(page->created_at_ms), "channel", json_word(words_channel, (int)page->channel), "address",
+    const struct told *told = told_of(why, page->id);
+
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o}", "id", json_id(page->id),
+                     "created_at", json_time(page->created_at_ms), "sent_at", json_time(told != NULL ? told->at_ms : 0), "provider",
+                     json_text(told != NULL ? told->provider : ""), "provider_id", json_text(told != NULL ? told->provider_id : ""),
+                     "channel", json_word(words_channel, (int)page->channel), "address",
                      json_text(page->address), "state", json_word(words_state, (int)page->state), "why",
                      json_word(words_why, (int)page->why), "why_ended", json_word(words_why, (int)page->why_ended),
                      "detail", json_text(page->ended_detail), "escalation_level", (json_int_t)page->level, "attempts",
@@ -196,7 +230,7 @@ static void take_page(struct why *why, const Tocsin__Notification *page)
         return;
     }
     if (page->guardian) {
-        json_t *object = render_page(page);
+        json_t *object = render_page(why, page);
         json_object_set_new(object, "name", json_text(page->user_name));
         json_array_append_new(why->guardians, object);
         return;
@@ -205,7 +239,7 @@ static void take_page(struct why *why, const Tocsin__Notification *page)
     if (person == NULL) {
         return;
     }
-    json_array_append_new(person->pages, render_page(page));
+    json_array_append_new(person->pages, render_page(why, page));
     if (page->state == TOCSIN__NOTIFICATION_STATE__NOTIFICATION_SENT) {
         if (person->first_sent_ms == 0 || page->created_at_ms < person->first_sent_ms) {
             person->first_sent_ms = page->created_at_ms;
@@ -271,81 +305,14 @@ static void take_ahead(struct why *why)
     }
 }
 
-/* ---------------------------------------------------------------- sentences */
-
-static const char *time_text(struct why *why, uint64_t time_ms)
-{
-    json_t *time = json_time(time_ms);
-    char *text = http_strdup(why->request, json_string_value(time));
-
-    json_decref(time);
-    return text;
-}
-
-/* What the first level said: for those whom nobody asked. */
-static json_t *sentence_unconcerned(struct why *why, uint64_t user_id)
-{
-    const Tocsin__LogEntry *first = why->first_level;
-
-    return first == NULL ? json_format("%s was not paged: nobody was ever assigned.", name_of(why, user_id))
-                         : json_format("%s was not paged: was never assigned. At %s: %s", name_of(why, user_id),
-                                       time_text(why, first->at_ms), first->text);
-}
-
-static json_t *sentence_paged(struct why *why, const struct concerned *person)
-{
-    char rule[48] = "the defaults, for want of a rule", id[16], level[32] = "by hand";
-
-    if (person->rule_id != 0) {
-        id_format(person->rule_id, id);
-        (void)snprintf(rule, sizeof rule, "notification rule %s", id);
-    }
-    if (person->level > 0) {
-        (void)snprintf(level, sizeof level, "at level %u", person->level);
-    }
-    return json_format("%s was paged, %s, first by %s at %s, by %s.%s%s", name_of(why, person->user_id), level,
-                       word_of(words_channel, (int)person->channel), time_text(why, person->first_sent_ms), rule,
-                       person->assigned_text != NULL ? " " : "",
-                       person->assigned_text != NULL ? person->assigned_text : "");
-}
-
-static json_t *sentence(struct why *why, const struct concerned *person)
-{
-    const char *name = name_of(why, person->user_id);
-    const char *ended = word_of(words_why, (int)person->why_ended);
-
-    if (person->first_sent_ms != 0) {
-        return sentence_paged(why, person);
-    }
-    if (person->owed) {
-        return json_format("%s is being paged: a page is owed and no provider has taken it yet.", name);
-    }
-    if (person->ahead_ms != 0) {
-        return json_format("%s was not paged yet: the first rule is due at %s.", name, time_text(why, person->ahead_ms));
-    }
-    if (person->failed) {
-        return json_format("%s was not reached: every page failed.", name);
-    }
-    if (person->untold_text != NULL) {
-        return json_format("%s was not paged: %s", name, person->untold_text);
-    }
-    if (ended != NULL) {
-        return json_format("%s was not paged: it was not needed any more (%s).", name, ended);
-    }
-    if (person->assigned_at_ms == 0) {
-        return sentence_unconcerned(why, person->user_id);
-    }
-    return json_format("%s was assigned at %s and not paged: the incident was acknowledged, assigned anew or over before any rule"
-                       " was due, or it pages nobody.", name, time_text(why, person->assigned_at_ms));
-}
-
 /* ---------------------------------------------------------------- the answer */
 
 static json_t *render_person(struct why *why, const struct concerned *person)
 {
-    return json_pack("{s:o, s:b, s:o, s:o, s:o, s:O, s:O}", "user", reference_user(why->request, why->view, person->user_id),
+    return json_pack("{s:o, s:b, s:o, s:o, s:o, s:o, s:O, s:O}", "user", reference_user(why->request, why->view, person->user_id),
                      "paged", person->first_sent_ms != 0, "paged_at", json_time(person->first_sent_ms), "assigned_at",
-                     json_time(person->assigned_at_ms), "sentence", sentence(why, person), "pages", person->pages,
+                     json_time(person->assigned_at_ms), "acknowledged_at", json_time(person->acknowledged_at_ms), "sentence",
+                     why_sentence(why, person), "pages", person->pages,
                      "rules_ahead", person->ahead);
 }
 
@@ -381,8 +348,8 @@ static json_t *answer(struct why *why, uint64_t user_id)
     json_t *people = render_people(why, user_id);
     json_t *said = user_id != 0 && json_array_size(people) == 1
                        ? json_incref(json_object_get(json_array_get(people, 0), "sentence")) : summary(why);
-    return json_pack("{s:{s:o, s:o, s:o, s:b, s:O, s:O, s:O}}", "why", "incident",
-                     reference_incident(why->request, why->incident), "sentence", said, "people", people, "more_people",
+    return json_pack("{s:{s:o, s:o, s:o, s:o, s:b, s:O, s:O, s:O}}", "why", "incident",
+                     reference_incident(why->request, why->incident), "sentence", said, "urgency", why_urgency(why), "people", people, "more_people",
                      why->more_people, "decisions", why->decisions, "event_rules", why->rules, "guardians", why->guardians);
 }
 
