@@ -140,7 +140,11 @@ static void print_pages(json_t *person)
     {
         printf("    %s  %-5s  ", text_at(page, "created_at"), text_at(page, "channel"));
         print_text(text_at(page, "address"));
-        printf("  %s (%s)\n", text_at(page, "state"), text_at(page, "why"));
+        printf("  %s (%s)", text_at(page, "state"), text_at(page, "why"));
+        if (json_is_string(json_object_get(page, "sent_at"))) {
+            printf(", taken by %s at %s", text_at(page, "provider"), text_at(page, "sent_at"));
+        }
+        putchar('\n');
     }
 }
 

@@ -1,10 +1,11 @@
 """The verbs of a night, as they are typed: what each says, and what people then hear, with minutes a fifth of a second long."""
 
 import os
+import re
 import subprocess
 import unittest
 
-from cluster import BUILD, Cluster
+from cluster import BUILD, Cluster, wait_for
 from page import Page, Person
 
 MINUTE_MS = 200
@@ -80,6 +81,16 @@ class CommandLine(unittest.TestCase):
         self.assertEqual((0, True), (code, first.startswith("Alice Tester was paged, at level 1, first by sms at ")), first)
         self.assertEqual((2, "Usage: tocsin why INCIDENT [--user USER]"), self.tocsin("why"))
         self.assertEqual((0, "no holes"), self.tocsin("coverage", "policy_nobody"))
+
+    def test_a_code_that_arrives_verifies_the_phone(self):
+        alice = Person(self.cluster, "Alice Verified", ("sms",))
+        method = f"/users/{alice.id}/contact_methods/{alice.method_ids['sms']}"
+        self.cluster.call(1, "POST", method + "/verification")
+        sent = wait_for(lambda: [d["text"] for d in self.cluster.deliveries() if d["to"] == alice.address["sms"]], "the code")[0]
+        code = re.search(r"the code (\d{6}) shows", sent).group(1)
+        self.cluster.call(1, "POST", method + "/verify", {"code": "000000" if code != "000000" else "000001"}, expect=(400,))
+        self.cluster.call(1, "POST", method + "/verify", {"code": code})
+        self.assertTrue(self.cluster.call(1, "GET", method)["contact_method"]["verified"])
 
 
 if __name__ == "__main__":
