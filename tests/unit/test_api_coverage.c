@@ -417,6 +417,20 @@ static void sources_that_fall_silent_are_found_by_their_habits(void **state)
     expect_hole(company, "integration_silent", "its longest silence before was 31 days");
 }
 
+static void sources_of_orchestrations_are_looked_at_likewise(void **state)
+{
+    struct company *company = *state;
+    const char *id = story_create(company->api, "/event_orchestrations", "orchestration",
+                                  "{\"orchestration\":{\"name\":\"Everything\"}}");
+
+    expect_hole(company, "integration_never_used", "of event orchestration Everything has never received an event");
+    const struct api_answer *answer = api_get(company->api, story_text("/event_orchestrations/%s/integrations", id));
+    trigger(company, api_answer_text(answer, "integrations", "0", "parameters", "routing_key", NULL));
+    assert_null(hole(company, "integration_never_used"));
+    company->api->now_ms += 31 * DAY_MS;
+    expect_hole(company, "integration_silent", "of event orchestration Everything has received nothing for 31 days");
+}
+
 static void an_event_writes_that_it_came_once_a_day(void **state)
 {
     struct company *company = *state;
@@ -511,6 +525,7 @@ int main(void)
         STORY(people_who_cannot_be_told_are_found_when_they_are_needed),
         STORY(people_who_answer_are_no_hole),
         STORY(sources_that_fall_silent_are_found_by_their_habits),
+        STORY(sources_of_orchestrations_are_looked_at_likewise),
         STORY(an_event_writes_that_it_came_once_a_day),
         STORY(services_and_the_cluster_are_looked_at),
         STORY(a_service_is_tested_through_the_whole_chain),

@@ -7,10 +7,11 @@
 #include <string.h>
 
 #include "consensus/machine/limits.h"
+#include "node/api/orchestration/orchestration.h"
 #include "node/api/render.h"
 #include "node/api/router.h"
 
-#define SENTENCE_SIZE_BYTES 4096
+#define HOLE_SENTENCE_SIZE_BYTES 4096
 #define SILENT_DAYS_MAX 3660
 
 static const struct {
@@ -86,7 +87,7 @@ static bool kinds_check(struct http_request *request)
 
 static void hole_put(struct coverage *coverage, struct hole hole, const char *format, va_list arguments)
 {
-    char text[SENTENCE_SIZE_BYTES];
+    char text[HOLE_SENTENCE_SIZE_BYTES];
 
     if (!coverage->listed || !kind_is_asked(coverage->request, hole.kind)) {
         return;
@@ -135,6 +136,7 @@ static const struct stage {
     {TABLE_ESCALATION_POLICY, holes_of_policy},
     {TABLE_USER, holes_of_user},
     {TABLE_SERVICE, holes_of_service},
+    {TABLE_ORCHESTRATION_INTEGRATION, holes_of_orchestration_integration},
 };
 #define STAGES_COUNT (sizeof stages / sizeof *stages)
 
@@ -179,6 +181,8 @@ static json_t *reference(struct coverage *coverage, const struct hole *hole)
             integration_get(coverage->view, hole->parent, hole->id, request_memory(coverage->request));
         return integration != NULL ? reference_integration(coverage->request, integration) : json_null();
     }
+    case OBJECT_ORCHESTRATION:
+        return reference_orchestration(coverage->request, hole->parent);
     case OBJECT_CLUSTER:
         break;
     }

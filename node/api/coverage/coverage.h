@@ -10,7 +10,7 @@
  *
  * The search for holes goes through tables in slices, one a turn of the loop, which has other work to do:
  *
- *     guardians ──> schedules ──> policies ──> people who may be paged ──> services and their integrations
+ *     guardians ──> schedules ──> policies ──> people who may be paged ──> services, orchestrations, their integrations
  *                        └──────────────┴── who that is
  */
 #ifndef NODE_API_COVERAGE_COVERAGE_H
@@ -55,14 +55,14 @@ enum hole_kind {
 enum hole_severity { HOLE_CRITICAL, HOLE_WARNING, HOLE_NOTICE, HOLE_SEVERITIES };
 
 /* What a hole is about, to be referred to in the answer. */
-enum hole_object { OBJECT_CLUSTER, OBJECT_SCHEDULE, OBJECT_POLICY, OBJECT_USER, OBJECT_SERVICE, OBJECT_INTEGRATION };
+enum hole_object { OBJECT_CLUSTER, OBJECT_SCHEDULE, OBJECT_POLICY, OBJECT_USER, OBJECT_SERVICE, OBJECT_INTEGRATION, OBJECT_ORCHESTRATION };
 
 struct hole {
     struct hole *next;
     enum hole_kind kind;
     enum hole_severity severity;
     enum hole_object object;
-    uint64_t parent, id; /* parent: an integration's service */
+    uint64_t parent, id; /* parent: an integration's service or orchestration; the latter is referred to */
     char *sentence;
 };
 
@@ -100,6 +100,7 @@ void holes_of_layers(struct coverage *coverage, const Tocsin__Schedule *schedule
 void holes_of_policy(struct coverage *coverage, struct span value);
 void holes_of_user(struct coverage *coverage, struct span value);
 void holes_of_service(struct coverage *coverage, struct span value);
+void holes_of_orchestration_integration(struct coverage *coverage, struct span value);
 void holes_of_guardians(struct coverage *coverage);
 
 void incident_why(struct http_request *request);

@@ -118,20 +118,28 @@ void holes_of_user(struct coverage *coverage, struct span value)
 
 /* ---------------------------------------------------------------- services */
 
-static void take_silence(struct coverage *coverage, const Tocsin__Service *service, const Tocsin__Integration *integration)
+/* One way in: of a service, or of an orchestration. */
+struct source {
+    enum hole_object object;
+    uint64_t parent, id, created_at_ms;
+    const char *name, *kind_of_owner, *owner;
+    const Tocsin__Heard *heard;
+};
+
+static void take_silence(struct coverage *coverage, const struct source *source)
 {
-    const Tocsin__Heard *heard = integration->heard;
-    uint64_t since_ms = heard != NULL ? heard->last_at_ms : integration->created_at_ms;
+    const Tocsin__Heard *heard = source->heard;
+    uint64_t since_ms = heard != NULL ? heard->last_at_ms : source->created_at_ms;
     unsigned long long days = coverage->now_ms > since_ms ? (coverage->now_ms - since_ms) / COVERAGE_DAY_MS : 0;
 
     if (heard == NULL) {
-        hole_add_under(coverage, HOLE_INTEGRATION_NEVER_USED, HOLE_NOTICE, OBJECT_INTEGRATION, service->id, integration->id,
-                       "Integration %s of service %s has never received an event since it was made, %llu days ago.", integration->name,
-                       service->name, days);
+        hole_add_under(coverage, HOLE_INTEGRATION_NEVER_USED, HOLE_NOTICE, source->object, source->parent, source->id,
+                       "Integration %s of %s %s has never received an event since it was made, %llu days ago.", source->name,
+                       source->kind_of_owner, source->owner, days);
     } else if (since_ms + heard_usual_ms(heard, coverage->silent_ms) < coverage->now_ms) {
-        hole_add_under(coverage, HOLE_INTEGRATION_SILENT, HOLE_WARNING, OBJECT_INTEGRATION, service->id, integration->id,
-                       "Integration %s of service %s has received nothing for %llu days; its longest silence before was %u days.",
-                       integration->name, service->name, days, heard->longest_gap_days);
+        hole_add_under(coverage, HOLE_INTEGRATION_SILENT, HOLE_WARNING, source->object, source->parent, source->id,
+                       "Integration %s of %s %s has received nothing for %llu days; its longest silence before was %u days.",
+                       source->name, source->kind_of_owner, source->owner, days, heard->longest_gap_days);
     }
 }
 
@@ -143,7 +151,14 @@ static void take_integrations(struct coverage *coverage, const Tocsin__Service *
 
     while ((integration = next(coverage, &walk, &tocsin__integration__descriptor)) != NULL) {
         any = true;
-        take_silence(coverage, service, integration);
+        take_silence(coverage, &(struct source){.object = OBJECT_INTEGRATION,
+                                                .parent = service->id,
+                                                .id = integration->id,
+                                                .created_at_ms = integration->created_at_ms,
+                                                .name = integration->name,
+                                                .kind_of_owner = "service",
+                                                .owner = service->name,
+                                                .heard = integration->heard});
         tocsin__integration__free_unpacked(integration, NULL);
     }
     /* What has incidents is reached by another way: an orchestration, a heartbeat. */
@@ -181,6 +196,30 @@ void holes_of_service(struct coverage *coverage, struct span value)
         take_integrations(coverage, service);
     }
     tocsin__service__free_unpacked(service, NULL);
+}
+
+/* ---------------------------------------------------------------- orchestrations */
+
+void holes_of_orchestration_integration(struct coverage *coverage, struct span value)
+{
+    Tocsin__OrchestrationIntegration *integration =
+        record_unpack(&tocsin__orchestration_integration__descriptor, value, NULL);
+    Tocsin__Orchestration *owner =
+        integration != NULL ? orchestration_get(coverage->view, integration->orchestration_id, NULL) : NULL;
+
+    if (owner != NULL && coverage_team(coverage, owner->team_id)) {
+        coverage->listed = true;
+        take_silence(coverage, &(struct source){.object = OBJECT_ORCHESTRATION,
+                                                .parent = owner->id,
+                                                .id = integration->id,
+                                                .created_at_ms = integration->created_at_ms,
+                                                .name = integration->label,
+                                                .kind_of_owner = "event orchestration",
+                                                .owner = owner->name,
+                                                .heard = integration->heard});
+    }
+    tocsin__orchestration__free_unpacked(owner, NULL);
+    tocsin__orchestration_integration__free_unpacked(integration, NULL);
 }
 
 /* ---------------------------------------------------------------- the cluster */
