@@ -20,6 +20,7 @@
 #include "node/cli/client.h"
 #include "node/cli/coverage.h"
 #include "node/cli/tokens.h"
+#include "node/cli/drills.h"
 #include "node/cli/doctor.h"
 #include "node/version.h"
 
@@ -505,6 +506,8 @@ static const struct verb verbs[] = {
     {"note", "ID TEXT", 2, run_note, "write a note on the timeline"},
     {"trigger", "KEY SUMMARY", 2, run_trigger, "page, by the key of an integration"},
     {"teams", "", 0, run_teams, "who belongs together"},
+    {"drills", "", 0, run_drills, "whether synthetic pages arrive, and what is left of the error budget"},
+    {"drill", "ID", 1, run_drill, "runs one now"},
     {"token", "create ...", ARGUMENTS_ANY, run_token, "create NAME [user=ID|role=R] [scopes=A,B] [expires_at=T], list, revoke ID"},
     {"coverage", "[KIND ...]", ARGUMENTS_ANY, run_coverage, "where nobody would hear of it; [quiet] [team=ID] [severity=S]; exits with 1 when there is a hole"},
     {"why", "ID [USER]", ARGUMENTS_ANY, run_why, "why somebody, or everybody, was paged or was not"},

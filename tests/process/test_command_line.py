@@ -42,6 +42,14 @@ class CommandLine(unittest.TestCase):
         self.assertEqual((2, 'tocsin: "soon" is not a duration such as 45s, 30m, 4h or 2d'), self.tocsin("snooze", number, "soon"))
         self.assertEqual((1, "tocsin: Invalid Snooze Duration (HTTP 400)"), self.tocsin("snooze", number, "8d"))
 
+    def test_a_drill_is_run_and_listed(self):
+        cluster = self.cluster
+        drill = cluster.call(cluster.numbers()[0], "POST", "/drills", {"drill": {"name": "Texts", "enabled": False, "contact_method": {
+            "type": "sms_contact_method", "address": "5558899"}}})["drill"]
+        self.assertEqual((0, 'begun; what came of it is in "tocsin drills". So far:'), self.tocsin("drill", drill["id"]))
+        wait_for(lambda: "1 runs, 0 late, 0 failed; of the error budget 0 left of 0" in self.tocsin("drills")[1], "the run's end")
+        self.assertEqual(1, self.tocsin("drill", "P00ZZZZ")[0])
+
     def test_two_become_one(self):
         alice = Person(self.cluster, "Alice", ("sms",))
         first, second = self.page(alice, "first"), self.page(alice, "second")

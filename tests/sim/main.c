@@ -91,6 +91,8 @@ static void count_model(struct sim *sim) {
     sim_count(sim, "alerts that joined an incident", counts.alerts_joined);
     sim_count(sim, "alerts given time to pass", counts.alerts_paused);
     sim_count(sim, "people called to help", counts.calls_for_help);
+    sim_count(sim, "drills", counts.drills);
+    sim_count(sim, "drills that were an incident", counts.drills_told);
     sim_count(sim, "snoozes", counts.snoozes);
     sim_count(sim, "snoozes that ended", counts.snoozes_ended);
     sim_count(sim, "incidents merged into others", counts.merges);

@@ -19,6 +19,7 @@
 #define WINDOWS_MAX 4u
 #define SERVICES_MAX 8u
 #define INTEGRATIONS_MAX 32u /* ever */
+#define DRILLS_MAX 2u        /* at a time */
 
 enum company_channel { COMPANY_SMS, COMPANY_VOICE, COMPANY_PUSH, COMPANY_EMAIL, COMPANY_WEBHOOK, COMPANY_CHANNELS };
 
@@ -82,6 +83,11 @@ struct integration {
     bool gone; /* deleted, or about to be */
 };
 
+struct company_drill {
+    char id[HISTORY_ID_SIZE]; /* "": not there */
+    bool busy, enabled;
+};
+
 struct company {
     struct sim *sim;
     struct client *client;
@@ -93,8 +99,9 @@ struct company {
     struct service services[SERVICES_MAX];
     struct quiet_time windows[WINDOWS_MAX];
     struct integration integrations[INTEGRATIONS_MAX];
+    struct company_drill drills[DRILLS_MAX];
     unsigned people_count, schedules_count, policies_count, services_count, integrations_count;
-    unsigned extras;               /* policies and users made only to be deleted again: how many there were */
+    unsigned extras;               /* policies and users made only to be deleted again, and drills: how many there were */
     char visitor[HISTORY_ID_SIZE]; /* the user who is here only for a while; "": there is none */
     char visitors_policy[HISTORY_ID_SIZE];
     bool visited;       /* somebody comes, is here or leaves */
@@ -133,6 +140,11 @@ void company_edit_schedule(struct company *company);
 
 /* One change by chance: a maintenance window made, moved or ended (company_windows.c). */
 void company_edit_windows(struct company *company);
+
+/* ---- drills (company_drills.c) */
+
+/* One step by chance: made, changed, turned on or off, run by hand, deleted. */
+void company_edit_drill(struct company *company);
 
 /* ---- for these files */
 

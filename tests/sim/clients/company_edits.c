@@ -452,6 +452,10 @@ void company_edit(struct company *company)
         switch_service(company);
         return;
     }
+    if (sim_chance(company->sim, 80)) {
+        company_edit_drill(company);
+        return;
+    }
     if (sim_chance(company->sim, 250)) {
         company_edit_schedule(company);
         return;

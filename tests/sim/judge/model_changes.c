@@ -137,6 +137,7 @@ void model_incident_event(struct model *model, const Tocsin__Event *event, const
 #define NOT_NAMED_YET UINT64_MAX
 #define SOURCE_BLINDNESS (UINT64_MAX - 1)
 #define SOURCE_CONDITIONS (UINT64_MAX - 2)
+#define SOURCE_DRILLS (UINT64_MAX - 3)
 
 static void incident_of_cluster(struct model *model, uint64_t source_id, const char *key, uint64_t service_id, Tocsin__Severity severity,
                                 bool wrong)
@@ -213,6 +214,11 @@ void model_incident_of_condition(struct model *model, const Tocsin__ClusterNotic
             model_broken(model, "entry %" PRIu64 ": everything is whole, and nodes hold that %s", model->index, notice->summary);
         }
     }
+}
+
+void model_incident_of_drill(struct model *model, const char *key, bool wrong)
+{
+    incident_of_cluster(model, SOURCE_DRILLS, key, own_service(model), TOCSIN__SEVERITY__SEVERITY_ERROR, wrong);
 }
 
 void model_conditions_finish(struct model *model)

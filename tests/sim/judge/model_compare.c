@@ -168,5 +168,5 @@ bool model_compare(const struct model *model, const struct machine_store *view, 
         return false;
     }
     return model_held_compare(model, view, sentence, size) && model_heartbeats_compare(model, view, sentence, size) &&
-           model_schedules_compare(model, view, sentence, size);
+           model_schedules_compare(model, view, sentence, size) && model_drills_compare(model, view, sentence, size);
 }

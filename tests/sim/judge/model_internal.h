@@ -186,6 +186,38 @@ struct page {
     uint64_t ended_true_ms;
 };
 
+/* One synthetic page. */
+struct drill_run {
+    uint64_t drill_id, id; /* id: of its notification; 0: not known yet */
+    Tocsin__Channel channel;
+    char *address;
+    unsigned grants, told, requests, refusals; /* told: grants that the machine handed over */
+};
+
+enum drill_how { DRILL_ENDED_WELL, DRILL_ENDED_LATE, DRILL_ENDED_BADLY, DRILL_ENDED_UNSEEN };
+
+struct drill_end {
+    uint64_t at_ms;
+    enum drill_how how;
+};
+
+struct drill {
+    uint64_t id;
+    Tocsin__Channel channel;
+    char *address;
+    uint32_t interval_s, objective_ms, target_permille, window_days;
+    bool disabled, told;
+    uint64_t next_ms;                /* 0: never */
+    LIST(struct drill_end) ends; /* within the window, when the last run ended */
+    /* The last run. */
+    bool under_way, by_hand;
+    size_t run; /* among the model's */
+    enum page_state state;
+    uint64_t begun_ms, claimed_ms, patience_ends_ms, look_ms; /* look: the next attempt, or when the claim lapses */
+    uint64_t term, node, boot;
+    unsigned failures;
+};
+
 /* Somebody is to be told later. */
 struct plan {
     uint64_t due_ms, sequence, person_id, way_id;
@@ -299,6 +331,8 @@ struct model {
     LIST(struct gap) gaps; /* in their order */
     LIST(struct absence) absences;
     bool blindness_untold;
+    LIST(struct drill *) drills;
+    LIST(struct drill_run) drill_runs; /* all that ever began */
     LIST(char *) conditions; /* what nodes have told of each other, and is not over */
     struct suppression *suppression;
     LIST(struct group) groups;
@@ -394,6 +428,8 @@ void model_incident_of_cluster(struct model *, uint64_t source_id, uint64_t serv
 void model_incident_of_blindness(struct model *);
 /* Nodes have noticed something about each other. */
 void model_incident_of_condition(struct model *, const Tocsin__ClusterNotice *);
+/* A drill was not delivered, or is again. */
+void model_incident_of_drill(struct model *, const char *key, bool wrong);
 /* Everything has been whole for long: what is still told of a member that is missing or lags is not true. */
 void model_conditions_finish(struct model *);
 void model_incidents_name(struct model *, const struct machine_store *names);
@@ -465,6 +501,20 @@ void model_pages_receipt(struct model *, const Tocsin__Receipt *);
 /* Holds what the machine handed over against what the entry granted. */
 void model_pages_handed_over(struct model *, const struct machine_output *);
 void model_page_free(struct page *);
+
+/* ---- model_drills.c */
+/* False: the command, receipt, claim or request is about something else. */
+bool model_drills_command(struct model *, const Tocsin__Command *, const Tocsin__Reply *);
+bool model_drills_receipt(struct model *, const Tocsin__Receipt *);
+bool model_drills_claim(struct model *, uint64_t notification_id, bool *granted);
+bool model_drills_request(struct model *, const struct model_request *);
+/* Its next run is due; the run under way is to be tried again, or nothing was heard of it. */
+void model_drill_due(struct model *, struct drill *);
+void model_drill_looked_at(struct model *, struct drill *);
+void model_drills_handed_over(struct model *, const Tocsin__Notification *);
+void model_drills_all_handed_over(struct model *);
+bool model_drills_compare(const struct model *model, const struct machine_store *view, char *sentence, size_t size);
+void model_drills_forget(struct model *);
 
 /* ---- model_heartbeats.c */
 /* The entry at hand comes so long after the last one. */

@@ -214,6 +214,9 @@ static void receipt_says_failed(struct model *model, struct incident *incident, 
 void model_pages_receipt(struct model *model, const Tocsin__Receipt *receipt)
 {
     struct incident *incident;
+    if (model_drills_receipt(model, receipt)) {
+        return;
+    }
     struct page *page = page_find(model, receipt->notification_id, &incident);
     if (page == NULL || page->state != PAGE_CLAIMED || page->attempt != receipt->attempt ||
         receipt->outcome == TOCSIN__OUTCOME__OUTCOME_NONE) {
@@ -274,7 +277,10 @@ void model_pages_claim(struct model *model, const Tocsin__Claim *asked, const To
         if (model_news_has(model, asked->notification_ids[i])) {
             continue;
         }
-        bool granted = claim(model, asked->notification_ids[i]);
+        bool granted;
+        if (!model_drills_claim(model, asked->notification_ids[i], &granted)) {
+            granted = claim(model, asked->notification_ids[i]);
+        }
         const Tocsin__Reply *part = reply != NULL && i < reply->n_parts ? reply->parts[i] : NULL;
         if (part != NULL && (part->status == TOCSIN__STATUS__STATUS_OK) != granted) {
             model_broken(model, "entry %" PRIu64 ": the claim of notification %" PRIu64 " was %s", model->index,
@@ -346,13 +352,16 @@ void model_pages_handed_over(struct model *model, const struct machine_output *o
             model_broken(model, "entry %" PRIu64 " hands over a notification that does not decode", model->index);
             continue;
         }
-        if (notification->incident_number == 0) {
+        if (notification->notice != NULL && notification->notice->kind == TOCSIN__NOTICE_KIND__NOTICE_DRILL) {
+            model_drills_handed_over(model, notification);
+        } else if (notification->incident_number == 0) {
             model_news_handed_over(model, notification);
         } else {
             handed_over(model, send, notification);
         }
         tocsin__notification__free_unpacked(notification, NULL);
     }
+    model_drills_all_handed_over(model);
     for (size_t i = 0; i < model->grants.count; i++) {
         const struct grant *grant = &model->grants.items[i];
         if (!grant->told) {

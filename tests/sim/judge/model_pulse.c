@@ -6,7 +6,7 @@
 #include "tests/sim/judge/model_internal.h"
 
 /* In the order in which things of one instant are done. */
-enum due_kind { DUE_NONE, DUE_PLAN, DUE_PAGE, DUE_NEXT_LEVEL, DUE_ACKNOWLEDGEMENT, DUE_GUARDIANS, DUE_AUTO_RESOLVE, DUE_HELD, DUE_SNOOZE };
+enum due_kind { DUE_NONE, DUE_PLAN, DUE_PAGE, DUE_NEXT_LEVEL, DUE_ACKNOWLEDGEMENT, DUE_GUARDIANS, DUE_AUTO_RESOLVE, DUE_HELD, DUE_SNOOZE, DUE_DRILL };
 
 struct due {
     uint64_t due_ms;
@@ -14,6 +14,7 @@ struct due {
     uint64_t object, sub_object; /* among equals: the older one first */
     struct incident *incident;
     struct page *page;
+    struct drill *drill; /* of the attempt or the run that is due; NULL: it is an incident's */
     size_t plan;
     struct held_due held;
 };
@@ -77,6 +78,16 @@ static void consider_held(struct due *first, const struct model *model)
     consider(first, (struct due){.kind = DUE_HELD, .due_ms = held.due_ms, .held = held});
 }
 
+static void consider_drill(struct due *first, const struct model *model, struct drill *drill)
+{
+    uint64_t look_ms = drill->under_way ? drill->look_ms : 0;
+    consider(first, (struct due){.kind = DUE_DRILL, .due_ms = drill->next_ms, .object = drill->id, .drill = drill});
+    consider(first, (struct due){.kind = DUE_PAGE,
+                                 .due_ms = look_ms,
+                                 .object = look_ms != 0 ? model->drill_runs.items[drill->run].id : 0,
+                                 .drill = drill});
+}
+
 /* The very first thing to be done; kind DUE_NONE when there is nothing at all. */
 static struct due first_due(const struct model *model)
 {
@@ -85,6 +96,9 @@ static struct due first_due(const struct model *model)
         consider_incident(&first, model->incidents.items[i]);
     }
     consider_held(&first, model);
+    for (size_t i = 0; i < model->drills.count; i++) {
+        consider_drill(&first, model, model->drills.items[i]);
+    }
     return first;
 }
 
@@ -120,6 +134,9 @@ static void describe(const struct model *model, const struct due *due, char *out
     const struct incident *incident = due->incident;
     if (due->kind == DUE_HELD) {
         model_held_describe(model, &due->held, out, size);
+    } else if (due->drill != NULL) {
+        (void)snprintf(out, size, "drill %" PRIu64 " %s at %s", due->drill->id,
+                       due->kind == DUE_DRILL ? "is to be run" : "is looked at again", model_clock(model, due->due_ms));
     } else if (due->kind == DUE_PLAN) {
         const struct plan *plan = &incident->plans.items[due->plan];
         const struct way *way = model_way(model, plan->person_id, plan->way_id);
@@ -149,6 +166,9 @@ bool model_overdue(const struct model *model, uint64_t until_ms, char *sentence,
         }
     }
     consider_held(&first, model);
+    for (size_t i = 0; i < model->drills.count; i++) {
+        consider_drill(&first, model, model->drills.items[i]);
+    }
     if (first.kind == DUE_NONE || first.due_ms > until_ms) {
         return false;
     }
@@ -180,7 +200,14 @@ static void handle(struct model *model, const struct due *due)
         break;
     }
     case DUE_PAGE:
-        model_page_due(model, incident, due->page);
+        if (due->drill != NULL) {
+            model_drill_looked_at(model, due->drill);
+        } else {
+            model_page_due(model, incident, due->page);
+        }
+        break;
+    case DUE_DRILL:
+        model_drill_due(model, due->drill);
         break;
     case DUE_NEXT_LEVEL:
         incident->next_level_ms = 0;

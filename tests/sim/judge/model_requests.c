@@ -252,7 +252,7 @@ static struct page *page_of(const struct incident *incident, uint64_t id)
 
 void model_request(struct model *model, const struct model_request *request)
 {
-    if (model_news_request(model, request)) {
+    if (model_news_request(model, request) || model_drills_request(model, request)) {
         return;
     }
     struct message message = message_read(request->text);

@@ -315,6 +315,7 @@ void model_schedules_forget(struct model *model)
     }
     free(model->schedules.items);
     free(model->news.items);
+    model_drills_forget(model);
 }
 
 /* ---------------------------------------------------------------- against a state */
