@@ -1,9 +1,9 @@
 /*
  * News in words.
  *
- *     [On call] Primary: your shift begins 2026-11-23 08:00 UTC, until 2026-11-30 08:00 UTC. You take over from Bob.
+ *     [On call] Primary: your shift begins 2026-11-23 09:00 CET, until 2026-11-30 09:00 CET. You take over from Bob.
  *
- * Times are UTC, and say so: whoever sends this does not know the reader's zone.
+ * Times are those of the reader's zone, and say so.
  */
 #include "notify/news.h"
 
@@ -18,12 +18,30 @@
 #define NAME_SIZE 121
 #define TIME_SIZE 40
 
-static void time_words(uint64_t time_ms, char out[TIME_SIZE])
+static struct zone *(*zones_of_readers)(const char *name);
+
+void news_use_zones(struct zone *(*load)(const char *name))
 {
-    time_t seconds = (time_t)(time_ms / 1000);
-    struct tm utc;
-    if (!gmtime_r(&seconds, &utc) || strftime(out, TIME_SIZE, "%Y-%m-%d %H:%M UTC", &utc) == 0)
-        out[0] = '\0';
+    zones_of_readers = load;
+}
+
+/* The zone of whoever reads it, to be freed; NULL: UTC. */
+static struct zone *zone_of(const Tocsin__Notification *notification)
+{
+    return zones_of_readers && zone_name_is_sane(notification->time_zone) ? zones_of_readers(notification->time_zone) : NULL;
+}
+
+static void time_words(const struct zone *zone, uint64_t time_ms, char out[TIME_SIZE])
+{
+    char words[TIME_SIZE - ZONE_ABBREVIATION_SIZE], name[ZONE_ABBREVIATION_SIZE] = "UTC";
+    int64_t at_s = (int64_t)(time_ms / 1000);
+    time_t seconds = (time_t)(zone ? zone_to_local(zone, at_s) : at_s);
+    struct tm shown;
+    out[0] = '\0';
+    if (zone)
+        zone_abbreviation(zone, at_s, name);
+    if (gmtime_r(&seconds, &shown) && strftime(words, sizeof words, "%Y-%m-%d %H:%M", &shown) > 0)
+        (void)snprintf(out, TIME_SIZE, "%s %s", words, name);
 }
 
 static const struct {
@@ -55,11 +73,11 @@ const char *news_event_type(Tocsin__NoticeKind kind)
     return kinds[place(kind)].event_type;
 }
 
-static void shift_words(const Tocsin__Notice *notice, const char *other, char *out, size_t size)
+static void shift_words(const Tocsin__Notice *notice, const struct zone *zone, const char *other, char *out, size_t size)
 {
     char start[TIME_SIZE], end[TIME_SIZE];
-    time_words(notice->start_ms, start);
-    time_words(notice->end_ms, end);
+    time_words(zone, notice->start_ms, start);
+    time_words(zone, notice->end_ms, end);
     if (notice->kind == TOCSIN__NOTICE_KIND__NOTICE_SHIFT_CHANGED)
         (void)snprintf(out, size, "what you were told of %s does not hold any more: the schedule has changed.",
                        notice->start_ms ? start : end);
@@ -71,13 +89,13 @@ static void shift_words(const Tocsin__Notice *notice, const char *other, char *o
                        *other ? " takes over." : " Nobody takes over.");
 }
 
-static void swap_words(const Tocsin__Notice *notice, const char *other, char *out, size_t size)
+static void swap_words(const Tocsin__Notice *notice, const struct zone *zone, const char *other, char *out, size_t size)
 {
     char start[TIME_SIZE], end[TIME_SIZE], return_start[TIME_SIZE], return_end[TIME_SIZE], id[16], back[128] = "";
-    time_words(notice->start_ms, start);
-    time_words(notice->end_ms, end);
-    time_words(notice->return_start_ms, return_start);
-    time_words(notice->return_end_ms, return_end);
+    time_words(zone, notice->start_ms, start);
+    time_words(zone, notice->end_ms, end);
+    time_words(zone, notice->return_start_ms, return_start);
+    time_words(zone, notice->return_end_ms, return_end);
     id_format(notice->swap_id, id);
     if (notice->return_end_ms)
         (void)snprintf(back, sizeof back, ", in return for %s to %s", return_start, return_end);
@@ -92,10 +110,10 @@ static void swap_words(const Tocsin__Notice *notice, const char *other, char *ou
                        start, end, back);
 }
 
-static void maintenance_words(const Tocsin__Notice *notice, const char *other, char *out, size_t size)
+static void maintenance_words(const Tocsin__Notice *notice, const struct zone *zone, const char *other, char *out, size_t size)
 {
     char end[TIME_SIZE];
-    time_words(notice->end_ms, end);
+    time_words(zone, notice->end_ms, end);
     (void)snprintf(out, size, "the maintenance window%s%s ends %s.", *other ? " of " : "", other, end);
 }
 
@@ -146,21 +164,23 @@ void news_short(const Tocsin__Notification *notification, char *out, size_t size
 {
     const Tocsin__Notice *notice = notification->notice;
     char schedule[NAME_SIZE], other[NAME_SIZE], words[TEXT_SIZE / 2], note[TEXT_SIZE / 4], text[TEXT_SIZE];
+    struct zone *zone = zone_of(notification);
     clean_copy(schedule, sizeof schedule, notice->schedule_name, strlen(notice->schedule_name));
     clean_copy(other, sizeof other, notice->other_name, strlen(notice->other_name));
     clean_copy(note, sizeof note, notice->note, strlen(notice->note));
     if (is_test(notice))
         test_words(notification, words, sizeof words);
     else if (notice->kind == TOCSIN__NOTICE_KIND__NOTICE_MAINTENANCE_ENDS)
-        maintenance_words(notice, other, words, sizeof words);
+        maintenance_words(notice, zone, other, words, sizeof words);
     else if (notice->kind == TOCSIN__NOTICE_KIND__NOTICE_DRILL)
         (void)snprintf(words, sizeof words, "this is a page-delivery drill. It arrived: nobody is to do or answer anything.");
     else if (notice->swap_id)
-        swap_words(notice, other, words, sizeof words);
+        swap_words(notice, zone, other, words, sizeof words);
     else
-        shift_words(notice, other, words, sizeof words);
+        shift_words(notice, zone, other, words, sizeof words);
     (void)snprintf(text, sizeof text, "[%s] %s: %s%s%s%s", tag(notice), schedule, words, *note ? " " : "", note,
                    notification->possibly_repeated ? " (possibly repeated)" : "");
+    zone_free(zone);
     clean_copy(out, size, text, strlen(text));
 }
 

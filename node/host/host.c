@@ -12,6 +12,7 @@
 #include "node/host/zones.h"
 #include "node/last_gasp/last_gasp.h"
 #include "node/log.h"
+#include "notify/news.h"
 
 #define FIRST_TOKEN_FILE "first-admin-token"
 #define TURN_MS_MAX 1000u
@@ -242,6 +243,7 @@ struct host *host_open(uv_loop_t *loop, const struct config *config, enum host_s
     if (host == NULL) abort();
     host->loop = loop;
     host->config = config;
+    news_use_zones(zones_load);
     struct engine_options options = {.config = config, .zones = zones_hash()};
     if (!open_data_dir(host, how, &options, error, error_size)) {
         free(host);

@@ -50,6 +50,7 @@ static Tocsin__Notification *notice_new(struct apply *apply, const Tocsin__User 
     notification->created_at_ms = apply->time_ms;
     notification->user_id = user->id;
     notification->user_name = user->name;
+    notification->time_zone = user->time_zone;
     notification->contact_method_id = method->id;
     notification->channel = method->channel;
     notification->address = method->address;

@@ -16,13 +16,20 @@
 #define CYCLE_YEARS 400
 #define CYCLE_S (146097 * INT64_C(86400))
 
+/* No name is known: the rule in the footer has one for an offset that the tables never had. */
+#define NO_NAME UINT16_MAX
+#define NAMES_SIZE_BYTES_MAX 512u
+
 struct transition {
     int64_t at_s;
     int32_t offset_s; /* from then on */
+    uint16_t name;    /* where its abbreviation begins */
 };
 
 struct zone {
     int32_t first_offset_s; /* before the first transition */
+    uint16_t first_name;
+    char names[NAMES_SIZE_BYTES_MAX + 1]; /* abbreviations, each with its NUL */
     bool cyclic;            /* the last CYCLE_S before end_s repeat for ever */
     int64_t end_s;
     size_t count;
@@ -91,12 +98,27 @@ static bool offset_of_type(const uint8_t *types, uint32_t types_count, uint8_t t
     return *offset_s >= -OFFSET_S_MAX && *offset_s <= OFFSET_S_MAX;
 }
 
+/* Abbreviations stand behind the types; what is too long for them, or not within, has none. */
+static void names_read(struct zone *zone, const uint8_t *types, const struct header *header)
+{
+    size_t size_bytes = header->name_characters < NAMES_SIZE_BYTES_MAX ? header->name_characters : NAMES_SIZE_BYTES_MAX;
+    memcpy(zone->names, types + (size_t)header->types * TYPE_SIZE_BYTES, size_bytes);
+}
+
+static uint16_t name_of_type(const uint8_t *types, uint8_t type, const struct header *header)
+{
+    uint8_t name = types[type * TYPE_SIZE_BYTES + 5];
+    return name < header->name_characters ? name : NO_NAME;
+}
+
 static bool transitions_read(struct zone *zone, const uint8_t *tables, const struct header *header)
 {
     const uint8_t *indexes = tables + (size_t)header->times * 8, *types = indexes + header->times;
     if (!offset_of_type(types, header->types, 0, &zone->first_offset_s)) {
         return false;
     }
+    names_read(zone, types, header);
+    zone->first_name = name_of_type(types, 0, header);
     for (uint32_t i = 0; i < header->times; i++) {
         struct transition *transition = &zone->transitions[zone->count++];
         transition->at_s = read_i64(tables + (size_t)i * 8);
@@ -104,8 +126,20 @@ static bool transitions_read(struct zone *zone, const uint8_t *tables, const str
             (i > 0 && transition->at_s <= transition[-1].at_s)) {
             return false;
         }
+        transition->name = name_of_type(types, indexes[i], header);
     }
     return true;
+}
+
+/* As the offset was called when it was last in force. */
+static uint16_t name_of_offset(const struct zone *zone, int32_t offset_s)
+{
+    for (size_t i = zone->count; i > 0; i--) {
+        if (zone->transitions[i - 1].offset_s == offset_s) {
+            return zone->transitions[i - 1].name;
+        }
+    }
+    return zone->first_offset_s == offset_s ? zone->first_name : NO_NAME;
 }
 
 /* Of two at one moment the later holds: daylight saving that lasts all year ends and begins at new year. */
@@ -115,8 +149,9 @@ static void transition_add(struct zone *zone, int64_t at_s, int32_t offset_s)
     if (at_s < last_s) {
         return;
     }
+    uint16_t name = name_of_offset(zone, offset_s);
     zone->count += at_s > last_s;
-    zone->transitions[zone->count - 1] = (struct transition){.at_s = at_s, .offset_s = offset_s};
+    zone->transitions[zone->count - 1] = (struct transition){.at_s = at_s, .offset_s = offset_s, .name = name};
 }
 
 /* The transitions of the rule, in the year of the file's last one and in a cycle of years behind it. */
@@ -207,6 +242,28 @@ int32_t zone_offset_s(const struct zone *zone, int64_t at_s)
 {
     size_t before = transitions_before(zone, folded(zone, at_s));
     return before == 0 ? zone->first_offset_s : zone->transitions[before - 1].offset_s;
+}
+
+static char digit(unsigned number)
+{
+    return (char)('0' + number % 10);
+}
+
+void zone_abbreviation(const struct zone *zone, int64_t at_s, char out[ZONE_ABBREVIATION_SIZE])
+{
+    size_t before = transitions_before(zone, folded(zone, at_s));
+    uint16_t place = before == 0 ? zone->first_name : zone->transitions[before - 1].name;
+    const char *name = place != NO_NAME ? zone->names + place : "";
+    size_t letters = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+    if (letters > 0 && letters < ZONE_ABBREVIATION_SIZE && name[letters] == '\0') {
+        memcpy(out, name, letters + 1);
+        return;
+    }
+    int32_t offset_s = zone_offset_s(zone, at_s);
+    unsigned minutes = (unsigned)(offset_s < 0 ? -offset_s : offset_s) / 60;
+    const char text[] = {'U', 'T', 'C', offset_s < 0 ? '-' : '+', digit(minutes / 600), digit(minutes / 60), ':',
+                         digit(minutes % 60 / 10), digit(minutes % 60), '\0'};
+    memcpy(out, text, sizeof text);
 }
 
 int64_t zone_to_local(const struct zone *zone, int64_t at_s)

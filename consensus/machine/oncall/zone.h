@@ -29,6 +29,10 @@ void zone_free(struct zone *zone);
 /* What to add to UTC at this moment. */
 int32_t zone_offset_s(const struct zone *zone, int64_t at_s);
 
+/* What people call it at this moment, "CEST", or "UTC+05:45" where they have no name for it. */
+#define ZONE_ABBREVIATION_SIZE 16u
+void zone_abbreviation(const struct zone *zone, int64_t at_s, char out[ZONE_ABBREVIATION_SIZE]);
+
 int64_t zone_to_local(const struct zone *zone, int64_t at_s);
 
 /*
