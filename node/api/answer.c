@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "node/api/heartbeats/heartbeats.h"
+#include "node/api/json_text.h"
 #include "node/api/refusals.h"
 #include "node/api/router.h"
 
@@ -40,7 +41,8 @@ static void respond(struct http_request *request, unsigned status, const char *c
 
 void api_json(struct http_request *request, unsigned status, json_t *body)
 {
-    char *text = body != NULL ? json_dumps(body, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    size_t size_bytes = 0;
+    char *text = body != NULL ? json_text(body, &size_bytes) : NULL;
 
     json_decref(body);
     if (text == NULL) { /* a handler built what is not JSON: text that is not UTF-8, or no memory */
@@ -49,8 +51,15 @@ void api_json(struct http_request *request, unsigned status, json_t *body)
         if (text == NULL) {
             abort();
         }
+        size_bytes = strlen(text);
     }
-    respond(request, status, JSON_CONTENT_TYPE, text, strlen(text));
+    respond(request, status, JSON_CONTENT_TYPE, text, size_bytes);
+}
+
+void api_abandon(struct http_request *request)
+{
+    json_decref(api_call_of(request)->body);
+    http_request_free(request);
 }
 
 void api_text(struct http_request *request, unsigned status, const char *text, size_t size_bytes)

@@ -180,6 +180,8 @@ void api_submit(struct http_request *request, api_on_reply on_reply);
 /* A current read (marked stale by the header "Tocsin-Stale: true" when there is no leader). */
 void api_read(struct http_request *request, api_on_read on_read);
 
+/* Nobody answers it any more: what it belonged to is gone. Lets go of it without a word. */
+void api_abandon(struct http_request *request);
 void api_json(struct http_request *request, unsigned status, json_t *body); /* takes the reference */
 /* Plain text; `text` is copied. */
 void api_text(struct http_request *request, unsigned status, const char *text, size_t size_bytes);

@@ -24,6 +24,7 @@ struct disk_output {
 struct disk {
     struct sim *sim;
     uint64_t least_ms, most_ms;
+    bool unreadable;
     bool broken;
 
     bool is_open;

@@ -191,10 +191,11 @@ static enum storage_error port_reader_begin(void *context, struct state_reader *
 }
 
 static enum storage_error port_reader_fault(void *context, const struct state_reader *reader, struct storage_failure *failure) {
-    (void)context;
     (void)reader;
-    (void)failure;
-    return STORAGE_OK;
+    if (!disk_from(context)->unreadable) return STORAGE_OK;
+    failure->error = STORAGE_IO;
+    snprintf(failure->message, sizeof failure->message, DISK_UNREADABLE);
+    return STORAGE_IO;
 }
 
 static void port_reader_end(void *context, struct state_reader *reader) {

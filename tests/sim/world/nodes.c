@@ -430,6 +430,7 @@ static void on_applied(void *context, uint64_t index, const struct entry *entry,
 struct ask {
     struct sim *sim;
     struct node *node;
+    struct http_request *request; /* once it has arrived, until it is answered */
     char *method, *target, *body;
     char *headers[ASK_HEADERS_MAX];
     unsigned headers_count;
@@ -541,6 +542,7 @@ static void ask_arrived(void *context) {
     assert(request != NULL);
     request->header = ask_header;
     request->server_state = ask;
+    ask->request = request;
     ask->next = node->asks;
     ask->link = &node->asks;
     if (ask->next != NULL) ask->next->link = &ask->next;
@@ -576,12 +578,24 @@ void sim_ask_with(struct sim *sim, uint64_t id, const char *method, const char *
     sim_at(sim, sim->now_ms + sim_between(sim, 1, 10), ask_arrived, ask);
 }
 
-/* What was asked of a process that is gone: its client hears nothing more. The request goes with the process's memory. */
-static void forget_asks(struct node *node) {
+/* What was asked of a process that is gone: its client hears nothing more. The requests go with the process's memory. */
+static struct http_request *forget_asks(struct node *node) {
+    struct http_request *forgotten = NULL;
     while (node->asks != NULL) {
         struct ask *ask = node->asks;
         ask_unlink(ask);
+        ask->request->server_state = forgotten;
+        forgotten = ask->request;
         sim_at(node->sim, node->sim->now_ms + sim_between(node->sim, 1, 10), ask_refused, ask);
+    }
+    return forgotten;
+}
+
+static void abandon(struct http_request *request) {
+    while (request != NULL) {
+        struct http_request *next = request->server_state;
+        api_abandon(request);
+        request = next;
     }
 }
 
@@ -631,10 +645,11 @@ void node_stop(struct node *node, enum disk_end end) {
     if (!node->up) return;
     sim_tell(node->sim, "node %" PRIu64 " %s", node->id, ways[end]);
     node->up = false;
-    forget_asks(node);
+    struct http_request *forgotten = forget_asks(node);
     network_node_stopped(node->sim, node->id);
     disk_close(node->disk, end);
     engine_free(node->engine);
+    abandon(forgotten);
     api_close(&node->api);
     node->engine = NULL;
     if (end == DISK_POWER_CUT) { /* its clocks begin anew */
