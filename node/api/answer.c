@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "node/api/heartbeats/heartbeats.h"
-#include "node/api/json_text.h"
+#include "node/api/json_write.h"
 #include "node/api/refusals.h"
 #include "node/api/router.h"
 
@@ -42,7 +42,7 @@ static void respond(struct http_request *request, unsigned status, const char *c
 void api_json(struct http_request *request, unsigned status, json_t *body)
 {
     size_t size_bytes = 0;
-    char *text = body != NULL ? json_text(body, &size_bytes) : NULL;
+    char *text = body != NULL ? json_write(body, &size_bytes) : NULL;
 
     json_decref(body);
     if (text == NULL) { /* a handler built what is not JSON: text that is not UTF-8, or no memory */

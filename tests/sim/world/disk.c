@@ -122,5 +122,4 @@ void disk_set_latency(struct disk *disk, uint64_t least_ms, uint64_t most_ms) {
     disk->most_ms = most_ms;
 }
 
-void disk_set_unreadable(struct disk *disk, bool unreadable) { disk->unreadable = unreadable; }
 void disk_set_broken(struct disk *disk, bool broken) { disk->broken = broken; }

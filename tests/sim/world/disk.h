@@ -52,9 +52,9 @@ void disk_ports(struct engine_ports *ports, struct disk *(*disk_of)(void *contex
 void disk_set_latency(struct disk *disk, uint64_t least_ms, uint64_t most_ms);
 /* From now on every write fails, or none does: heard of only by those that come later. */
 void disk_set_broken(struct disk *disk, bool broken);
-/* Whatever is read of the state from now on turns out not to be readable, with this sentence. */
+/* From now on whoever looks for a row from some key on in this table is told, at the end, that the state could not be read, with this sentence. */
 #define DISK_UNREADABLE "the state could not be read"
-void disk_set_unreadable(struct disk *disk, bool unreadable);
+void disk_set_unreadable(struct disk *disk, enum machine_table table);
 /* A flipped bit in an entry that the durable state covers; false when there is none. */
 bool disk_rot_log(struct disk *disk);
 /* The state is found damaged at the next start. */

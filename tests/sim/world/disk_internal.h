@@ -24,8 +24,12 @@ struct disk_output {
 struct disk {
     struct sim *sim;
     uint64_t least_ms, most_ms;
-    bool unreadable;
     bool broken;
+    struct unreadable {
+        bool set, met; /* met: by the reader that is open */
+        enum machine_table table;
+        struct machine_store view;
+    } unreadable;
 
     bool is_open;
     uint64_t process; /* counts processes: what an older one began is nobody's */

@@ -180,11 +180,42 @@ static enum storage_error port_state_position(void *context, struct state_positi
     return STORAGE_OK;
 }
 
+static bool unreadable_get(void *context, enum machine_table table, struct span key, struct span *value) {
+    const struct unreadable *unreadable = context;
+    return unreadable->view.get(unreadable->view.context, table, key, value);
+}
+
+static bool unreadable_seek(void *context, enum machine_table table, struct span key, struct span *found_key, struct span *value) {
+    struct unreadable *unreadable = context;
+    unreadable->met |= table == unreadable->table;
+    return unreadable->view.seek(unreadable->view.context, table, key, found_key, value);
+}
+
+static bool unreadable_seek_before(void *context, enum machine_table table, struct span key, struct span *found_key, struct span *value) {
+    const struct unreadable *unreadable = context;
+    return unreadable->view.seek_before(unreadable->view.context, table, key, found_key, value);
+}
+
+static uint64_t unreadable_count(void *context, enum machine_table table) {
+    const struct unreadable *unreadable = context;
+    return unreadable->view.count(unreadable->view.context, table);
+}
+
+void disk_set_unreadable(struct disk *disk, enum machine_table table) { disk->unreadable = (struct unreadable){.set = true, .table = table}; }
+
+/* Readers do not overlap here. */
+static struct machine_store unreadable_view(struct unreadable *unreadable, struct machine_store view) {
+    unreadable->view = view;
+    unreadable->met = false;
+    return (struct machine_store){.context = unreadable, .get = unreadable_get, .seek = unreadable_seek, .seek_before = unreadable_seek_before,
+                                  .count = unreadable_count};
+}
+
 static enum storage_error port_reader_begin(void *context, struct state_reader *reader, struct storage_failure *failure) {
     struct disk *disk = disk_from(context);
     (void)failure;
     struct rows *rows = rows_version(disk->committed.rows);
-    reader->view = rows_view(rows);
+    reader->view = disk->unreadable.set ? unreadable_view(&disk->unreadable, rows_view(rows)) : rows_view(rows);
     reader->transaction = (struct state_read_transaction *)rows; /* opaque to the reader */
     reader->applied_index = disk->committed.position.index;
     return STORAGE_OK;
@@ -192,7 +223,7 @@ static enum storage_error port_reader_begin(void *context, struct state_reader *
 
 static enum storage_error port_reader_fault(void *context, const struct state_reader *reader, struct storage_failure *failure) {
     (void)reader;
-    if (!disk_from(context)->unreadable) return STORAGE_OK;
+    if (!disk_from(context)->unreadable.met) return STORAGE_OK;
     failure->error = STORAGE_IO;
     snprintf(failure->message, sizeof failure->message, DISK_UNREADABLE);
     return STORAGE_IO;

@@ -8,12 +8,12 @@
 
 #include <cmocka.h>
 
-#include "node/api/json_text.h"
+#include "node/api/json_write.h"
 
 static void written_alike(json_t *value)
 {
     size_t size_bytes;
-    char *own = json_text(value, &size_bytes), *library = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    char *own = json_write(value, &size_bytes), *library = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
     assert_non_null(library);
     assert_string_equal(own, library);
     assert_int_equal(size_bytes, strlen(library));
@@ -70,7 +70,7 @@ static void what_is_not_utf_8_is_not_written(void **state)
     size_t size_bytes;
     json_t *wrong = json_pack("{s:o}", "title", json_stringn_nocheck("\xff", 1));
     (void)state;
-    assert_null(json_text(wrong, &size_bytes));
+    assert_null(json_write(wrong, &size_bytes));
     json_decref(wrong);
 }
 

@@ -1,5 +1,5 @@
-/* See json_text.h. Whatever is rare (other letters than ASCII, fractions) is left to the library. */
-#include "node/api/json_text.h"
+/* See json_write.h. Whatever is rare (other letters than ASCII, fractions) is left to the library. */
+#include "node/api/json_write.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -145,7 +145,7 @@ static bool write_value(struct writer *writer, const json_t *value) {
     }
 }
 
-char *json_text(const json_t *value, size_t *size_bytes) {
+char *json_write(const json_t *value, size_t *size_bytes) {
     struct writer writer = {.capacity = FIRST_CAPACITY, .text = malloc(FIRST_CAPACITY)};
     if (writer.text == NULL) abort();
     if (!write_value(&writer, value)) {
