@@ -75,7 +75,7 @@ struct dispatcher {
     struct claims claims;
     struct ended ended[ENDED_MAX]; /* a ring; ended_count is of all time */
     uint64_t ended_count;
-    uint64_t last_transfer_id;
+    uint64_t last_transfer_id, last_probe_id;
     struct dispatcher_statistics totals; /* its last two are computed when asked for */
 };
 
@@ -291,6 +291,11 @@ static void refuse(struct dispatcher *dispatcher, const struct job *job, const c
 
 /* ---- starting */
 
+static bool is_probe(const Tocsin__Notification *notification)
+{
+    return notification->notice && notification->notice->kind == TOCSIN__NOTICE_KIND__NOTICE_PROBE;
+}
+
 /* Promise P3. A claim of the future is of another boot. */
 static bool claim_is_valid(const struct dispatcher *dispatcher, const struct job *job)
 {
@@ -303,6 +308,17 @@ static void claim_anew(struct dispatcher *dispatcher, struct job *job)
 {
     (void)claims_want(&dispatcher->claims, job->notification->id, job->notification->channel,
                       0); /* no room: the outbox has it */
+    job_free(job);
+}
+
+/* A probe has come as far as a page would: nothing is sent, and it counts nowhere. */
+static void end_probe(struct dispatcher *dispatcher, struct job *job)
+{
+    struct ended ended = {.notification_id = job->notification->id,
+                          .ended_ms = now_ms(dispatcher),
+                          .verdict = {.outcome = TOCSIN__OUTCOME__OUTCOME_SENT, .retry_after_s = -1}};
+    dispatcher->last_probe_id = ended.notification_id;
+    offer_receipt(dispatcher, &ended, job->notification);
     job_free(job);
 }
 
@@ -352,6 +368,8 @@ static void start_waiting(struct dispatcher *dispatcher)
     while (*link && dispatcher->under_way_count < DISPATCHER_TRANSFERS_MAX) {
         if (!claim_is_valid(dispatcher, *link)) {
             claim_anew(dispatcher, queue_remove(dispatcher, link));
+        } else if (is_probe((*link)->notification)) {
+            end_probe(dispatcher, queue_remove(dispatcher, link));
         } else if (channel_has_room(dispatcher, (*link)->notification->channel)) {
             start(dispatcher, queue_remove(dispatcher, link));
         } else {
@@ -560,3 +578,5 @@ uint64_t dispatcher_failures_in_a_row(const struct dispatcher *dispatcher, Tocsi
     bool recent = now_ms(dispatcher) - dispatcher->failures_in_a_row[channel].last_ms <= within_ms;
     return recent ? dispatcher->failures_in_a_row[channel].count : 0;
 }
+
+uint64_t dispatcher_last_probe(const struct dispatcher *dispatcher) { return dispatcher->last_probe_id; }

@@ -72,4 +72,7 @@ struct dispatcher_statistics dispatcher_statistics(const struct dispatcher *disp
  * that does not exist counts neither way. */
 uint64_t dispatcher_failures_in_a_row(const struct dispatcher *dispatcher, Tocsin__Channel channel, uint64_t within_ms);
 
+/* The last notification that tells nobody (consensus/machine/incidents/notices.h) and came to where requests start, its claim valid; 0: none yet. */
+uint64_t dispatcher_last_probe(const struct dispatcher *dispatcher);
+
 #endif

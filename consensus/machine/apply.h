@@ -87,6 +87,7 @@ void apply_contact_code_give(struct apply *, const Tocsin__ContactCodeGive *, To
 void apply_drill_put(struct apply *, const Tocsin__DrillPut *, Tocsin__Reply *);
 void apply_drill_delete(struct apply *, const Tocsin__DrillDelete *, Tocsin__Reply *);
 void apply_drill_start(struct apply *, const Tocsin__DrillStart *, Tocsin__Reply *);
+void apply_outer_probe(struct apply *, const Tocsin__OuterProbe *, Tocsin__Reply *);
 void apply_swap_offer(struct apply *, const Tocsin__SwapOffer *, Tocsin__Reply *);
 void apply_swap_take(struct apply *, const Tocsin__SwapTake *, Tocsin__Reply *);
 void apply_swap_undo(struct apply *, const Tocsin__SwapUndo *, Tocsin__Reply *);

@@ -23,8 +23,9 @@ static int nobody(const char *path)
 {
     fprintf(stderr,
             "tocsin: nobody answers on %s: %s\n"
-            "Is tocsind running on this machine (systemctl status tocsind)? Its data directory holds the socket: --socket PATH, or "
-            "TOCSIN_SOCKET.\n",
+            "Is tocsind running on this machine? systemctl status tocsind, and journalctl -u tocsind -n 50 for why not. Only its user and root may\n"
+            "use the socket, \"control\" in its data directory: TOCSIN_SOCKET=PATH when that is elsewhere. Other machines of the cluster may answer:\n"
+            "tocsin doctor there. Without any of them, call the guardians yourself: their numbers are in tocsind.conf.\n",
             path, strerror(errno));
     return NO_ANSWER;
 }
@@ -188,6 +189,10 @@ static void print_incidents(const json_t *report)
     size_t i, j;
     json_t *incident, *name;
 
+    if (json_object_get(report, "open_incidents") == NULL) {
+        puts("\nOpen incidents, pages owed and who is on call: NOT KNOWN, the state cannot be read here.");
+        return;
+    }
     printf("\nOpen incidents: %lld, not acknowledged: %lld. Pages owed: %lld.\n", number_of(report, "open_incidents"),
            number_of(report, "unacknowledged_incidents"), number_of(report, "owed_pages"));
     json_array_foreach(json_object_get(report, "incidents"), i, incident)
@@ -211,6 +216,9 @@ static void print_on_call(const json_t *report)
     size_t i;
     json_t *one;
 
+    if (json_array_size(json_object_get(report, "on_call")) == 0) {
+        return;
+    }
     puts("\nOn call");
     json_array_foreach(json_object_get(report, "on_call"), i, one)
     {

@@ -137,16 +137,43 @@ static __attribute__((format(printf, 2, 3))) void advise(json_t *steps, const ch
 
 static void advise_majority(struct engine *engine, json_t *steps) {
     const struct raft_configuration *configuration = driver_configuration(engine->driver);
-    unsigned voters = 0, heard = 0;
+    const struct raft_server *lost[ENGINE_PEERS_MAX];
+    unsigned voters = 0, lost_count = 0;
     for (unsigned i = 0; i < configuration->n; i++) {
         const struct raft_server *server = &configuration->servers[i];
         if (server->role != RAFT_VOTER) continue;
         voters++;
         bool connected = server->id == engine->config->id || engine->ports.connected(engine->ports.context, server->id);
-        heard += connected;
-        if (!connected) advise(steps, "Start node %llu, or repair the way to it (%s).", (unsigned long long)server->id, server->address);
+        if (!connected && lost_count < ENGINE_PEERS_MAX) lost[lost_count++] = server;
     }
-    advise(steps, "There is no leader: %u of %u voters hear each other from here, %u are needed.", heard, voters, voters / 2 + 1);
+    advise(steps, "There is no leader: %u of %u voters hear each other from here, %u are needed. Until then events are refused with 503, and their senders try again.",
+           voters - lost_count, voters, voters / 2 + 1);
+    for (unsigned i = 0; i < lost_count; i++)
+        advise(steps, "Start node %llu, or repair the way to it (%s).", (unsigned long long)lost[i]->id, lost[i]->address);
+}
+
+/* Who pages meanwhile. */
+static void advise_gasp(struct engine *engine, json_t *steps) {
+    struct last_gasp_status gasp = last_gasp_status(engine->gasp);
+    const char *url = engine->config->public_url;
+    switch (gasp.standing) {
+    case GASP_LED:
+        return;
+    case GASP_WAITING:
+        if (gasp.after_ms > gasp.waited_ms)
+            advise(steps, "In %llu s this node decides whether it pages on its own. Sooner, by hand: tocsin page --local all \"...\".",
+                   (unsigned long long)((gasp.after_ms - gasp.waited_ms) / 1000));
+        return;
+    case GASP_SILENT:
+        advise(steps, "This node does not page on its own: %s. If no other node does (tocsin doctor there), page by hand: tocsin page --local all \"...\".", gasp.why);
+        return;
+    case GASP_DEFERS:
+        advise(steps, "Node %llu pages on its own (DEGRADED). Acknowledge there or here: tocsin --url %s ack ID.", (unsigned long long)gasp.speaker, url);
+        return;
+    case GASP_SPEAKS:
+        advise(steps, "This node pages on its own (DEGRADED). Acknowledge here: tocsin --url %s ack ID.", url);
+        return;
+    }
 }
 
 static void advise_providers(struct engine *engine, json_t *steps) {
@@ -158,14 +185,17 @@ static void advise_providers(struct engine *engine, json_t *steps) {
 
 static json_t *next_steps(struct engine *engine, const json_t *report) {
     json_t *steps = json_array();
-    struct last_gasp_status gasp = last_gasp_status(engine->gasp);
-    if (engine->failed) advise(steps, "This node takes no part any more: %s. Repair that and restart tocsind; the others go on without it.", engine->failure);
+    if (engine->failed)
+        advise(steps, "This node takes no part any more: %s. Repair that (is the disk full? df -h %s), then systemctl restart tocsind; the others go on without it.",
+               engine->failure, engine->config->data_dir);
     if (engine->removed) advise(steps, "This node was removed from the cluster: set a new one up under a new id.");
     if (!engine->failed && !engine_hears_leader(engine)) advise_majority(engine, steps);
-    if (gasp.standing == GASP_SPEAKS) advise(steps, "This node pages on its own (DEGRADED). Acknowledge here: tocsin ack ID with --url of this node.");
-    if (gasp.standing == GASP_SILENT) advise(steps, "This node does not page on its own: %s.", gasp.why);
+    if (!engine->failed) advise_gasp(engine, steps);
     json_int_t triggered = json_integer_value(json_object_get(report, "unacknowledged_incidents"));
-    if (triggered > 0) advise(steps, "%lld incidents are not acknowledged: tocsin incidents, then tocsin ack ID.", (long long)triggered);
+    if (triggered > 0)
+        advise(steps, "Not acknowledged: %lld of the incidents above. tocsin --url %s incidents, then ack ID.", (long long)triggered, engine->config->public_url);
+    if (json_object_get(report, "open_incidents") == NULL)
+        advise(steps, "This node cannot read its state: what is open, owed and who is on call is not known here. Ask another node: tocsin doctor there.");
     if (engine_hears_leader(engine) && !cluster_clock_agreed(&engine->clock, engine_boottime_ms(engine)))
         advise(steps, "The members' wall clocks do not agree: look at their time synchronisation.");
     const char *guardians = engine_guardians_fault(engine);

@@ -76,9 +76,14 @@ struct held_send {
 struct engine_outer {
     uint64_t round, begun_ms;        /* number of the round, 0: none yet; monotonic */
     bool running;
-    uint32_t usable, asked, reached; /* channels by their place in channels_all: whose provider was asked, has not answered yet, has answered */
-    bool tick_waits, tick_applied;
-    uint64_t tick_index;             /* what was applied when its reply came */
+    uint32_t used;                   /* channels by their place in channels_all, that somebody could be told by: a guardian, or a person's contact method */
+    uint32_t usable, asked, reached; /* ... of these: which this node can use; whose provider has not answered yet; has answered */
+    uint32_t askable;                /* ... that have an address which is everybody's */
+    bool probe_waits;
+    uint64_t probe_id;               /* the notification that it made; 0: not committed in time */
+    uint64_t probe_index;            /* what was applied when its reply came */
+    uint64_t looked_index;           /* ... when the outbox was looked at for it */
+    bool probe_ended;                /* it was claimed, handed on, its receipt committed, and all of it is in the state */
     const char *why;                 /* the last round's fault; NULL: it passed */
     struct outer_standing {
         uint64_t last_ping_ms; /* wall clock; 0: never by this node */

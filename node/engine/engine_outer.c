@@ -1,11 +1,12 @@
 /*
  * The outer heartbeat: the leader pings outside URLs, once a minute, only while pages would get out. Silence there becomes a page from there.
  *
- *     round ─┬─> a tick with a reply: the API's own way into the log, through a majority, the state and back ─┐
- *            └─> a request to each usable provider's address ─────────────────────────────────────────────────┴─> check ──> pings, or silence and why
+ *     round ─┬─> a probe: the API's own way into the log, through a majority, into the outbox, claimed, handed to the dispatcher, receipt committed ─┐
+ *            └─> a request to the address of each provider that somebody could be told by ──────────────────────────────────────────────────────────┴─> check
  *
- * The check alarms nobody: a tick changes nothing, and the providers are asked for nothing. It passes when the tick was answered in time and is durable in
- * the state, no notification is overdue, and a provider answers and has not refused the last requests. Whatever does not answer ends with the round's time.
+ * The check alarms nobody: a probe is ended where a page's request would begin, and the providers are asked for nothing. It costs two entries a minute.
+ * It passes, and the pings go out, when the probe's end is in the state in time, no notification is overdue, and of the providers that guardians' and
+ * people's ways of being told need one answers and has not refused the last requests. Whatever does not answer ends with the round's time.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -23,6 +24,8 @@
 #define STUCK_MS_LEAST 10000u
 /* Looked at, the oldest first: more than an outbox holds unless it is stuck. */
 #define OUTBOX_LOOK_MAX 10000u
+/* Contact methods looked at: beyond so many people the first of them speak for all. About 10 ms. */
+#define WAYS_LOOK_MAX 10000u
 /* So many requests of a channel in a row that were not taken: it does not work, even when its address answers. */
 #define FAILURES_IN_A_ROW 3u
 /* ... for so long: where nobody needs to be told, nothing else would show that it works again. */
@@ -53,18 +56,50 @@ static const char *address_of(const struct engine *engine, const struct channel 
     }
 }
 
+/* ---- whom could a page reach: who is configured here as a guardian, and who stands in the state */
+
+static uint32_t bits_of(int kind) {
+    const struct channel *const *channels = channels_all();
+    uint32_t bits = 0;
+    for (unsigned i = 0; channels[i] != NULL && i < OUTER_CHANNELS_MAX; i++)
+        if ((int)channels[i]->channel == kind) bits |= 1u << i;
+    return bits;
+}
+
+static void look_at_ways(void *argument, const struct machine_store *view) {
+    uint32_t *used = argument;
+    struct walk walk = walk_all(view, TABLE_CONTACT_METHOD);
+    for (unsigned left = WAYS_LOOK_MAX; left > 0 && walk_next(&walk); left--) {
+        Tocsin__ContactMethod *method = record_unpack(&tocsin__contact_method__descriptor, walk.value, NULL);
+        if (method == NULL) abort();
+        *used |= bits_of((int)method->channel);
+        tocsin__contact_method__free_unpacked(method, NULL);
+    }
+}
+
+static uint32_t ways_used(struct engine *engine) {
+    uint32_t used = 0;
+    for (unsigned g = 0; g < engine->config->guardians_count; g++)
+        for (unsigned c = 0; c < engine->config->guardians[g].contacts_count; c++) used |= bits_of(engine->config->guardians[g].contacts[c].channel);
+    engine_gasp_look(engine, look_at_ways, &used);
+    return used;
+}
+
 static void ask_providers(struct engine *engine) {
     struct engine_outer *outer = &engine->outer;
     const struct channel *const *channels = channels_all();
-    for (unsigned i = 0; channels[i] != NULL && i < OUTER_CHANNELS_MAX; i++) {
-        const char *address = address_of(engine, channels[i]);
-        if (address == NULL || channels[i]->missing(&engine->config->notify) != NULL) continue;
+    outer->used = ways_used(engine);
+    for (unsigned i = 0; channels[i] != NULL && i < OUTER_CHANNELS_MAX && !engine->failed; i++) {
+        if ((outer->used & 1u << i) == 0 || channels[i]->missing(&engine->config->notify) != NULL) continue;
         outer->usable |= 1u << i;
+        const char *address = address_of(engine, channels[i]);
+        if (address == NULL) continue;
         struct outgoing outgoing = {.get = true, .deadline_ms = (uint32_t)patience_ms(engine), .url = compose_copy(address)};
         outer->asked |= 1u << i;
         engine->ports.transfer(engine->ports.context, OUTER_TRANSFER | outer->round << ROUND_SHIFT | i, &outgoing);
         outgoing_close(&outgoing);
     }
+    outer->askable = outer->asked;
 }
 
 static void provider_answered(struct engine *engine, unsigned place, const struct answer *answer) {
@@ -74,10 +109,13 @@ static void provider_answered(struct engine *engine, unsigned place, const struc
     if (answer->kind == ANSWER_RESPONSE && (!http || answer->status < 500)) outer->reached |= 1u << place;
 }
 
+/* Where no way has an address that could be asked, what the dispatcher saw of them has to do. */
 static bool provider_works(const struct engine *engine) {
+    const struct engine_outer *outer = &engine->outer;
     const struct channel *const *channels = channels_all();
+    uint32_t open = outer->askable != 0 ? outer->reached : outer->usable;
     for (unsigned i = 0; channels[i] != NULL && i < OUTER_CHANNELS_MAX; i++)
-        if ((engine->outer.reached & 1u << i) != 0 &&
+        if ((open & 1u << i) != 0 &&
             dispatcher_failures_in_a_row(engine->dispatcher, channels[i]->channel, FAILURES_COUNT_FOR_MS) < FAILURES_IN_A_ROW)
             return true;
     return false;
@@ -109,30 +147,48 @@ static bool outbox_is_stuck(struct engine *engine) {
     return look.stuck;
 }
 
-/* ---- the tick */
+/* ---- the probe */
 
-static void tick_answered(void *argument, enum proposal_outcome outcome, struct span reply) {
+static void probe_answered(void *argument, enum proposal_outcome outcome, struct span reply) {
     struct engine *engine = argument;
     struct engine_outer *outer = &engine->outer;
-    (void)reply; /* OK, always */
-    outer->tick_waits = false;
-    outer->tick_applied = outcome == PROPOSAL_APPLIED;
-    outer->tick_index = engine->progress.applied_index;
-    if (outer->tick_applied) engine->ports.state_want_commit(engine->ports.context);
+    Tocsin__Reply *answer = outcome == PROPOSAL_APPLIED ? tocsin__reply__unpack(NULL, reply.size_bytes, reply.data) : NULL;
+    outer->probe_waits = false;
+    outer->probe_id = answer != NULL && answer->n_ids > 0 ? answer->ids[0] : 0;
+    outer->probe_index = engine->progress.applied_index;
+    if (answer != NULL) tocsin__reply__free_unpacked(answer, NULL);
+    if (outer->probe_id != 0) engine->ports.state_want_commit(engine->ports.context);
 }
 
-static void send_tick(struct engine *engine) {
-    Tocsin__Tick tick = TOCSIN__TICK__INIT;
+static void send_probe(struct engine *engine) {
+    Tocsin__OuterProbe probe = TOCSIN__OUTER_PROBE__INIT;
     Tocsin__Command command = TOCSIN__COMMAND__INIT;
-    command.body_case = TOCSIN__COMMAND__BODY_TICK;
-    command.tick = &tick;
-    engine->outer.tick_waits = true;
-    engine->outer.tick_applied = false;
-    proposer_submit(engine->proposer, &command, engine_now_ms(engine) + patience_ms(engine), tick_answered, engine);
+    command.body_case = TOCSIN__COMMAND__BODY_OUTER_PROBE;
+    command.outer_probe = &probe;
+    engine->outer.probe_waits = true;
+    engine->outer.probe_id = 0;
+    proposer_submit(engine->proposer, &command, engine_now_ms(engine) + patience_ms(engine), probe_answered, engine);
 }
 
-static bool tick_is_durable(const struct engine *engine) {
-    return engine->outer.tick_applied && engine->progress.committed_index >= engine->outer.tick_index;
+static bool probe_was_handed_on(const struct engine *engine) {
+    return engine->outer.probe_id != 0 && dispatcher_last_probe(engine->dispatcher) == engine->outer.probe_id;
+}
+
+static void look_for_probe(void *argument, const struct machine_store *view) {
+    struct engine *engine = argument;
+    struct key key = key_1(engine->outer.probe_id);
+    struct span value;
+    engine->outer.probe_ended = !view->get(view->context, TABLE_OUTBOX, key_span(&key), &value);
+}
+
+/* Its row leaves the outbox with the receipt. Looked at when something more is in the state. */
+static void follow_probe(struct engine *engine) {
+    struct engine_outer *outer = &engine->outer;
+    uint64_t committed_index = engine->progress.committed_index;
+    if (outer->probe_ended || !probe_was_handed_on(engine) || committed_index < outer->probe_index || committed_index == outer->looked_index) return;
+    outer->looked_index = committed_index;
+    engine_gasp_look(engine, look_for_probe, engine);
+    if (!outer->probe_ended) engine->ports.state_want_commit(engine->ports.context);
 }
 
 /* ---- rounds */
@@ -143,17 +199,21 @@ static void begin(struct engine *engine, uint64_t now_ms) {
     outer->running = true;
     outer->begun_ms = now_ms;
     outer->usable = outer->asked = outer->reached = 0;
-    if (!outer->tick_waits) send_tick(engine); /* one that still waits is as good */
+    outer->looked_index = 0;
+    outer->probe_ended = false;
+    if (!outer->probe_waits) send_probe(engine); /* one that still waits is as good */
     ask_providers(engine);
 }
 
 static const char *fault(struct engine *engine) {
     const struct engine_outer *outer = &engine->outer;
-    if (!outer->tick_applied) return "a command was not committed in time";
-    if (!tick_is_durable(engine)) return "the state was not durable in time";
-    if (outer->usable == 0) return "no provider is configured that could be asked";
-    if (outer->reached == 0) return "no provider answers";
-    if (!provider_works(engine)) return "each provider that answers refused the last requests";
+    if (outer->probe_id == 0) return "a command was not committed in time";
+    if (!probe_was_handed_on(engine)) return "what was owed was not claimed and handed on in time";
+    if (!outer->probe_ended) return "a receipt was not in the state in time";
+    if (outer->used == 0) return "nobody could be told: no guardian and no person has a contact method";
+    if (outer->usable == 0) return "this node can use no provider that anybody's contact methods need";
+    if (outer->askable != 0 && outer->reached == 0) return "no provider answers that anybody could be told by";
+    if (!provider_works(engine)) return "each provider that could tell somebody refused the last requests";
     if (outbox_is_stuck(engine)) return "a notification is stuck in the outbox";
     return NULL;
 }
@@ -215,7 +275,9 @@ void engine_outer_turn(struct engine *engine, uint64_t term) {
         if (outer->round == 0 || now_ms - outer->begun_ms >= engine->config->minute_ms) begin(engine, now_ms);
         return;
     }
-    bool all = !outer->tick_waits && outer->asked == 0 && tick_is_durable(engine);
+    follow_probe(engine);
+    if (engine->failed) return;
+    bool all = !outer->probe_waits && outer->asked == 0 && outer->probe_ended;
     if (all || now_ms - outer->begun_ms >= patience_ms(engine)) end(engine);
 }
 

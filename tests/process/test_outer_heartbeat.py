@@ -87,7 +87,7 @@ class OuterHeartbeat(unittest.TestCase):
         self.assertNotIn("url", well)
 
         os.kill(company.description["stand_in"]["pid"], signal.SIGSTOP)
-        wait_for(lambda: standing(company, "hc")["why_not"] == "no provider answers", "the end of pings without providers")
+        wait_for(lambda: standing(company, "hc")["why_not"] == "no provider answers that anybody could be told by", "the end of pings without providers")
         before = outside.count("/hc")
         time.sleep(2 * MINUTE_SECONDS)
         self.assertEqual(before, outside.count("/hc"))
@@ -104,6 +104,11 @@ class OuterHeartbeat(unittest.TestCase):
         for number in company.others(leader):
             company.resume(number)
         wait_for(lambda: outside.count("/hc") > before, "pings with a majority")
+
+        # Pushes would get out, and nobody has a way of being told by push.
+        gone = "http://127.0.0.1:1"
+        configure(company, "", lambda text: re.sub("(?m)^url = smtp.*", "url = smtp://127.0.0.1:1", re.sub(r"(\[twilio\]\n(?:.+\n)*?base_url = ).*", rf"\1{gone}", text)))
+        wait_for(lambda: (standing(company, "hc") or {}).get("why_not") == "no provider answers that anybody could be told by", "what push is worth")
 
     def test_two_clusters_watch_each_other(self):
         pair = [self.company(nodes=1) for _ in range(2)]

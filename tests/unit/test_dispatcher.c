@@ -559,6 +559,36 @@ static void no_receipt_repeats_a_secret(void **state)
     }
 }
 
+static void take_probe(struct world *world, uint64_t id, uint64_t age_ms)
+{
+    Tocsin__Notice notice = TOCSIN__NOTICE__INIT;
+    Tocsin__Notification probe = TOCSIN__NOTIFICATION__INIT;
+    notice.kind = TOCSIN__NOTICE_KIND__NOTICE_PROBE;
+    probe.id = id;
+    probe.notice = &notice;
+    probe.attempt = 1;
+    probe.claim_boottime_ms = world->now_ms - age_ms;
+    dispatcher_take(world->dispatcher, &probe, TERM);
+}
+
+static void a_probe_comes_as_far_as_a_page_and_is_not_sent(void **state)
+{
+    struct world *world = *state;
+    take_probe(world, 7, 0);
+    assert_int_equal(dispatcher_last_probe(world->dispatcher), 7);
+    assert_int_equal(world->transfers_count, 0);
+    assert_int_equal(world->receipts_count, 1);
+    assert_int_equal(world->receipts[0].outcome, TOCSIN__OUTCOME__OUTCOME_SENT);
+    assert_int_equal(dispatcher_statistics(world->dispatcher).sent, 0);
+    take_probe(world, 8, CLAIM_VALID_MS + 1); /* too late for a page */
+    assert_int_equal(dispatcher_last_probe(world->dispatcher), 7);
+    struct person people[] = {by_text, by_push, {TOCSIN__CHANNEL__CHANNEL_WEBHOOK, "http://h.example/x"}};
+    for (uint64_t id = 100; id < 100 + DISPATCHER_TRANSFERS_MAX; id++)
+        take(world, id, &people[id % 3], 0);
+    take_probe(world, 9, 0); /* no slot: a page would wait, too */
+    assert_int_equal(dispatcher_last_probe(world->dispatcher), 7);
+}
+
 #define STORY(function) cmocka_unit_test_setup_teardown(function, a_leader, tear_down)
 
 int main(void)
@@ -588,6 +618,7 @@ int main(void)
         STORY(an_address_that_cannot_be_told_is_never_tried_again),
         STORY(a_transfer_without_an_end_is_given_up_as_unknown),
         STORY(no_receipt_repeats_a_secret),
+        STORY(a_probe_comes_as_far_as_a_page_and_is_not_sent),
     };
     return cmocka_run_group_tests(stories, NULL, NULL);
 }

@@ -413,6 +413,48 @@ static void whatever_happens_no_incident_is_lost(void **state)
     }
 }
 
+static uint64_t probe(struct machine_fixture *f)
+{
+    Tocsin__OuterProbe body = TOCSIN__OUTER_PROBE__INIT;
+    Tocsin__Command command = fixture_command();
+    command.body_case = TOCSIN__COMMAND__BODY_OUTER_PROBE;
+    command.outer_probe = &body;
+    const Tocsin__Reply *reply = fixture_apply(f, &command);
+    assert_int_equal(reply->status, OK);
+    assert_int_equal(reply->n_ids, 1);
+    return reply->ids[0];
+}
+
+static void a_probe_is_claimed_at_once_and_leaves_nothing_behind(void **state)
+{
+    struct machine_fixture *f = ((struct story *)*state)->f;
+    uint64_t deadlines = fixture_rows(f, TABLE_DEADLINE);
+    uint64_t id = probe(f);
+    const Tocsin__Notification *claimed = fixture_take_send(f);
+    assert_int_equal(claimed->id, id);
+    assert_int_equal(claimed->claim_node, 1);
+    fixture_receipt(f, claimed, SENT, 0);
+    assert_int_equal(fixture_rows(f, TABLE_OUTBOX), 0);
+    assert_int_equal(fixture_rows(f, TABLE_NOTICE), 0);
+    assert_int_equal(fixture_rows(f, TABLE_DEADLINE), deadlines);
+}
+
+static void a_probe_that_was_not_ended_in_time_is_nobodys(void **state)
+{
+    struct machine_fixture *f = ((struct story *)*state)->f;
+    uint64_t id = probe(f);
+    (void)fixture_take_send(f);
+    fixture_new_leader(f, 2);
+    assert_int_equal(fixture_claim(f, id)->status, CONFLICT); /* it takes over nothing that shows another leader's way */
+    assert_int_equal(fixture_rows(f, TABLE_OUTBOX), 0);
+
+    (void)probe(f);
+    (void)fixture_take_send(f);
+    fixture_run(f, CLAIM_LAPSE_MS);
+    fixture_expect_silence(f);
+    assert_int_equal(fixture_rows(f, TABLE_OUTBOX), 0);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -432,6 +474,8 @@ int main(void)
         STORY(a_provider_that_is_down_for_everybody_ends_with_the_guardians),
         STORY(what_an_older_assignment_left_claimed_is_not_sent_again),
         STORY(a_command_that_comes_twice_pages_once),
+        STORY(a_probe_is_claimed_at_once_and_leaves_nothing_behind),
+        STORY(a_probe_that_was_not_ended_in_time_is_nobodys),
         STORY(whatever_happens_no_incident_is_lost),
     };
     return cmocka_run_group_tests_name("outbox", stories, NULL, NULL);

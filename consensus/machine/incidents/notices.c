@@ -75,6 +75,9 @@ Tocsin__Why notice_why_not(struct apply *apply, const Tocsin__Notification *noti
     if (drill_is(notification)) {
         return drill_why_not(apply, notification);
     }
+    if (probe_is(notification)) {
+        return TOCSIN__WHY__WHY_NO_NEWS; /* who would claim it anew proves nothing of the first way */
+    }
     if (user_get(apply->store, notification->user_id, apply->arena) == NULL) {
         return TOCSIN__WHY__WHY_USER_DELETED;
     }
@@ -138,4 +141,28 @@ void notices_user_deleted(struct apply *apply, uint64_t user_id)
     while (walk_next(&walk)) {
         row_delete(apply, TABLE_NOTICE, walk.position);
     }
+}
+
+/* ---------------------------------------------------------------- the probe of the outer heartbeat */
+
+bool probe_is(const Tocsin__Notification *notification)
+{
+    return notification->notice != NULL && notification->notice->kind == TOCSIN__NOTICE_KIND__NOTICE_PROBE;
+}
+
+void apply_outer_probe(struct apply *apply, const Tocsin__OuterProbe *probe, Tocsin__Reply *reply)
+{
+    (void)probe; /* that it came is all it says */
+    Tocsin__Notice *notice = apply_alloc(apply, sizeof *notice);
+    tocsin__notice__init(notice);
+    notice->kind = TOCSIN__NOTICE_KIND__NOTICE_PROBE;
+    notice->valid_until_ms = apply->time_ms;
+    Tocsin__Notification *notification = apply_alloc(apply, sizeof *notification);
+    tocsin__notification__init(notification);
+    notification->notice = notice;
+    notification->urgency = TOCSIN__URGENCY__URGENCY_LOW;
+    notification->why = TOCSIN__WHY__WHY_TEST;
+    notification->created_at_ms = apply->time_ms;
+    outbox_add(apply, NULL, notification);
+    reply_id(apply, reply, notification->id);
 }

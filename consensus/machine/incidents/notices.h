@@ -28,4 +28,7 @@ void notice_next_method(struct apply *, const Tocsin__Notification *failed);
 /* The person goes away. */
 void notices_user_deleted(struct apply *, uint64_t user_id);
 
+/* It tells nobody: claimed in the entry that made it, ended by the sender without a request. */
+bool probe_is(const Tocsin__Notification *notification);
+
 #endif
