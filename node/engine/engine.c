@@ -173,7 +173,7 @@ struct engine *engine_new(const struct engine_options *options, const struct eng
     engine->next_deadline_ms = UINT64_MAX;
     engine->changed = true;
     cluster_clock_init(&engine->clock, engine->config->id, engine->config->members_count);
-    engine_gasp_open(engine, options->last_gasp);
+    engine_gasp_open(engine, options->last_gasp, options->current_boottime_ms);
     struct dispatcher_ports dispatcher_ports = engine_dispatcher_ports(engine);
     engine->dispatcher = dispatcher_new(&dispatcher_ports, &engine->config->notify);
     struct snapshot_transfer_ports snapshot_ports = engine_snapshot_ports(engine);

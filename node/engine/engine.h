@@ -84,6 +84,7 @@ struct engine_ports {
     bool (*set_removed)(void *context, char *error, size_t error_size); /* a peer says that this node is no member any more: it need not start again */
     bool (*set_recovering)(void *context, uint64_t index, char *error, size_t error_size); /* 0: none any more */
     bool (*keep_first_token)(void *context, const char *token, char *error, size_t error_size);
+    void (*remember_current)(void *context, uint64_t boottime_ms); /* last_gasp.h; may be NULL */
     bool (*keep_last_gasp)(void *context, struct span record, char *error, size_t error_size); /* in place of the last one; empty: none any more */
 };
 
@@ -96,6 +97,7 @@ struct engine_options {
     bool bootstrap;              /* the stores are empty: first member of a new cluster. Its first entry is written. */
     uint32_t machine_version;    /* that this node follows; 0: MACHINE_VERSION; at most one more, for rehearsals of an upgrade */
     struct span last_gasp;       /* as keep_last_gasp left it; copied */
+    uint64_t current_boottime_ms; /* as remember_current left it in this boot of the machine; 0: nothing */
     uint64_t zones;              /* hash of the system's zone data; 0: not known */
     bool join;                   /* the stores may be empty: a new node, which `joined` was not called for */
 };

@@ -79,11 +79,17 @@ static void port_report(void *context, const Tocsin__LastGaspReport *report, con
     proposer_submit(engine->proposer, &command, engine_now_ms(engine) + REPORT_WAIT_MS, report_done, engine);
 }
 
-void engine_gasp_open(struct engine *engine, struct span record) {
+static void port_remember(void *context, uint64_t boottime_ms) {
+    struct engine *engine = context;
+    engine->ports.remember_current(engine->ports.context, boottime_ms);
+}
+
+void engine_gasp_open(struct engine *engine, struct span record, uint64_t remembered_ms) {
     struct last_gasp_ports ports = {.context = engine, .boottime_ms = engine_boottime_ms, .cluster_ms = port_cluster_ms, .look = port_look,
-                                    .transfer = port_transfer, .tell = port_tell, .keep = port_keep, .report = port_report};
+                                    .transfer = port_transfer, .tell = port_tell, .keep = port_keep, .report = port_report,
+                                    .remember = engine->ports.remember_current != NULL ? port_remember : NULL};
     struct last_gasp_options options = {.id = engine->config->id, .after_ms = engine->config->last_gasp_after_ms,
-                                        .settings = &engine->config->notify, .record = record};
+                                        .settings = &engine->config->notify, .record = record, .remembered_ms = remembered_ms};
     engine->gasp = last_gasp_new(&options, &ports);
 }
 

@@ -226,7 +226,7 @@ uint64_t engine_members_next_ms(const struct engine *engine);
 void engine_members_close(struct engine *engine);
 
 /* ---- engine_gasp.c */
-void engine_gasp_open(struct engine *engine, struct span record);
+void engine_gasp_open(struct engine *engine, struct span record, uint64_t remembered_ms);
 void engine_gasp_raft_frame(struct engine *engine, uint64_t peer);
 bool engine_hears_leader(struct engine *engine);
 void engine_gasp_turn(struct engine *engine);

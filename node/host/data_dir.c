@@ -196,3 +196,41 @@ enum data_dir_error data_dir_recovering(const char *dir, uint64_t *index, char *
 enum data_dir_error data_dir_set_recovering(const char *dir, uint64_t index, char *error, size_t error_size) {
     return index != 0 ? write_number(dir, "recovering", index, error, error_size) : remove_small(dir, "recovering", error, error_size);
 }
+
+/* ---- a moment of this boot */
+
+#define CURRENT_FILE "current"
+#define BOOT_ID_SIZE 64
+
+static bool boot_id(char id[BOOT_ID_SIZE]) {
+    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+    bool ok = file != NULL && fgets(id, BOOT_ID_SIZE, file) != NULL;
+    if (file != NULL) fclose(file);
+    if (ok) id[strcspn(id, "\n")] = '\0';
+    return ok && id[0] != '\0';
+}
+
+/* In place and of one size, so that a full disk has room for it, and whoever reads a torn one finds another boot in it or a moment a little earlier. */
+void data_dir_remember(const char *dir, uint64_t boottime_ms) {
+    char path[4096], id[BOOT_ID_SIZE], line[BOOT_ID_SIZE + 32];
+    int length = snprintf(path, sizeof path, "%s/" CURRENT_FILE, dir);
+    if (length < 0 || (size_t)length >= sizeof path || !boot_id(id)) return;
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) return;
+    length = snprintf(line, sizeof line, "%s %020" PRIu64 "\n", id, boottime_ms);
+    (void)write_whole(fd, (struct span){line, (size_t)length});
+    close(fd);
+}
+
+uint64_t data_dir_remembered(const char *dir) {
+    char id[BOOT_ID_SIZE], text[BOOT_ID_SIZE + 32], error[512];
+    uint8_t *bytes;
+    size_t size_bytes;
+    if (!boot_id(id) || data_dir_read_bytes(dir, CURRENT_FILE, sizeof text - 1, &bytes, &size_bytes, error, sizeof error) != DATA_DIR_OK) return 0;
+    if (bytes != NULL) memcpy(text, bytes, size_bytes);
+    text[size_bytes] = '\0';
+    free(bytes);
+    size_t length = strlen(id);
+    bool ours = strncmp(text, id, length) == 0 && text[length] == ' ';
+    return ours ? strtoull(text + length + 1, NULL, 10) : 0;
+}

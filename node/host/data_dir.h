@@ -7,6 +7,7 @@
  *     <dir>/removed     there once a node was told that it was removed from its cluster
  *     <dir>/control     a socket (control.h)
  *     <dir>/last-gasp   what this node did on its own without a majority, as long as the cluster does not know it (last_gasp.h)
+ *     <dir>/current     when this node was last known to be current, by the clock of this boot of the machine (last_gasp.h)
  *     <dir>/recovering  last log index that this voter may have acknowledged and no longer has: it does not vote below it
  */
 #ifndef NODE_HOST_DATA_DIR_H
@@ -48,5 +49,10 @@ enum data_dir_error data_dir_remove(const char *dir, const char *name, char *err
 /* The first bytes of a file, at most `size_bytes_max`, to be freed; NULL and 0 when it is not there. */
 enum data_dir_error data_dir_read_bytes(const char *dir, const char *name, size_t size_bytes_max, uint8_t **bytes, size_t *size_bytes, char *error,
                                         size_t error_size);
+
+/* A moment of CLOCK_BOOTTIME that outlives the process and not the machine's boot. Not synced: it must not wait for the disk, and a machine that loses it
+ * has booted. 0 when there is none of this boot. */
+void data_dir_remember(const char *dir, uint64_t boottime_ms);
+uint64_t data_dir_remembered(const char *dir);
 
 #endif

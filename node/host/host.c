@@ -163,6 +163,8 @@ static bool port_keep_last_gasp(void *context, struct span record, char *error, 
     return data_dir_write_bytes(dir, DATA_DIR_LAST_GASP, record, error, error_size) == DATA_DIR_OK;
 }
 
+static void port_remember_current(void *context, uint64_t boottime_ms) { data_dir_remember(((struct host *)context)->config->data_dir, boottime_ms); }
+
 /* ---- the turn */
 
 static void on_timer(uv_timer_t *timer) { (void)timer; /* the turn that follows does the work */ }
@@ -187,13 +189,15 @@ static bool open_engine(struct host *host, struct engine_options *options, char 
     if (data_dir_read_bytes(host->config->data_dir, DATA_DIR_LAST_GASP, LAST_GASP_RECORD_SIZE_BYTES_MAX, &record, &record_size_bytes, error, error_size) != DATA_DIR_OK)
         return false;
     options->last_gasp = (struct span){record, record_size_bytes};
+    options->current_boottime_ms = data_dir_remembered(host->config->data_dir);
     struct engine_ports ports = {.context = host, .now_ms = port_now_ms, .boottime_ms = port_boottime_ms,
                                  .wall_ms = port_wall_ms, .random = port_random, .send = port_send,
                                  .connected = port_connected, .set_peers = port_set_peers, .transfer = port_transfer,
                                  .abort_transfer = port_abort_transfer, .claim = port_claim, .joined = port_joined,
                                  .set_removed = port_set_removed,
                                  .set_recovering = port_set_recovering,
-                                 .keep_first_token = port_keep_first_token, .keep_last_gasp = port_keep_last_gasp};
+                                 .keep_first_token = port_keep_first_token, .keep_last_gasp = port_keep_last_gasp,
+                                 .remember_current = port_remember_current};
     host_storage_ports(&ports);
     host->engine = engine_new(options, &ports, error, error_size);
     free(record);

@@ -20,6 +20,9 @@ struct last_gasp *last_gasp_new(const struct last_gasp_options *options, const s
     gasp->after_ms = options->after_ms;
     gasp->settings = options->settings;
     gasp->last_turn_ms = now_of(gasp);
+    uint64_t remembered_ms = options->remembered_ms;
+    if (remembered_ms != 0 && remembered_ms <= gasp->last_turn_ms && gasp->last_turn_ms - remembered_ms <= LAST_GASP_CURRENT_MS)
+        gasp->current_ms = remembered_ms;
     gasp_record_open(gasp, options->record);
     return gasp;
 }
@@ -125,6 +128,13 @@ static void say_standing(const struct last_gasp *gasp) {
 
 /* ---- the turn */
 
+static void remember(struct last_gasp *gasp, uint64_t now_ms) {
+    bool due = gasp->remembered_ms == 0 || now_ms - gasp->remembered_ms >= LAST_GASP_REMEMBER_MS;
+    if (gasp->ports.remember == NULL || !due || gasp->current_ms == 0 || !last_gasp_may_speak(gasp)) return;
+    gasp->remembered_ms = now_ms;
+    gasp->ports.remember(gasp->ports.context, now_ms);
+}
+
 static void plan_with(void *argument, const struct machine_store *view) {
     struct last_gasp *gasp = argument;
     gasp_plan(gasp, view, now_of(gasp), &gasp->pages);
@@ -159,6 +169,7 @@ uint64_t last_gasp_turn(struct last_gasp *gasp, const struct gasp_sight *sight) 
     look_around(gasp, now_ms);
     enum gasp_standing before = gasp->standing;
     gasp->standing = stand(gasp, now_ms);
+    remember(gasp, now_ms);
     if (gasp->standing != before && gasp->after_ms != 0) say_standing(gasp);
     if (gasp->standing == GASP_LED && before != GASP_LED) end_gasp(gasp);
     if (gasp->standing == GASP_SPEAKS) {

@@ -10,6 +10,10 @@
  * state reaches furthest speaks, of equals the one with the lowest id; the others tell it what is said to them. Nobody is told twice of an
  * incident by nodes that hear each other, and no more than the bounds below allow. What was sent and heard is kept beside the state.
  *
+ * A node that started again knows nothing of what was decided meanwhile. When it might have spoken at most LAST_GASP_CURRENT_MS before, by the clock
+ * that runs on through its restart, its state is no older than that at any loss, and it may speak. After a boot of the machine, or a longer absence, it
+ * stays silent until it has heard a leader.
+ *
  * Promises P2 and P3 do not hold for what is sent here, and its text says so. Pure shell: ports bring clock, state, providers, peers and the record.
  */
 #ifndef NODE_LAST_GASP_LAST_GASP_H
@@ -37,6 +41,7 @@
 #define LAST_GASP_ITEMS_MAX 2000u
 /* Of the record on disk: items are bounded, a few hundred bytes each. */
 #define LAST_GASP_RECORD_SIZE_BYTES_MAX (16u << 20)
+#define LAST_GASP_REMEMBER_MS 5000u
 #define LAST_GASP_TRANSFERS_MAX 16u
 #define LAST_GASP_ATTEMPTS_MAX 3u
 #define LAST_GASP_RETRY_MS 10000u
@@ -53,6 +58,8 @@ struct last_gasp_ports {
     void (*tell)(void *context, struct span item);
     /* Durable on return, in place of what was kept before; empty: nothing any more. False when it cannot be: said in the log by the port. */
     bool (*keep)(void *context, struct span record);
+    /* Remembers the moment beyond the process, not beyond the machine's boot, without waiting for a disk; NULL: it is not remembered. */
+    void (*remember)(void *context, uint64_t boottime_ms);
     /* Has the command committed, then calls last_gasp_reported. */
     void (*report)(void *context, const Tocsin__LastGaspReport *report, const char *idempotency_key);
 };
@@ -65,6 +72,7 @@ struct last_gasp_options {
     uint64_t after_ms; /* the bound; 0: never */
     const struct notify_settings *settings; /* outlives it */
     struct span record; /* as it was kept last; copied */
+    uint64_t remembered_ms; /* as it was remembered last, in this boot of the machine; 0: never */
 };
 
 struct last_gasp *last_gasp_new(const struct last_gasp_options *options, const struct last_gasp_ports *ports);

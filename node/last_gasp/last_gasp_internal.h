@@ -40,6 +40,7 @@ struct last_gasp {
     struct gasp_sight sight; /* of the last turn */
     uint64_t last_turn_ms;
     uint64_t current_ms;    /* when the state was last known to be current; 0: not since the start */
+    uint64_t remembered_ms; /* when that it may speak was remembered last */
     uint64_t waiting_ms;    /* since when no leader is seen; 0: one is */
     uint64_t elsewhere_ms;  /* when a leader was seen by another path; 0: never */
     enum gasp_standing standing;

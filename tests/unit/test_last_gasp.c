@@ -28,6 +28,7 @@ struct node {
     bool off;
     uint8_t *record;
     size_t record_size_bytes;
+    uint64_t remembered_ms; /* until the machine boots */
     bool disk_full;
     Tocsin__LastGaspReport *reported;
     char report_key[128];
@@ -89,6 +90,8 @@ static bool port_keep(void *context, struct span record) {
     return true;
 }
 
+static void port_remember(void *context, uint64_t boottime_ms) { ((struct node *)context)->remembered_ms = boottime_ms; }
+
 static void port_report(void *context, const Tocsin__LastGaspReport *report, const char *key) {
     struct node *node = context;
     assert_null(node->reported);
@@ -104,9 +107,10 @@ static void port_report(void *context, const Tocsin__LastGaspReport *report, con
 
 static void node_begin(struct node *node) {
     struct last_gasp_ports ports = {.context = node, .boottime_ms = port_boottime_ms, .cluster_ms = port_cluster_ms, .look = port_look,
-                                    .transfer = port_transfer, .tell = port_tell, .keep = port_keep, .report = port_report};
+                                    .transfer = port_transfer, .tell = port_tell, .keep = port_keep, .report = port_report,
+                                    .remember = port_remember};
     struct last_gasp_options options = {.id = node->id, .after_ms = AFTER_MS, .settings = &node->world->settings,
-                                        .record = {node->record, node->record_size_bytes}};
+                                        .record = {node->record, node->record_size_bytes}, .remembered_ms = node->remembered_ms};
     node->gasp = last_gasp_new(&options, &ports);
 }
 
@@ -252,14 +256,64 @@ static void one_that_was_behind_stays_silent(void **state) {
     assert_int_equal(0, world->sent_count);
 }
 
-static void one_that_has_just_started_stays_silent(void **state) {
+static void start_again(struct node *node) {
+    last_gasp_free(node->gasp);
+    node_begin(node);
+}
+
+static void one_whose_machine_has_booted_stays_silent(void **state) {
     struct world *world = *state;
-    last_gasp_free(world->nodes[3].gasp);
-    node_begin(&world->nodes[3]);
+    world->nodes[3].remembered_ms = 0;
+    start_again(&world->nodes[3]);
     leave_alone(world);
     run(world, 200);
     assert_int_equal(GASP_SILENT, standing(world, 3));
     assert_int_equal(0, world->sent_count);
+}
+
+static void one_that_was_away_for_less_than_a_minute_knows_how_old_its_state_is(void **state) {
+    struct world *world = *state;
+    (void)fixture_trigger(world->fixture, KEY, "disk");
+    fixture_deliver_all(world->fixture);
+    world->nodes[3].off = true;
+    leave_alone(world); /* whatever the others did, they did it in this minute */
+    run(world, 50);
+    world->nodes[3].off = false;
+    start_again(&world->nodes[3]);
+    run(world, 100);
+    assert_int_equal(GASP_SPEAKS, standing(world, 3));
+    assert_int_equal(1, sent_with(world, 3, "5550101"));
+    start_again(&world->nodes[3]); /* while it speaks: nobody is told twice */
+    run(world, 100);
+    assert_int_equal(GASP_SPEAKS, standing(world, 3));
+    assert_int_equal(1, sent_with(world, 3, "5550101"));
+}
+
+static void one_that_was_away_for_longer_stays_silent(void **state) {
+    struct world *world = *state;
+    world->nodes[3].off = true;
+    leave_alone(world);
+    run(world, 70);
+    world->nodes[3].off = false;
+    start_again(&world->nodes[3]);
+    run(world, 200);
+    assert_int_equal(GASP_SILENT, standing(world, 3));
+    assert_int_equal(0, world->sent_count);
+}
+
+static void of_two_that_both_started_again_one_speaks(void **state) {
+    struct world *world = *state;
+    (void)fixture_trigger(world->fixture, KEY, "disk");
+    fixture_deliver_all(world->fixture);
+    lead_all(world, false);
+    world->nodes[1].off = true;
+    run(world, 10);
+    start_again(&world->nodes[2]);
+    start_again(&world->nodes[3]);
+    run(world, 100);
+    assert_int_equal(GASP_SPEAKS, standing(world, 2));
+    assert_int_equal(GASP_DEFERS, standing(world, 3));
+    assert_int_equal(1, sent_with(world, 0, "5550101"));
 }
 
 static void one_that_is_barred_stays_silent(void **state) {
@@ -578,7 +632,10 @@ int main(void) {
         STORY(nobody_speaks_before_the_bound),
         STORY(a_leader_in_between_starts_the_wait_anew),
         STORY(one_that_was_behind_stays_silent),
-        STORY(one_that_has_just_started_stays_silent),
+        STORY(one_whose_machine_has_booted_stays_silent),
+        STORY(one_that_was_away_for_less_than_a_minute_knows_how_old_its_state_is),
+        STORY(one_that_was_away_for_longer_stays_silent),
+        STORY(of_two_that_both_started_again_one_speaks),
         STORY(one_that_is_barred_stays_silent),
         STORY(one_that_slept_waits_anew_and_is_not_current),
         STORY(a_leader_that_a_peer_or_anybody_sees_keeps_all_silent),
