@@ -121,6 +121,7 @@ static void view_put(void *context, enum machine_table table, struct span key, s
     if (value.size_bytes) {
         memcpy(lmdb_value.mv_data, value.data, value.size_bytes);
     }
+    view->rows_written++;
     judge(view, mdb_put(view->transaction, view->tables[table], &lmdb_key, &lmdb_value, 0));
 }
 
@@ -135,6 +136,7 @@ static bool view_del(void *context, enum machine_table table, struct span key)
     uint8_t key_copy[KEY_SIZE_BYTES_LMDB];
     memcpy(key_copy, key.data, key.size_bytes);
     MDB_val lmdb_key = {.mv_size = key.size_bytes, .mv_data = key_copy};
+    view->rows_written++;
     return judge(view, mdb_del(view->transaction, view->tables[table], &lmdb_key, NULL));
 }
 

@@ -13,6 +13,7 @@ struct state_view {
     const MDB_dbi *tables;
     const char *path;                 /* for failures */
     MDB_cursor *cursors[TABLE_COUNT]; /* opened by the first seek in a table, dropped by the next write to it */
+    uint64_t rows_written;            /* put or deleted since the transaction began */
     int fault;                        /* LMDB's code of the first fault since the transaction began; sticky */
     uint8_t *scratch;                 /* where a value waits for LMDB: it may point into the page that moves */
     size_t scratch_size_bytes;

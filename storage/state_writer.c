@@ -117,8 +117,10 @@ static bool commit_is_due(const struct state_writer *writer)
     }
     bool wanted = writer->wanted_index > writer->progress.committed_index &&
                   writer->wanted_index <= writer->position.index;
-    return wanted || writer->uncommitted >= STATE_COMMIT_ENTRIES ||
-           writer->uncommitted_commands >= STATE_COMMIT_COMMANDS || now_ms() - writer->opened_ms >= STATE_COMMIT_MS;
+    bool full = writer->uncommitted_commands >= STATE_COMMIT_COMMANDS &&
+                state_write_rows(writer->store) >= STATE_COMMIT_ROWS;
+    return wanted || full || writer->uncommitted >= STATE_COMMIT_ENTRIES ||
+           now_ms() - writer->opened_ms >= STATE_COMMIT_MS;
 }
 
 /* When the thread has to act without being told to. */

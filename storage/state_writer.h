@@ -5,8 +5,9 @@
  *     loop ── state_writer_apply ──> queue ──> machine_apply, inside one open transaction
  *                                                ├─ outputs by value, per entry ── wake() ──> loop: state_writer_drain
  *                                                └─ commit: nothing came for STATE_IDLE_MS,
- *                                                   STATE_COMMIT_ENTRIES or _COMMANDS applied, STATE_COMMIT_MS
- *                                                   gone by, or a reader waits
+ *                                                   STATE_COMMIT_ENTRIES applied, STATE_COMMIT_COMMANDS that
+ *                                                   wrote STATE_COMMIT_ROWS, STATE_COMMIT_MS gone by, or a
+ *                                                   reader waits
  *
  * A commit is durable once a sync followed it; an idle writer syncs. The log may be pruned only up to `durable_index`.
  */
@@ -20,10 +21,12 @@
 
 /*
  * The bounds of one transaction. Pages are scattered, so a commit costs about the same for ten entries as for a thousand, and its sync stands in the way of
- * the log's; but until then its pages are memory of this process, some 4 to 8 KiB a command.
+ * the log's; but until then its pages are memory of this process: some 4 to 8 KiB a command, and a page for each row at most of commands that write
+ * only one, as pings do.
  */
 #define STATE_COMMIT_ENTRIES 2048
 #define STATE_COMMIT_COMMANDS 1024
+#define STATE_COMMIT_ROWS 8192
 #define STATE_COMMIT_MS 500
 #define STATE_IDLE_MS 5
 

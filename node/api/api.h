@@ -55,8 +55,10 @@ struct api_ports {
     json_t *(*ready)(void *context, unsigned *status);
 };
 
-/* How many more pings a heartbeat may send at once. A place is shared by many heartbeats, the last one has it. */
+/* How many more pings a heartbeat may send at once. A few places are shared by many heartbeats: one that has just come takes the place of
+ * whoever pings least, so that no number of calm ones makes a flood forgotten. */
 #define PING_ALLOWANCES 1024u
+#define PING_ALLOWANCES_SHARED 4u
 struct ping_allowance {
     uint64_t id, at_ms;
     uint32_t left;

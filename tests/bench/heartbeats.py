@@ -16,7 +16,7 @@ DEAD_IN_OUTAGE = 1000
 PERIOD_S = GRACE_S = 60
 CROWD_GRACE_S = 600
 BURST = 100000
-CONNECTIONS = 512
+CONNECTIONS = 1500  # that wait at a time
 STRIDE = 61803  # jobs do not ping in the order in which they were made
 
 
@@ -46,6 +46,13 @@ class Crowd:
             return time.time()
         finally:
             connection.close()
+
+    def taken(self, name):
+        """When one ping is taken, by any node; None while it is not."""
+        try:
+            return self.ping_one(self.ports[0], name)
+        except (OSError, http.client.HTTPException, AssertionError):
+            return None
 
     def pages(self, name):
         """Of each heartbeat, when the first page for it came."""
@@ -117,8 +124,7 @@ def outage(crowd, row, count, seconds):
     time.sleep(seconds)
     for number in cluster.numbers():
         cluster.start(number)
-    cluster.wait_leader()
-    back = time.time()
+    back = wait_for(lambda: crowd.taken("crowd-000000000000"), "the first ping that is taken")
     crowd.ping("crowd", count, 60 + count / 1000, requests=count)
     pages = wait_for(lambda: (lambda p: p if len(p) == DEAD_IN_OUTAGE else None)(crowd.pages("dead")), "the dead ones' pages",
                      PERIOD_S + 2 * GRACE_S + 120)

@@ -21,7 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CONNECTIONS_MAX 1024
+#define CONNECTIONS_MAX 4096
+#define EVENTS_MAX 256
 #define PORTS_MAX 16
 #define REQUEST_SIZE_BYTES_MAX 8192
 #define RESPONSE_SIZE_BYTES_MAX 8192
@@ -32,7 +33,6 @@ struct connection {
     uint64_t sent_ns;
     char response[RESPONSE_SIZE_BYTES_MAX];
     size_t response_size_bytes;
-    bool waiting;
 };
 
 static struct {
@@ -44,7 +44,8 @@ static struct {
 
 static uint32_t *samples_us;
 static uint64_t samples_count, sent_count, refused_count;
-static struct connection connections[CONNECTIONS_MAX];
+static struct connection connections[CONNECTIONS_MAX], *idle[CONNECTIONS_MAX];
+static int idle_count; /* connections that wait for no answer */
 
 static void die(const char *what) {
     fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
@@ -110,7 +111,6 @@ static void send_request(struct connection *connection) {
     size_t size_bytes = compose(request, options.first + sent_count++ * options.stride % options.modulo);
     connection->sent_ns = now_ns();
     connection->response_size_bytes = 0;
-    connection->waiting = true;
     if (write(connection->fd, request, size_bytes) != (ssize_t)size_bytes) die("sending");
 }
 
@@ -133,7 +133,7 @@ static void receive(struct connection *connection) {
     if (got <= 0) die("the server closed");
     connection->response_size_bytes += (size_t)got;
     if (!whole(connection)) return;
-    connection->waiting = false;
+    idle[idle_count++] = connection;
     if (atoi(connection->response + 9) != options.expect) {
         if (refused_count++ == 0) fprintf(stderr, "load: unexpected answer: %.300s\n", connection->response);
         return;
@@ -195,20 +195,17 @@ int main(int argc, char **argv) {
     if (samples_us == NULL || epoll < 0) die("starting");
     for (int i = 0; i < options.connections; i++) {
         open_connection(&connections[i], options.ports[i % options.ports_count]);
+        idle[idle_count++] = &connections[i];
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = &connections[i]};
         if (epoll_ctl(epoll, EPOLL_CTL_ADD, connections[i].fd, &event) != 0) die("epoll");
     }
     uint64_t began_ns = now_ns();
     for (;;) {
-        unsigned waiting = 0;
-        for (int i = 0; i < options.connections; i++) {
-            if (!connections[i].waiting && may_send(began_ns)) send_request(&connections[i]);
-            waiting += connections[i].waiting;
-        }
+        while (idle_count > 0 && may_send(began_ns)) send_request(idle[--idle_count]);
         bool over = sent_count >= options.requests || (double)(now_ns() - began_ns) / 1e9 >= options.seconds;
-        if (waiting == 0 && over) break;
-        struct epoll_event events[64];
-        int count = epoll_wait(epoll, events, 64, options.rate > 0 ? 1 : 100);
+        if (idle_count == options.connections && over) break;
+        struct epoll_event events[EVENTS_MAX];
+        int count = epoll_wait(epoll, events, EVENTS_MAX, options.rate > 0 ? 1 : 100);
         if (count < 0 && errno != EINTR) die("epoll");
         for (int i = 0; i < count; i++) receive(events[i].data.ptr);
     }

@@ -38,9 +38,9 @@ class Heartbeats(unittest.TestCase):
         self.company = Company(minute_ms=MINUTE_SECONDS * 1000)
         self.addCleanup(self.company.close)
 
-    def check(self, name):
+    def check(self, name, grace=GRACE):
         return self.company.call(1, "POST", "/api/v3/checks/", {
-            "name": name, "slug": name, "timeout": PERIOD, "grace": GRACE, "service": self.company.payments["id"]})
+            "name": name, "slug": name, "timeout": PERIOD, "grace": grace, "service": self.company.payments["id"]})
 
     def ping(self, number, check, tail="", method="GET"):
         """The answer's status and text; None when nobody took it."""
@@ -96,6 +96,19 @@ class Heartbeats(unittest.TestCase):
         self.assertEqual([], self.pages("alive is silent"))
         job.die()
         wait_for(lambda: self.pages("alive is silent"), "the page once it has died")
+
+    def test_a_job_that_knows_only_a_node_that_is_away(self):
+        company, backup = self.company, self.check("backup", 2 * GRACE)
+        only = company.others(company.wait_leader())[0]
+        self.assertEqual((200, "OK"), self.ping(only, backup))
+        silent_since = time.monotonic()
+        company.kill_and_wait(only)
+        time.sleep(3.5 * MINUTE_SECONDS - (time.monotonic() - silent_since))  # period and grace are 3 minutes, with the credit 5
+        self.assertEqual("grace", self.state(backup)["status"])
+        company.start(only)
+        wait_for(lambda: self.ping(only, backup) == (200, "OK"), "the ping once its node is back")
+        self.assertEqual("up", self.state(backup)["status"])
+        self.assertEqual([], self.pages("backup is silent"))
 
     def test_an_outage_of_the_whole_cluster(self):
         company, alive, dead = self.company, self.check("alive"), self.check("dead")

@@ -235,6 +235,23 @@ static void a_flood_on_one_key_does_not_hurt_another(void **state)
     answered(send(house, "GET", story_text("/ping/%s", house->check), NULL), 200, "OK");
 }
 
+/* The places in which pings are counted are shared: each calm one that came made the flood forgotten. */
+static void a_flood_is_not_forgotten_among_a_thousand_that_ping(void **state)
+{
+    struct house *house = *state;
+    const char *calm[PING_ALLOWANCES + 1];
+    unsigned limited = 0;
+
+    for (size_t i = 0; i <= PING_ALLOWANCES; i++) {
+        calm[i] = create(house, "");
+    }
+    for (size_t i = 0; i <= PING_ALLOWANCES; i++) {
+        limited += send(house, "GET", story_text("/ping/%s", house->check), NULL)->status == 429;
+        answered(send(house, "GET", story_text("/ping/%s", calm[i]), NULL), 200, "OK");
+    }
+    assert_int_equal(limited, PING_ALLOWANCES + 1 - 120);
+}
+
 static void a_watchdog_that_is_resolved_is_no_ping(void **state)
 {
     struct house *house = *state;
@@ -554,6 +571,7 @@ int main(void)
         STORY(headers_that_are_no_text_do_not_cost_the_ping),
         STORY(an_idempotency_key_does_not_swallow_pings),
         STORY(a_flood_on_one_key_does_not_hurt_another),
+        STORY(a_flood_is_not_forgotten_among_a_thousand_that_ping),
         STORY(a_watchdog_that_is_resolved_is_no_ping),
         STORY(a_watchdog_pings_through_each_receiver),
         STORY(without_a_leader_the_job_is_told_to_try_again),

@@ -29,6 +29,7 @@
 #define NODES 3u
 #define NOTICED_S 3u /* so long after it is away the leader says so */
 #define OUTAGE_S 6u  /* and more */
+#define OUTAGES_MAX 3u /* that may each hide a job's next try: then a job that lives is held to be dead */
 
 struct job {
     uint64_t id;
@@ -230,13 +231,15 @@ static void gap(struct world *world, uint64_t seconds, bool outage)
 static void hours(struct world *world)
 {
     uint64_t outage_s = chance(world, SECONDS), flapping_s = chance(world, SECONDS), leaves_s = chance(world, SECONDS);
+    unsigned outages = 0;
     while (world->now_s < SECONDS) {
         bool flaps = world->now_s >= flapping_s && world->now_s < flapping_s + 120;
         bool whole = world->now_s >= world->back_s;
         if (whole && world->now_s >= leaves_s) {
             leaves_s = world->now_s + chance(world, SECONDS);
             node_leaves(world);
-        } else if (whole && world->now_s >= outage_s) {
+        } else if (whole && world->now_s >= outage_s && outages < OUTAGES_MAX) {
+            outages++;
             outage_s = world->now_s + chance(world, SECONDS);
             gap(world, OUTAGE_S + chance(world, 1800), true);
         } else if (chance(world, flaps ? 2 : 300) == 0) {

@@ -69,18 +69,40 @@ char *uuid_take(struct http_request *request, const char *text)
 
 /* ---------------------------------------------------------------- a flood on one key */
 
+/* What it may send by now. A clock that was set back begins anew. */
+static uint32_t allowance_left(const struct ping_allowance *allowance, uint64_t now_ms)
+{
+    uint64_t more = now_ms < allowance->at_ms ? ALLOWANCE_BURST : (now_ms - allowance->at_ms) / ALLOWANCE_EACH_MS;
+
+    return more < ALLOWANCE_BURST - allowance->left ? allowance->left + (uint32_t)more : ALLOWANCE_BURST;
+}
+
+static struct ping_allowance *allowance_of(struct api *api, uint64_t heartbeat_id, uint64_t now_ms)
+{
+    size_t groups = PING_ALLOWANCES / PING_ALLOWANCES_SHARED;
+    struct ping_allowance *group = &api->ping_allowances[heartbeat_id % groups * PING_ALLOWANCES_SHARED], *calmest = group;
+
+    for (struct ping_allowance *at = group; at < group + PING_ALLOWANCES_SHARED; at++) {
+        if (at->id == heartbeat_id) {
+            return at;
+        }
+        if (at->id == 0 || (calmest->id != 0 && allowance_left(at, now_ms) > allowance_left(calmest, now_ms))) {
+            calmest = at;
+        }
+    }
+    *calmest = (struct ping_allowance){.id = heartbeat_id, .at_ms = now_ms, .left = ALLOWANCE_BURST};
+    return calmest;
+}
+
 bool ping_allowed(struct http_request *request, uint64_t heartbeat_id)
 {
     struct api *api = api_call_of(request)->api;
-    struct ping_allowance *allowance = &api->ping_allowances[heartbeat_id % PING_ALLOWANCES];
     uint64_t now_ms = api->ports.wall_ms(api->ports.context);
+    struct ping_allowance *allowance = allowance_of(api, heartbeat_id, now_ms);
+    uint32_t left = allowance_left(allowance, now_ms);
 
-    if (allowance->id != heartbeat_id) {
-        *allowance = (struct ping_allowance){.id = heartbeat_id, .at_ms = now_ms, .left = ALLOWANCE_BURST};
-    }
-    uint64_t more = now_ms > allowance->at_ms ? (now_ms - allowance->at_ms) / ALLOWANCE_EACH_MS : 0;
-    if (more > 0 || now_ms < allowance->at_ms) { /* a clock that was set back begins anew */
-        allowance->left = more < ALLOWANCE_BURST - allowance->left ? allowance->left + (uint32_t)more : ALLOWANCE_BURST;
+    if (left != allowance->left || now_ms < allowance->at_ms) {
+        allowance->left = left;
         allowance->at_ms = now_ms;
     }
     if (allowance->left > 0) {
