@@ -196,8 +196,8 @@ struct engine *engine_new(const struct engine_options *options, const struct eng
 void engine_free(struct engine *engine) {
     if (engine == NULL) return;
     if (engine->reads != NULL) read_barrier_free(engine->reads);
-    free(engine->later_reads);
     if (engine->proposer != NULL) proposer_free(engine->proposer);
+    engine_view_close(engine);
     if (engine->driver != NULL) driver_free(engine->driver);
     snapshot_transfer_free(engine->snapshots);
     dispatcher_free(engine->dispatcher);

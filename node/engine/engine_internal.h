@@ -123,6 +123,7 @@ struct engine {
     struct cluster_clock clock;
     struct proposer *proposer;
     struct read_barrier *reads;
+    struct owed_answer *owed_answers; /* engine_view.c: to requests whose command or read waits */
     struct later_read *later_reads; /* engine_view.c: the next turn's */
     size_t later_reads_count, later_reads_capacity;
     struct dispatcher *dispatcher;
@@ -203,6 +204,8 @@ void engine_duties_turn(struct engine *engine);
 uint64_t engine_duties_next_ms(const struct engine *engine);
 /* ---- engine_view.c: reads that waited for this turn */
 void engine_later_reads_turn(struct engine *engine);
+/* What waits is never answered: after whatever would answer it is gone. */
+void engine_view_close(struct engine *engine);
 /* ---- engine_mutes.c, while leading */
 void engine_mutes_turn(struct engine *engine);
 uint64_t engine_mutes_next_ms(const struct engine *engine);

@@ -15,16 +15,43 @@
 
 /* ---- commands */
 
-struct submission {
-    struct engine *engine;
+/* Of all that are owed, so that none outlives the engine; the first member of what it stands for. */
+struct owed_answer {
+    struct owed_answer *next, **link;
     Tocsin__Command *kept; /* of the last gasp: a copy of what it takes when it cannot be committed; NULL otherwise */
+};
+
+static void answer_link(struct engine *engine, struct owed_answer *owed) {
+    owed->next = engine->owed_answers;
+    owed->link = &engine->owed_answers;
+    if (owed->next != NULL) owed->next->link = &owed->next;
+    engine->owed_answers = owed;
+}
+
+static void answer_unlink(struct owed_answer *owed) {
+    *owed->link = owed->next;
+    if (owed->next != NULL) owed->next->link = owed->link;
+}
+
+void engine_view_close(struct engine *engine) {
+    free(engine->later_reads);
+    for (struct owed_answer *owed = engine->owed_answers, *next; owed != NULL; owed = next) {
+        next = owed->next;
+        if (owed->kept != NULL) tocsin__command__free_unpacked(owed->kept, NULL);
+        free(owed);
+    }
+}
+
+struct submission {
+    struct owed_answer owed; /* first */
+    struct engine *engine;
     void (*done)(void *argument, enum submit_outcome outcome, const Tocsin__Reply *reply);
     void *argument;
 };
 
 /* There is no majority: the answer says that it is kept by this node until there is one. */
 static bool answered_locally(const struct submission *submission) {
-    if (submission->kept == NULL || !engine_gasp_keep(submission->engine, submission->kept)) return false;
+    if (submission->owed.kept == NULL || !engine_gasp_keep(submission->engine, submission->owed.kept)) return false;
     Tocsin__Reply reply = TOCSIN__REPLY__INIT;
     reply.reason = TOCSIN__REASON__REASON_KEPT_LOCALLY;
     submission->done(submission->argument, SUBMIT_APPLIED, &reply);
@@ -33,9 +60,10 @@ static bool answered_locally(const struct submission *submission) {
 
 static void submission_done(void *argument, enum proposal_outcome outcome, struct span reply) {
     struct submission submission = *(struct submission *)argument;
+    answer_unlink(argument);
     free(argument);
     bool local = outcome == PROPOSAL_UNAVAILABLE && answered_locally(&submission);
-    if (submission.kept != NULL) tocsin__command__free_unpacked(submission.kept, NULL);
+    if (submission.owed.kept != NULL) tocsin__command__free_unpacked(submission.owed.kept, NULL);
     if (local) return;
     static const enum submit_outcome outcomes[] = {[PROPOSAL_APPLIED] = SUBMIT_APPLIED,
                                                    [PROPOSAL_UNAVAILABLE] = SUBMIT_UNAVAILABLE,
@@ -68,7 +96,8 @@ static void port_submit(void *context, Tocsin__Command *command,
     struct submission *submission = malloc(sizeof *submission);
     if (submission == NULL) abort();
     *submission = (struct submission){.engine = engine, .done = done, .argument = argument};
-    if (engine_gasp_takes(engine, command)) submission->kept = copy_of(command);
+    if (engine_gasp_takes(engine, command)) submission->owed.kept = copy_of(command);
+    answer_link(engine, &submission->owed);
     uint64_t now_ms = engine_now_ms(engine);
     /* Without a majority for so long, waiting for one helps nobody. */
     bool behind = last_gasp_is_on(engine->gasp) || engine->log_queued_bytes > LOG_QUEUE_SIZE_BYTES_MAX ||
@@ -80,6 +109,7 @@ static void port_submit(void *context, Tocsin__Command *command,
 /* ---- reads */
 
 struct reading {
+    struct owed_answer owed; /* first */
     struct engine *engine;
     void (*done)(void *argument, const struct machine_store *view, bool stale);
     void *argument;
@@ -101,6 +131,7 @@ static void read_now(struct engine *engine, bool stale, void (*done)(void *, con
 
 static void reading_done(void *argument, bool stale) {
     struct reading reading = *(struct reading *)argument;
+    answer_unlink(argument);
     free(argument);
     read_now(reading.engine, stale, reading.done, reading.argument);
 }
@@ -114,7 +145,8 @@ static void port_read(void *context, bool current, void (*done)(void *argument, 
     }
     struct reading *reading = malloc(sizeof *reading);
     if (reading == NULL) abort();
-    *reading = (struct reading){engine, done, argument};
+    *reading = (struct reading){.engine = engine, .done = done, .argument = argument};
+    answer_link(engine, &reading->owed);
     read_barrier_wait(engine->reads, reading_done, reading);
 }
 
