@@ -489,6 +489,11 @@ static void a_default_window_hides_what_is_resolved_but_never_what_is_open(void 
                         "old old-open");
     assert_string_equal(titles(api, "/incidents?since=2026-09-21T14:13:20.001Z"), "new");
     assert_string_equal(titles(api, "/incidents?since=2026-10-01&sort_by=resolved_at"), "new");
+    /* A range is of six months at most; before an end alone it is of one. */
+    assert_string_equal(titles(api, "/incidents?until=2026-11-01"), "");
+    assert_string_equal(titles(api, "/incidents?since=2026-09-01&until=2027-02-28"), "old old-open new");
+    story_refused(api_get(api, "/incidents?since=2026-09-01&until=2027-04-01"), 400, 2001, "6 months apart at most");
+    story_refused(api_get(api, "/incidents?since=2026-01-01"), 400, 2001, "date_range=all");
 }
 
 /* ---------------------------------------------------------------- notes, alerts, timeline */

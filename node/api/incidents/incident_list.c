@@ -23,6 +23,8 @@
 #include "node/api/render.h"
 
 #define DEFAULT_WINDOW_MS (31ull * 24 * 3600 * 1000)
+/* PagerDuty's bound of a range, "6 months", at their longest. */
+#define WINDOW_MS_MAX (184ull * 24 * 3600 * 1000)
 #define SORT_KEYS_MAX 2
 #define URGENCIES_COUNT 2
 #define SOURCES_MAX 2
@@ -104,6 +106,24 @@ static bool parse_set(struct http_request *request, const char *name, const stru
     return true;
 }
 
+/* Where only the end is said, the range is the default one before it; where only the beginning is, it reaches to now. */
+static bool window_is_bounded(struct http_request *request, struct listing *listing)
+{
+    const struct api_ports *ports = &api_call_of(request)->api->ports;
+    uint64_t now_ms = ports->wall_ms(ports->context);
+    uint64_t end_ms = listing->until_ms != UINT64_MAX ? listing->until_ms : now_ms;
+
+    if (http_query(request, "since") == NULL) {
+        listing->since_ms = end_ms > DEFAULT_WINDOW_MS ? end_ms - DEFAULT_WINDOW_MS : 0;
+    }
+    if (end_ms > listing->since_ms && end_ms - listing->since_ms > WINDOW_MS_MAX) {
+        api_error(request, 400, 2001, "Invalid Input Provided",
+                  json_pack("[s]", "'since' and 'until' can be 6 months apart at most; for all incidents there is date_range=all"));
+        return false;
+    }
+    return true;
+}
+
 static bool parse_window(struct http_request *request, struct listing *listing)
 {
     const struct api_ports *ports = &api_call_of(request)->api->ports;
@@ -118,7 +138,8 @@ static bool parse_window(struct http_request *request, struct listing *listing)
         uint64_t now_ms = ports->wall_ms(ports->context);
         listing->since_ms = now_ms > DEFAULT_WINDOW_MS ? now_ms - DEFAULT_WINDOW_MS : 0;
     }
-    return query_time(request, "since", &listing->since_ms) && query_time(request, "until", &listing->until_ms);
+    return query_time(request, "since", &listing->since_ms) && query_time(request, "until", &listing->until_ms) &&
+           (listing->default_window || window_is_bounded(request, listing));
 }
 
 /* "created_at:desc" */
