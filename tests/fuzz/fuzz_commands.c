@@ -100,6 +100,7 @@ static ProtobufCMessage *make_message(struct maker *maker, const ProtobufCMessag
 static size_t element_size(const ProtobufCFieldDescriptor *field)
 {
     switch (field->type) {
+    case PROTOBUF_C_TYPE_INT64:
     case PROTOBUF_C_TYPE_UINT64:
         return sizeof(uint64_t);
     case PROTOBUF_C_TYPE_MESSAGE:
@@ -119,10 +120,12 @@ static void make_value(struct maker *maker, const ProtobufCFieldDescriptor *fiel
     void *pointer;
 
     switch (field->type) {
+    case PROTOBUF_C_TYPE_INT64:
     case PROTOBUF_C_TYPE_UINT64:
         number = make_number(maker, field);
         memcpy(out, &number, sizeof number);
         return;
+    case PROTOBUF_C_TYPE_SINT32:
     case PROTOBUF_C_TYPE_UINT32:
         number32 = (uint32_t)make_number(maker, field);
         memcpy(out, &number32, sizeof number32);
