@@ -250,6 +250,21 @@ static void after_an_outage_who_died_is_paged_within_period_and_grace(void **sta
     goes_down_after(story, 3600 + 600);
 }
 
+/* The simulator: the time after the first of two outages around one ping was taken for that after both. */
+static void two_outages_around_one_ping_count_from_the_last(void **state)
+{
+    struct story *story = *state;
+    job(story, 3600, 600);
+    ping(story);
+    seconds(story, 3600 - 160);
+    fixture_advance(story->f, 20000); /* it ends 140 s before the ping is due, */
+    tick(story);
+    seconds(story, 20);
+    fixture_advance(story->f, 20000); /* and this one 100 s before */
+    tick(story);
+    goes_down_after(story, 3600 + 600);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -263,6 +278,7 @@ int main(void)
         STORY(a_moment_of_a_schedule_has_it_too),
         STORY(what_is_remembered_is_bounded),
         STORY(after_an_outage_who_died_is_paged_within_period_and_grace),
+        STORY(two_outages_around_one_ping_count_from_the_last),
         STORY(a_tick_with_more_nodes_than_there_can_be_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

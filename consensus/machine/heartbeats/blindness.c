@@ -85,19 +85,16 @@ static uint64_t cut_off_ms(const Tocsin__Blindness *known, uint64_t heard_ms, ui
 
 /* When it was expected in an outage: the moment at which its next occurrence after the last one is judged; else 0.
  * No occurrence is later than a period after the outage. */
-static uint64_t behind_outages_ms(const Tocsin__Blindness *known, const struct silence *silence)
+static uint64_t behind_outages_ms(struct apply *apply, const struct silence *silence)
 {
     uint64_t expected_ms = silence->since_ms + silence->period_ms, unpunctual_ms = silence->grace_ms / PUNCTUALITY;
     uint64_t seeing_ms = 0;
-    unsigned hidden = 0;
-    for (size_t i = 0; i < known->n_intervals && hidden < OCCURRENCES_HIDDEN_MAX; i++) {
-        const Tocsin__BlindInterval *interval = known->intervals[i];
-        if (interval->long_ms == 0 || interval->until_ms <= expected_ms - unpunctual_ms ||
-            interval->from_ms >= expected_ms + unpunctual_ms) {
-            continue;
+    for (unsigned hidden = 0; hidden < OCCURRENCES_HIDDEN_MAX; hidden++) {
+        uint64_t end_ms = blindness_outage_end_ms(apply, expected_ms - unpunctual_ms, expected_ms + unpunctual_ms);
+        if (end_ms == 0) {
+            break;
         }
-        hidden++;
-        seeing_ms = interval->until_ms;
+        seeing_ms = end_ms;
         uint64_t away_ms = seeing_ms + unpunctual_ms - silence->since_ms;
         uint64_t periods = (away_ms + silence->period_ms - 1) / silence->period_ms;
         expected_ms = silence->since_ms + periods * silence->period_ms;
@@ -122,7 +119,7 @@ uint64_t blindness_judged_ms(struct apply *apply, const struct silence *silence)
     if (silence->grace_ms >= 2 * silence->period_ms) { /* the credit alone covers a ping that was lost and the next one */
         return judged_ms;
     }
-    uint64_t next_ms = behind_outages_ms(known, silence);
+    uint64_t next_ms = behind_outages_ms(apply, silence);
     return next_ms > judged_ms ? next_ms : judged_ms;
 }
 
