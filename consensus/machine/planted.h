@@ -61,6 +61,8 @@
     each(FIRST_ALERT_ENDS_ALL, "an incident is over with the first of its alerts that is")                            \
     each(URGENT_ALERT_JOINS_QUIETLY, "nobody hears of an urgent alert that joins an incident of low urgency")         \
     each(PAUSE_NEVER_ENDS, "an alert that was given time to pass is not looked at again")                             \
+    each(TURN_NOT_TAKEN, "of people who take turns it is always the same one's")                                      \
+    each(LOW_LEVEL_STAYS, "at low urgency no level ends, whatever the policy says")                                   \
     each(OWN_DOWNTIME_COUNTED, "time in which no ping could be taken counts against heartbeats")                      \
     each(PING_NOT_NOTED, "a ping of a heartbeat that is up is answered, and not noted")                               \
     each(SILENCE_NOT_LOOKED_AT, "a heartbeat that was put off once is not looked at again")                           \

@@ -90,6 +90,7 @@ static void count_model(struct sim *sim) {
     sim_count(sim, "conditions of nodes told", counts.conditions);
     sim_count(sim, "alerts that joined an incident", counts.alerts_joined);
     sim_count(sim, "alerts given time to pass", counts.alerts_paused);
+    sim_count(sim, "turns of levels taken", counts.turns);
     sim_count(sim, "people called to help", counts.calls_for_help);
     sim_count(sim, "drills", counts.drills);
     sim_count(sim, "drills that were an incident", counts.drills_told);

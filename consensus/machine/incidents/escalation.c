@@ -32,7 +32,7 @@ static bool is_low(const Tocsin__Incident *incident)
 /* Low urgency moves by time only where the policy says so, and not when people have it by hand. */
 static bool stays(const Tocsin__Incident *incident, const Tocsin__EscalationPolicy *policy)
 {
-    return is_low(incident) && (policy == NULL || incident->level == 0 || !policy->escalate_low_urgency);
+    return is_low(incident) && (policy == NULL || incident->level == 0 || !policy->escalate_low_urgency || planted(LOW_LEVEL_STAYS));
 }
 
 static const Tocsin__EscalationPolicy *policy_of(struct apply *apply, const Tocsin__Incident *incident)
@@ -142,6 +142,7 @@ static void exhaust(struct apply *apply, Tocsin__Incident *incident, Tocsin__Why
     }
     incident->exhausted = true;
     incident_deadline(apply, incident, DEADLINE_ESCALATE, 0);
+    support_clock_stop(incident);
     Tocsin__LogEntry *entry =
         timeline_new(apply, incident, TOCSIN__LOG_TYPE__LOG_EXHAUST_ESCALATION_PATH, why, NULL);
     entry->text = apply_printf(

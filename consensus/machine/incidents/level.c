@@ -6,6 +6,7 @@
 #include "consensus/machine/checks.h"
 #include "consensus/machine/incidents/incidents.h"
 #include "consensus/machine/incidents/rules.h"
+#include "consensus/machine/planted.h"
 #include "consensus/machine/schedules/schedules.h"
 
 /* ---------------------------------------------------------------- one target */
@@ -108,7 +109,9 @@ static void people_by_turn(struct apply *apply, Tocsin__Incident *incident, uint
         uint64_t user_id = target->is_schedule ? ask_schedule(apply, target->id, people) : target->id;
         if (user_id != 0 && can_be_told(apply, incident, user_id)) {
             people->user_ids[people->users_count++] = user_id;
-            index_put(apply, TABLE_TURN, turn, target->id);
+            if (!planted(TURN_NOT_TAKEN)) {
+                index_put(apply, TABLE_TURN, turn, target->id);
+            }
             return;
         }
         log_passed(apply, incident, target, user_id);

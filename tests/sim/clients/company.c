@@ -152,8 +152,9 @@ char *company_levels(struct company *company, unsigned levels)
 
     for (unsigned i = 0; i < levels; i++) {
         char *targets = level_targets(company);
-        char *more = text_of("%s%s{\"escalation_delay_in_minutes\":%u,\"targets\":[%s]}", text, i > 0 ? "," : "",
-                             (unsigned)sim_between(company->sim, 1, sim_chance(company->sim, 200) ? 30 : 6), targets);
+        const char *turns = sim_chance(company->sim, 250) ? ",\"escalation_rule_assignment_strategy\":{\"type\":\"round_robin\"}" : "";
+        char *more = text_of("%s%s{\"escalation_delay_in_minutes\":%u,\"targets\":[%s]%s}", text, i > 0 ? "," : "",
+                             (unsigned)sim_between(company->sim, 1, sim_chance(company->sim, 200) ? 30 : 6), targets, turns);
         free(text);
         free(targets);
         text = more;
@@ -377,8 +378,8 @@ static void make_policies(struct company *company)
         char *levels = company_levels(company, policy->levels);
         company_ask(company, "POST", text_of("/escalation_policies"),
                     text_of("{\"escalation_policy\":{\"type\":\"escalation_policy\",\"name\":\"%s\",\"num_loops\":%u,"
-                            "\"escalation_rules\":%s}}",
-                            policy->name, (unsigned)sim_random(company->sim, 4), levels),
+                            "\"escalate_low_urgency\":%s,\"escalation_rules\":%s}}",
+                            policy->name, (unsigned)sim_random(company->sim, 4), i % 2 == 0 ? "false" : "true", levels),
                     false, on_policy, step_begin(company, i));
         free(levels);
     }

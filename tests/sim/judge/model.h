@@ -82,7 +82,7 @@ struct model_counts {
     uint64_t snoozes, snoozes_ended, merges, alerts_moved, calls_for_help;
     uint64_t windows, windows_recurring, windows_changed, windows_deleted, windows_ended;
     uint64_t alerts_held, held_released, held_resolved;
-    uint64_t alerts_joined, alerts_paused;
+    uint64_t alerts_joined, alerts_paused, turns;
     uint64_t drills, drills_told; /* runs; incidents because of them */
     uint64_t open_incidents;      /* now */
     uint64_t leaves_after_ms_max; /* the longest that a page took to leave since everything was whole */

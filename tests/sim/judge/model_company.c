@@ -391,6 +391,10 @@ static void levels_set(struct policy *policy, const Tocsin__EscalationPolicy *as
         for (size_t s = 0; s < level->n_schedule_ids && s < MODEL_PEOPLE_PER_LEVEL; s++) {
             policy->levels[l].schedules[policy->levels[l].schedules_count++] = level->schedule_ids[s];
         }
+        policy->levels[l].by_turns = level->round_robin;
+        for (size_t s = 0; s < level->n_schedule_ids && s < MODEL_PEOPLE_PER_LEVEL; s++) {
+            policy->levels[l].schedule_places[s] = s < level->n_schedule_places ? level->schedule_places[s] : UINT32_MAX;
+        }
         policy->levels[l].delay_minutes =
             level->delay_minutes != 0 ? level->delay_minutes : DEFAULT_LEVEL_DELAY_MINUTES;
         policy->levels_count++;
@@ -428,6 +432,7 @@ static void escalation_policy_put(struct model *model, const Tocsin__EscalationP
         bool said = asked->num_loops != 0 || (put->fields >> 4 & 1) != 0;
         policy->repeats = said ? asked->num_loops : DEFAULT_NUM_LOOPS;
     }
+    policy->low_moves = model_given(creation, put->fields, 20) ? asked->escalate_low_urgency : policy->low_moves;
     if (model_given(creation, put->fields, 5)) {
         levels_set(policy, asked);
     }

@@ -156,6 +156,12 @@ static size_t intents_of(struct model *model, uint64_t person_id, bool low, stru
     return count;
 }
 
+bool model_person_can_be_told(struct model *model, uint64_t person_id, bool low)
+{
+    struct intent intents[INTENTS_MAX];
+    return intents_of(model, person_id, low, intents) > 0;
+}
+
 /* True when there is a way to at least one of those who have it. */
 static bool people_tell(struct model *model, struct incident *incident)
 {
@@ -304,8 +310,8 @@ static void exhaust(struct model *model, struct incident *incident)
 /* They have it now, and this long. */
 static void wait_begin(struct model *model, struct incident *incident, const struct policy *policy)
 {
-    if (incident->low) {
-        return; /* low urgency does not escalate by time */
+    if (incident->low && (incident->level == 0 || !policy->low_moves)) {
+        return; /* low urgency escalates by time only where the policy says so */
     }
     if (incident->level > 0) {
         incident->next_level_ms =
@@ -316,35 +322,56 @@ static void wait_begin(struct model *model, struct incident *incident, const str
 }
 
 /* There is no level to go to: it stays on the last one that had it. */
-static void levels_end(struct model *model, struct incident *incident)
+static void levels_end(struct model *model, struct incident *incident, bool all_were_told)
 {
     incident->level -= incident->level > 1 ? 1 : 0;
-    exhaust(model, incident);
+    if (all_were_told && incident->low) {
+        incident->exhausted = true; /* nothing for which guardians are woken */
+    } else {
+        exhaust(model, incident);
+    }
+}
+
+/* All of the level, or the one whose turn it is. */
+static size_t people_of_walk(struct model *model, const struct incident *incident, struct policy *policy, uint64_t *people)
+{
+    if (!policy->levels[incident->level - 1].by_turns) {
+        return model_level_people(model, policy, incident->level, people);
+    }
+    people[0] = model_turn_next(model, incident, policy, incident->level);
+    return people[0] != 0 ? 1 : 0;
 }
 
 /* From the incident's level on, the first level with somebody who can be told has it; a whole round without one is the
  * end. */
-void model_incident_walk_levels(struct model *model, struct incident *incident)
+static void walk_levels(struct model *model, struct incident *incident, bool by_time)
 {
-    const struct policy *policy = model_policy(model, incident->policy_id);
+    struct policy *policy = model_policy(model, incident->policy_id);
     unsigned levels_count = policy != NULL ? policy->levels_count : 0;
     for (unsigned tried = 0; tried < levels_count; tried++) {
         if (incident->level > levels_count) {
             if (incident->pass >= policy->repeats) {
-                break;
+                by_time = by_time && tried == 0;
+                levels_end(model, incident, by_time);
+                return;
             }
             incident->pass++;
             incident->level = 1;
         }
         uint64_t people[MODEL_PEOPLE_OF_LEVEL];
-        give(model, incident, people, model_level_people(model, policy, incident->level, people));
+        give(model, incident, people, people_of_walk(model, incident, policy, people));
         if (people_tell(model, incident)) {
             wait_begin(model, incident, policy);
             return;
         }
         incident->level++;
     }
-    levels_end(model, incident);
+    levels_end(model, incident, false);
+}
+
+void model_incident_walk_levels(struct model *model, struct incident *incident)
+{
+    walk_levels(model, incident, false);
 }
 
 void model_incident_begin_policy(struct model *model, struct incident *incident, unsigned level)
@@ -354,7 +381,7 @@ void model_incident_begin_policy(struct model *model, struct incident *incident,
     model_incident_walk_levels(model, incident);
 }
 
-static void next_level(struct model *model, struct incident *incident)
+static void next_level(struct model *model, struct incident *incident, bool by_time)
 {
     model->counts.escalations++;
     if (incident->level == 0) {
@@ -362,7 +389,7 @@ static void next_level(struct model *model, struct incident *incident)
         return;
     }
     incident->level++;
-    model_incident_walk_levels(model, incident);
+    walk_levels(model, incident, by_time);
 }
 
 void model_incident_give_by_hand(struct model *model, struct incident *incident, const uint64_t *people, size_t count)
@@ -394,7 +421,7 @@ void model_incident_tell_again(struct model *model, struct incident *incident)
     if (people_tell(model, incident)) {
         wait_begin(model, incident, policy);
     } else {
-        next_level(model, incident);
+        next_level(model, incident, false);
     }
 }
 
@@ -402,7 +429,7 @@ void model_incident_settle(struct model *model, struct incident *incident)
 {
     if (incident->status == TRIGGERED && !incident->exhausted && !anything_under_way(incident) &&
         !somebody_was_told(incident)) {
-        next_level(model, incident);
+        next_level(model, incident, false);
     }
 }
 
@@ -487,7 +514,7 @@ void model_incident_plan_due(struct model *model, struct incident *incident, str
 void model_incident_next_level_due(struct model *model, struct incident *incident)
 {
     if (incident->status == TRIGGERED) {
-        next_level(model, incident);
+        next_level(model, incident, true);
     }
 }
 
@@ -599,7 +626,7 @@ static void person_leaves(struct model *model, struct incident *incident, uint64
     } else if (incident->status == ACKNOWLEDGED) {
         model_incident_tell_again(model, incident); /* who had it is gone */
     } else if (!incident->exhausted) {
-        next_level(model, incident);
+        next_level(model, incident, false);
     }
 }
 

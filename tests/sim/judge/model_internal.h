@@ -8,6 +8,7 @@
  *     model_heartbeats.c  jobs, and times in which nobody heard them         model_schedules.c who is on call
  *     model_news.c        what belongs to no incident                model_alerts.c   what senders say, and where it counts
  *     model_handling.c    what people do with an incident           model_grouping.c which alerts are one trouble
+ *     model_turns.c       levels whose people take turns
  *     model_suppression.h what keeps alerts from opening incidents for a time
  */
 #ifndef TESTS_SIM_JUDGE_MODEL_INTERNAL_H
@@ -58,8 +59,12 @@ struct policy {
     uint64_t id;
     char *name;
     unsigned repeats, levels_count;
+    bool low_moves; /* at low urgency, too, a level's time ends */
+    uint64_t last_turns[MODEL_LEVELS]; /* who, or which schedule, had the last turn of a level */
     struct {
         uint32_t delay_minutes;
+        bool by_turns;
+        uint32_t schedule_places[MODEL_PEOPLE_PER_LEVEL]; /* among all who are named */
         unsigned people_count, schedules_count;
         uint64_t people[MODEL_PEOPLE_PER_LEVEL], schedules[MODEL_PEOPLE_PER_LEVEL];
     } levels[MODEL_LEVELS];
@@ -402,6 +407,8 @@ void model_incident_person_deleted(struct model *, uint64_t person_id);
 /* A person's time to be told has come. */
 void model_incident_plan_due(struct model *, struct incident *, struct plan);
 void model_incident_next_level_due(struct model *, struct incident *);
+/* There is a way to tell this person of something so urgent. */
+bool model_person_can_be_told(struct model *, uint64_t person_id, bool low);
 void model_incident_acknowledgement_ends(struct model *, struct incident *);
 void model_incident_guardians_due(struct model *, struct incident *);
 void model_incident_auto_resolve_due(struct model *, struct incident *);
@@ -484,6 +491,10 @@ bool model_held_compare(const struct model *, const struct machine_store *view, 
 bool model_windows_command(struct model *, const Tocsin__Command *, const Tocsin__Reply *);
 /* It was time to say that a window ends then. */
 bool model_window_end_is_told(const struct model *, uint64_t end_ms);
+
+/* ---- model_turns.c */
+/* Whoever can be told and comes after the last one; 0: nobody. It is his or her turn then. */
+uint64_t model_turn_next(struct model *, const struct incident *, struct policy *, unsigned level);
 
 /* ---- model_pages.c */
 bool model_page_under_way(const struct page *);

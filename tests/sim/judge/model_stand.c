@@ -404,6 +404,7 @@ uint64_t stand_policy(struct stand *stand, uint64_t id, uint32_t num_loops, size
     for (size_t i = 0; i < levels_count; i++) {
         tocsin__escalation_level__init(&records[i]);
         records[i].delay_minutes = levels[i].delay_minutes;
+        records[i].round_robin = stand->by_turns;
         while (records[i].n_user_ids < 4 && levels[i].user_ids[records[i].n_user_ids] != 0) {
             user_ids[i][records[i].n_user_ids] = levels[i].user_ids[records[i].n_user_ids];
             records[i].n_user_ids++;
@@ -417,6 +418,7 @@ uint64_t stand_policy(struct stand *stand, uint64_t id, uint32_t num_loops, size
     tocsin__escalation_policy__init(&policy);
     policy.name = name;
     policy.num_loops = num_loops;
+    policy.escalate_low_urgency = stand->low_moves;
     policy.n_levels = levels_count;
     policy.levels = list;
     Tocsin__EscalationPolicyPut body;

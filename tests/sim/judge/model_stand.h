@@ -34,6 +34,7 @@ struct stand {
     unsigned violations;
     char first_violation[1024];
     const char *component; /* that the next events are about; NULL: they do not say */
+    bool by_turns, low_moves; /* of the next policies: on each level one at a time; low urgency goes on to the next level, too */
     bool compares; /* after each entry; the default */
     bool dispatches; /* what is handed over again takes the place of what waits, as a dispatcher does it */
     void (*doctor)(struct stand *); /* for tests: spoils the machine's output before the model hears of it */

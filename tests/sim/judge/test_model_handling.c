@@ -10,6 +10,7 @@
 
 #include "consensus/machine/limits.h"
 #include "consensus/machine/records.h"
+#include "tests/sim/judge/invariants.h"
 #include "tests/sim/judge/model_stand.h"
 #include "tests/support/machine_probe.h"
 
@@ -264,6 +265,61 @@ static void a_call_in_the_words_of_a_page_is_noticed(void **state)
     stand_expect_broken(stand, "nobody is owed that page there");
 }
 
+/* ---------------------------------------------------------------- levels */
+
+static void a_level_is_one_persons_at_a_time(void **state)
+{
+    struct stand *stand = *state;
+    const struct stand_level levels[] = {{5, {alice, bob, 0}}};
+    stand->by_turns = true;
+    uint64_t other = stand_service(stand, stand_policy(stand, 0, 0, 1, levels), TOCSIN__URGENCY__URGENCY_HIGH, 0, 0);
+    (void)stand_integration(stand, other, "R0000000000000000000000000000002");
+    static const char *const ADDRESSES[] = {"5550001", "5550003", "5550001"};
+    for (size_t i = 0; i < 3; i++) {
+        char dedup_key[8];
+        (void)snprintf(dedup_key, sizeof dedup_key, "k%zu", i);
+        (void)stand_event(stand, "R0000000000000000000000000000002", TRIGGER, dedup_key, CRITICAL);
+        assert_int_equal(stand->sends_count, 1);
+        assert_string_equal(stand->sends[0].notification->address, ADDRESSES[i]);
+        stand_deliver(stand);
+    }
+    assert_int_equal(model_counts(stand->model).turns, 3);
+    stand_expect_peace(stand);
+}
+
+static void low_urgency_goes_on_where_the_policy_says_so_and_wakes_no_guardian(void **state)
+{
+    struct stand *stand = *state;
+    const struct stand_level levels[] = {{5, {alice, 0}}, {5, {bob, 0}}};
+    stand->low_moves = true;
+    uint64_t other = stand_service(stand, stand_policy(stand, 0, 0, 2, levels), TOCSIN__URGENCY__URGENCY_LOW, 0, 0);
+    (void)stand_integration(stand, other, "R0000000000000000000000000000002");
+    (void)stand_event(stand, "R0000000000000000000000000000002", TRIGGER, "disk", CRITICAL);
+    stand_run_delivering(stand, 20 * MINUTE);
+    assert_int_equal(pages_sent(stand), 2);
+    assert_int_equal(model_counts(stand->model).guardian_pages, 0);
+    finish(stand);
+    stand_expect_peace(stand);
+}
+
+/* Found by random nights: the clock of support hours ran on, and would have begun the escalation again. */
+static void what_guardians_have_counts_no_support_hours(void **state)
+{
+    struct stand *stand = *state;
+    char sentence[256];
+    const struct stand_level levels[] = {{5, {alice, 0}}};
+    stand->low_moves = true;
+    uint64_t other = stand_service(stand, stand_policy(stand, 0, 0, 1, levels), TOCSIN__URGENCY__URGENCY_LOW, 0, 0);
+    (void)stand_integration(stand, other, "R0000000000000000000000000000002");
+    (void)stand_event(stand, "R0000000000000000000000000000002", TRIGGER, "disk", CRITICAL);
+    stand_receipt(stand, &stand->sends[0], TOCSIN__OUTCOME__OUTCOME_NEVER, 0); /* and she has no other way */
+    assert_int_equal(model_counts(stand->model).guardian_pages, 1);
+    if (!invariants_hold(&stand->store, sentence, sizeof sentence)) {
+        fail_msg("%s", sentence);
+    }
+    stand_expect_peace(stand);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, company_open, company_close)
 
 int main(void)
@@ -277,6 +333,9 @@ int main(void)
         STORY(a_page_of_what_was_merged_is_noticed),
         STORY(a_merge_that_makes_no_sense_is_refused),
         STORY(an_alert_that_was_left_behind_is_noticed),
+        STORY(a_level_is_one_persons_at_a_time),
+        STORY(low_urgency_goes_on_where_the_policy_says_so_and_wakes_no_guardian),
+        STORY(what_guardians_have_counts_no_support_hours),
         STORY(who_is_called_is_told_though_somebody_has_it),
         STORY(a_call_that_never_leaves_is_missed),
         STORY(who_has_answered_is_called_no_more),

@@ -119,6 +119,8 @@ static void policy_put(struct night *night, uint64_t id)
             levels[i].user_ids[p] = any(night, night->users, night->users_count);
         }
     }
+    night->stand->low_moves = below(night, 3) == 0;
+    night->stand->by_turns = below(night, 3) == 0;
     uint64_t made = stand_policy(night->stand, id, (uint32_t)below(night, 3), count, levels);
     if (id == 0 && made != 0 && night->policies_count < OBJECTS_MAX) {
         night->policies[night->policies_count++] = made;
@@ -643,13 +645,14 @@ static void machine_and_model_agree_through_random_nights(void **state)
         all.calls_for_help += counts.calls_for_help;
         all.alerts_joined += counts.alerts_joined;
         all.alerts_paused += counts.alerts_paused;
+        all.turns += counts.turns;
     }
     if (one == NULL) {
         /* Idle nights prove nothing. */
         assert_true(all.incidents > last && all.pages_sent > 10 * last && all.repeats > last && all.excused > last);
         assert_true(all.acknowledgements > last && all.escalations > last && all.guardian_pages > last);
         assert_true(all.snoozes_ended > last / 2 && all.alerts_moved > last / 2 && all.calls_for_help > last);
-        assert_true(all.alerts_joined > last / 3 && all.alerts_paused > last);
+        assert_true(all.alerts_joined > last / 3 && all.alerts_paused > last && all.turns > last);
     }
 }
 
