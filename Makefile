@@ -35,7 +35,7 @@ ALL_LDFLAGS = $(LDFLAGS) $(SANITIZE_FLAGS) -pthread
 
 MAINS := node/tocsind.c node/tocsin.c
 SOURCES := $(filter-out $(MAINS),$(sort $(shell find consensus storage notify node -name '*.c')))
-GENERATED := $(patsubst %.proto,$(BUILD)/generated/%.pb-c,$(wildcard consensus/machine/*.proto))
+GENERATED := $(patsubst %.proto,$(BUILD)/generated/%.pb-c,$(wildcard consensus/machine/schema/*.proto))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(GENERATED:%=%.o)
 LIBRARY := $(BUILD)/libtocsin.a
 PROGRAMS := $(patsubst node/%.c,$(BUILD)/%,$(wildcard $(MAINS)))

@@ -20,7 +20,7 @@
 #include "consensus/cluster_clock.h"
 #include "consensus/driver/driver.h"
 #include "consensus/machine/base/span.h"
-#include "consensus/machine/schema.pb-c.h"
+#include "consensus/machine/schema/schema.pb-c.h"
 #include "consensus/transport/transport.h"
 
 /* Entries that may be proposed and not yet committed; beyond it commands wait and share the next entry. */

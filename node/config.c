@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "consensus/machine/limits.h"
-#include "consensus/machine/schema.pb-c.h"
+#include "consensus/machine/schema/schema.pb-c.h"
 #include "node/http/utf8.h"
 #include "node/log.h"
 #include "notify/compose.h"

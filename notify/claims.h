@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #include "consensus/machine/limits.h"
-#include "consensus/machine/schema.pb-c.h"
+#include "consensus/machine/schema/schema.pb-c.h"
 
 #define CLAIM_ASKS_MAX 3u
 #define CLAIM_GRANT_MS 1000u

@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "consensus/machine/schema.pb-c.h"
+#include "consensus/machine/schema/schema.pb-c.h"
 #include "notify/channel.h"
 #include "notify/settings.h"
 
@@ -72,7 +72,7 @@ struct dispatcher_statistics dispatcher_statistics(const struct dispatcher *disp
  * that does not exist counts neither way. */
 uint64_t dispatcher_failures_in_a_row(const struct dispatcher *dispatcher, Tocsin__Channel channel, uint64_t within_ms);
 
-/* The last notification that tells nobody (consensus/machine/incidents/notices.h) and came to where requests start, its claim valid; 0: none yet. */
+/* The last notification that tells nobody (consensus/machine/paging/notices.h) and came to where requests start, its claim valid; 0: none yet. */
 uint64_t dispatcher_last_probe(const struct dispatcher *dispatcher);
 
 #endif

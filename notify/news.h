@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 #include "consensus/machine/oncall/zone.h"
-#include "consensus/machine/schema.pb-c.h"
+#include "consensus/machine/schema/schema.pb-c.h"
 
 /* Where the zones of readers come from, for good: without it, and for zones that it does not know, times are UTC. Called once,
  * before anything is sent. */

@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "consensus/machine/schema.pb-c.h"
+#include "consensus/machine/schema/schema.pb-c.h"
 #include "consensus/machine/store.h"
 
 /* The version of the rules that this code follows; the state holds the one in force. */

@@ -9,7 +9,7 @@
 #define CONSENSUS_MACHINE_RECORDS_H
 
 #include "consensus/machine/keys.h"
-#include "consensus/machine/schema.pb-c.h"
+#include "consensus/machine/schema/schema.pb-c.h"
 #include "consensus/machine/store.h"
 
 /* Unpacks `value` as a message of `descriptor`; NULL when it does not decode. */

@@ -15,7 +15,7 @@
 
 #include "consensus/machine/base/ids.h"
 #include "consensus/machine/records.h"
-#include "consensus/machine/schema.pb-c.h"
+#include "consensus/machine/schema/schema.pb-c.h"
 #include "consensus/machine/store.h"
 #include "node/http/http.h"
 

@@ -2,7 +2,7 @@
 #ifndef NODE_API_REFUSALS_H
 #define NODE_API_REFUSALS_H
 
-#include "consensus/machine/schema.pb-c.h"
+#include "consensus/machine/schema/schema.pb-c.h"
 
 struct refusal {
     unsigned http_status;

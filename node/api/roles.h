@@ -6,7 +6,7 @@
  *                                                    ├── route's row ──> the handler, or 403
  *     scopes of the token ───────────────────────────┘
  *
- * A route without a row is for administrators only; tests/unit/test_api_roles.c fails on it.
+ * A route without a row is for administrators only; tests/unit/api/test_roles.c fails on it.
  */
 #ifndef NODE_API_ROLES_H
 #define NODE_API_ROLES_H

@@ -2,7 +2,7 @@
 #ifndef NODE_CALENDAR_CALENDAR_SHIFTS_H
 #define NODE_CALENDAR_CALENDAR_SHIFTS_H
 
-#include "consensus/machine/schema.pb-c.h"
+#include "consensus/machine/schema/schema.pb-c.h"
 #include "node/calendar/recurrence.h"
 
 /* Zones of the events of one calendar; begins as {.own, .load}. */

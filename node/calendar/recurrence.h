@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "consensus/machine/oncall/zone.h"
-#include "consensus/machine/schema.pb-c.h"
+#include "consensus/machine/schema/schema.pb-c.h"
 
 /* Days that the rules of one calendar may be walked along: a year for each of its most events, and then some for those that count
  * from long ago. */

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "consensus/machine/base/arena.h"
-#include "consensus/machine/incidents/rules.h"
+#include "consensus/machine/paging/rules.h"
 #include "consensus/machine/schedules/schedules.h"
 #include "node/last_gasp/last_gasp_internal.h"
 #include "node/log.h"

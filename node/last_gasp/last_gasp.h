@@ -24,7 +24,7 @@
 #include <stdint.h>
 
 #include "consensus/machine/base/span.h"
-#include "consensus/machine/schema.pb-c.h"
+#include "consensus/machine/schema/schema.pb-c.h"
 #include "consensus/machine/store.h"
 #include "notify/channel.h"
 

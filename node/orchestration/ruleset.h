@@ -9,7 +9,7 @@
 #ifndef NODE_ORCHESTRATION_RULESET_H
 #define NODE_ORCHESTRATION_RULESET_H
 
-#include "consensus/machine/schema.pb-c.h"
+#include "consensus/machine/schema/schema.pb-c.h"
 #include "node/orchestration/condition.h"
 
 /* Of all patterns of one path, so that rules fit into memory however they are written. */

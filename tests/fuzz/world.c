@@ -3,8 +3,8 @@
 
 #include <stdlib.h>
 
-#include "consensus/machine/incidents/notices.h"
 #include "consensus/machine/limits.h"
+#include "consensus/machine/paging/notices.h"
 #include "tests/fuzz/input.h"
 #include "tests/sim/judge/invariants.h"
 

@@ -5,7 +5,7 @@
 
 #include "consensus/machine/base/text.h"
 #include "consensus/machine/checks.h"
-#include "consensus/machine/incidents/notices.h"
+#include "consensus/machine/paging/notices.h"
 
 #define INVALID TOCSIN__STATUS__STATUS_INVALID
 #define HASH_SIZE_BYTES 32u /* SHA-256 */

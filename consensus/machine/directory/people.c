@@ -5,7 +5,7 @@
 #include "consensus/machine/checks.h"
 #include "consensus/machine/directory/contacts.h"
 #include "consensus/machine/directory/teams.h"
-#include "consensus/machine/incidents/notices.h"
+#include "consensus/machine/paging/notices.h"
 #include "consensus/machine/schedules/handoffs.h"
 #include "consensus/machine/schedules/schedules.h"
 #include "consensus/machine/schedules/swaps.h"

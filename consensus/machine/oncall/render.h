@@ -14,7 +14,7 @@
 
 #include "consensus/machine/oncall/shifts.h"
 #include "consensus/machine/oncall/zone.h"
-#include "consensus/machine/schema.pb-c.h"
+#include "consensus/machine/schema/schema.pb-c.h"
 
 /* How many shifts all layers have within [since, until) at most: known before they are rendered. */
 uint64_t render_count_max(const Tocsin__Schedule *schedule, uint64_t since_ms, uint64_t until_ms);

@@ -4,7 +4,7 @@
 
 #include "consensus/machine/base/span.h"
 #include "consensus/machine/oncall/zone.h"
-#include "consensus/machine/schema.pb-c.h"
+#include "consensus/machine/schema/schema.pb-c.h"
 
 /* Rows of shift_rows.h over [since, until), 1 within the hours and 0 without; the caller frees them (free). The hours are
  * ones that the machine would take. */

@@ -3,7 +3,7 @@
 #define CONSENSUS_MACHINE_ONCALL_WINDOW_SPANS_H
 
 #include "consensus/machine/oncall/zone.h"
-#include "consensus/machine/schema.pb-c.h"
+#include "consensus/machine/schema/schema.pb-c.h"
 
 /*
  * The window's spans that end after `since_ms` and begin before `until_ms`, in their order; those that touch are one. At most

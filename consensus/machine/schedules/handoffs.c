@@ -12,7 +12,7 @@
 #include "consensus/machine/schedules/handoffs.h"
 
 #include "consensus/machine/checks.h"
-#include "consensus/machine/incidents/notices.h"
+#include "consensus/machine/paging/notices.h"
 #include "consensus/machine/schedules/course.h"
 #include "consensus/machine/schedules/schedules.h"
 

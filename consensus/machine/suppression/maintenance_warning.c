@@ -4,7 +4,7 @@
  */
 #include "consensus/machine/suppression/suppression.h"
 
-#include "consensus/machine/incidents/notices.h"
+#include "consensus/machine/paging/notices.h"
 #include "consensus/machine/schedules/schedules.h"
 
 struct warning {

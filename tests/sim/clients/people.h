@@ -7,7 +7,7 @@
 #ifndef TESTS_SIM_CLIENTS_PEOPLE_H
 #define TESTS_SIM_CLIENTS_PEOPLE_H
 
-#include "consensus/machine/schema.pb-c.h"
+#include "consensus/machine/schema/schema.pb-c.h"
 #include "tests/sim/clients/company.h"
 
 struct people;

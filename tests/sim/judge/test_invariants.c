@@ -11,7 +11,7 @@
 #include "consensus/machine/limits.h"
 #include "consensus/machine/records.h"
 #include "tests/sim/judge/invariants.h"
-#include "tests/sim/judge/model_stand.h"
+#include "tests/sim/model/model_stand.h"
 #include "tests/support/machine_probe.h"
 
 #define KEY "R0000000000000000000000000000001"

@@ -4,7 +4,7 @@
 
 #include "node/engine/engine.h"
 #include "tests/sim/clients/workload.h"
-#include "tests/sim/judge/model.h"
+#include "tests/sim/model/model.h"
 #include "tests/sim/world/disk.h"
 #include "tests/sim/world/providers.h"
 #include "tests/sim/world/sim.h"

@@ -1,0 +1,187 @@
+/* The model's reading of what keeps alerts from opening incidents: beside a real machine, and each lie that it finds. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/sim/model/model_internal.h"
+#include "tests/sim/model/model_stand.h"
+#include "tests/support/machine_probe.h"
+
+#define KEY "R0000000000000000000000000000001"
+#define MINUTE ((uint64_t)STAND_MINUTE_MS)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+#define TRIGGER TOCSIN__EVENT_ACTION__EVENT_TRIGGER
+#define RESOLVE TOCSIN__EVENT_ACTION__EVENT_RESOLVE
+#define CRITICAL TOCSIN__SEVERITY__SEVERITY_CRITICAL
+
+static uint64_t service;
+
+static int company_open(void **state)
+{
+    struct stand *stand = stand_new();
+    *state = stand;
+    stand_guardians(stand, 1, STAND_MINUTE_MS);
+    uint64_t alice = stand_user(stand, "Alice");
+    (void)stand_method(stand, alice, TOCSIN__CHANNEL__CHANNEL_SMS, "5550001");
+    const struct stand_level levels[] = {{5, {alice, 0}}};
+    service = stand_service(stand, stand_policy(stand, 0, 1, 1, levels), TOCSIN__URGENCY__URGENCY_HIGH, 0, 0);
+    (void)stand_integration(stand, service, KEY);
+    model_healed(stand->model, stand->true_ms);
+    return 0;
+}
+
+static int company_close(void **state)
+{
+    stand_free(*state);
+    return 0;
+}
+
+static struct model_counts counts(const struct stand *stand)
+{
+    return model_counts(stand->model);
+}
+
+/* ---------------------------------------------------------------- maintenance windows */
+
+static uint64_t window_put(struct stand *stand, uint64_t id, uint32_t revision, uint64_t start_ms, uint64_t end_ms)
+{
+    Tocsin__MaintenanceWindow window = TOCSIN__MAINTENANCE_WINDOW__INIT;
+    Tocsin__MaintenanceWindowPut body = TOCSIN__MAINTENANCE_WINDOW_PUT__INIT;
+    window.service_ids = &service;
+    window.n_service_ids = 1;
+    window.start_ms = start_ms;
+    window.end_ms = end_ms;
+    body.id = id;
+    body.base_revision = revision;
+    body.window = &window;
+    Tocsin__Command command = COMMAND(MAINTENANCE_WINDOW_PUT, maintenance_window_put, body);
+    return stand_done(stand, &command);
+}
+
+/* An hour long from now on. */
+static uint64_t window_open(struct stand *stand)
+{
+    return window_put(stand, 0, 0, stand->true_ms, stand->true_ms + HOUR);
+}
+
+static void window_delete(struct stand *stand, uint64_t id)
+{
+    Tocsin__MaintenanceWindowDelete body = TOCSIN__MAINTENANCE_WINDOW_DELETE__INIT;
+    body.id = id;
+    Tocsin__Command command = COMMAND(MAINTENANCE_WINDOW_DELETE, maintenance_window_delete, body);
+    (void)stand_done(stand, &command);
+}
+
+static void what_still_fires_when_a_window_ends_pages(void **state)
+{
+    struct stand *stand = *state;
+    (void)window_open(stand);
+    assert_int_equal(stand_event(stand, KEY, TRIGGER, "disk", CRITICAL), 0);
+    (void)stand_event(stand, KEY, TRIGGER, "cpu", CRITICAL);
+    (void)stand_event(stand, KEY, RESOLVE, "cpu", CRITICAL);
+    stand_run_delivering(stand, 59 * MINUTE);
+    assert_int_equal(counts(stand).pages_sent, 0);
+    stand_run_delivering(stand, 2 * MINUTE);
+    assert_int_equal(counts(stand).pages_sent, 1);
+    assert_int_equal(counts(stand).held_released, 1);
+    assert_int_equal(counts(stand).held_resolved, 1);
+    stand_expect_peace(stand);
+}
+
+static void a_window_cut_short_or_deleted_lets_go_at_once(void **state)
+{
+    struct stand *stand = *state;
+    uint64_t first = window_open(stand);
+    (void)stand_event(stand, KEY, TRIGGER, "disk", CRITICAL);
+    (void)window_put(stand, first, 1, stand->true_ms, stand->true_ms + MINUTE);
+    stand_run_delivering(stand, 2 * MINUTE);
+    assert_int_equal(counts(stand).held_released, 1);
+    uint64_t second = window_open(stand), third = window_open(stand);
+    (void)stand_event(stand, KEY, TRIGGER, "cpu", CRITICAL);
+    window_delete(stand, third);
+    stand_run_delivering(stand, MINUTE);
+    assert_int_equal(counts(stand).held_released, 1);
+    window_delete(stand, second);
+    stand_run_delivering(stand, MINUTE);
+    assert_int_equal(counts(stand).held_released, 2);
+    stand_expect_peace(stand);
+}
+
+/* As its times of day say, a machine that was given them for less is found out. */
+static void window_daily(struct stand *stand, uint64_t start_ms, uint64_t end_ms, size_t spans_count)
+{
+    Tocsin__MaintenanceWindow window = TOCSIN__MAINTENANCE_WINDOW__INIT;
+    Tocsin__MaintenanceWindowPut body = TOCSIN__MAINTENANCE_WINDOW_PUT__INIT;
+    Tocsin__Recurrence recurrence = TOCSIN__RECURRENCE__INIT;
+    Tocsin__WindowSpan spans[8], *list[8];
+    for (size_t i = 0; i < spans_count; i++) {
+        spans[i] = (Tocsin__WindowSpan)TOCSIN__WINDOW_SPAN__INIT;
+        spans[i].start_ms = start_ms + i * DAY;
+        spans[i].end_ms = end_ms + i * DAY;
+        list[i] = &spans[i];
+    }
+    recurrence.time_zone = probe_text("Europe/Zurich");
+    window.service_ids = &service;
+    window.n_service_ids = 1;
+    window.start_ms = start_ms;
+    window.end_ms = end_ms;
+    window.recurrence = &recurrence;
+    window.spans = list;
+    window.n_spans = spans_count;
+    body.window = &window;
+    Tocsin__Command command = COMMAND(MAINTENANCE_WINDOW_PUT, maintenance_window_put, body);
+    (void)stand_done(stand, &command);
+}
+
+static void a_window_comes_again_each_day(void **state)
+{
+    struct stand *stand = *state;
+    window_daily(stand, stand->true_ms - HOUR, stand->true_ms + HOUR, 3);
+    (void)stand_event(stand, KEY, TRIGGER, "disk", CRITICAL);
+    stand_run_delivering(stand, 2 * HOUR);
+    assert_int_equal(counts(stand).held_released, 1);
+    (void)stand_event(stand, KEY, RESOLVE, "disk", CRITICAL);
+    stand_run_delivering(stand, 22 * HOUR);
+    (void)stand_event(stand, KEY, TRIGGER, "disk", CRITICAL);
+    assert_int_equal(counts(stand).alerts_held, 2);
+    stand_expect_peace(stand);
+}
+
+static void a_day_that_was_forgotten_is_found(void **state)
+{
+    struct stand *stand = *state;
+    window_daily(stand, stand->true_ms - HOUR, stand->true_ms + HOUR, 1);
+    stand_run_delivering(stand, 2 * HOUR);
+    (void)stand_event(stand, KEY, TRIGGER, "disk", CRITICAL);
+    stand_expect_broken(stand, "maintenance window");
+}
+
+/* Nobody looks at the clock. */
+static void an_end_that_nobody_looked_at_is_found(void **state)
+{
+    struct stand *stand = *state;
+    (void)window_open(stand);
+    (void)stand_event(stand, KEY, TRIGGER, "disk", CRITICAL);
+    stand_advance(stand, 2 * HOUR);
+    model_finish(stand->model, stand->true_ms);
+    stand_expect_broken(stand, "nothing was done about it");
+}
+
+#define STORY(name) cmocka_unit_test_setup_teardown(name, company_open, company_close)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STORY(what_still_fires_when_a_window_ends_pages),
+        STORY(a_window_cut_short_or_deleted_lets_go_at_once),
+        STORY(a_window_comes_again_each_day),
+        STORY(a_day_that_was_forgotten_is_found),
+        STORY(an_end_that_nobody_looked_at_is_found),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
