@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "node/api/heartbeats/heartbeats.h"
-#include "node/api/json_write.h"
 #include "node/api/refusals.h"
 #include "node/api/router.h"
 
@@ -41,8 +40,7 @@ static void respond(struct http_request *request, unsigned status, const char *c
 
 void api_json(struct http_request *request, unsigned status, json_t *body)
 {
-    size_t size_bytes = 0;
-    char *text = body != NULL ? json_write(body, &size_bytes) : NULL;
+    char *text = body != NULL ? json_dumps(body, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
 
     json_decref(body);
     if (text == NULL) { /* a handler built what is not JSON: text that is not UTF-8, or no memory */
@@ -51,9 +49,8 @@ void api_json(struct http_request *request, unsigned status, json_t *body)
         if (text == NULL) {
             abort();
         }
-        size_bytes = strlen(text);
     }
-    respond(request, status, JSON_CONTENT_TYPE, text, size_bytes);
+    respond(request, status, JSON_CONTENT_TYPE, text, strlen(text));
 }
 
 void api_abandon(struct http_request *request)
