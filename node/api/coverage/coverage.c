@@ -85,7 +85,8 @@ static bool kinds_check(struct http_request *request)
 
 /* ---------------------------------------------------------------- finding */
 
-static void hole_put(struct coverage *coverage, struct hole hole, const char *format, va_list arguments)
+static __attribute__((format(printf, 3, 0))) void hole_put(struct coverage *coverage, struct hole hole,
+                                                           const char *format, va_list arguments)
 {
     char text[HOLE_SENTENCE_SIZE_BYTES];
 
