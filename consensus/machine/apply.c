@@ -190,7 +190,8 @@ void reply_id(struct apply *apply, Tocsin__Reply *reply, uint64_t id)
     each(PERSON_TEST, person_test) each(CONTACT_CODE_SEND, contact_code_send)                                         \
     each(CONTACT_CODE_GIVE, contact_code_give)                                                                        \
     each(DRILL_PUT, drill_put) each(DRILL_DELETE, drill_delete) each(DRILL_START, drill_start) \
-    each(OUTER_PROBE, outer_probe)
+    each(OUTER_PROBE, outer_probe)                                                                                    \
+    each(LABELS_CHANGE, labels_change) each(INCIDENT_UNACKNOWLEDGE, incident_unacknowledge)
 
 static void hand_over(struct apply *apply, const Tocsin__Command *command, Tocsin__Reply *reply)
 {

@@ -107,6 +107,8 @@ void apply_responders_request(struct apply *, const Tocsin__RespondersRequest *,
 void apply_responder_answer(struct apply *, const Tocsin__ResponderAnswer *, Tocsin__Reply *);
 void apply_status_update_create(struct apply *, const Tocsin__StatusUpdateCreate *, Tocsin__Reply *);
 void apply_subscribers_change(struct apply *, const Tocsin__SubscribersChange *, Tocsin__Reply *);
+void apply_labels_change(struct apply *, const Tocsin__LabelsChange *, Tocsin__Reply *);
+void apply_incident_unacknowledge(struct apply *, const Tocsin__IncidentUnacknowledge *, Tocsin__Reply *);
 void apply_alerts_update(struct apply *, const Tocsin__AlertsUpdate *, Tocsin__Reply *);
 void apply_heartbeat_put(struct apply *, const Tocsin__HeartbeatPut *, Tocsin__Reply *);
 void apply_heartbeat_delete(struct apply *, const Tocsin__HeartbeatDelete *, Tocsin__Reply *);

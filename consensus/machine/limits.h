@@ -216,6 +216,12 @@
 #define LIMIT_ALERTS_PER_REQUEST 4096u
 #define LIMIT_LABELS_PER_ALERT 256u
 
+/* Opsgenie's, of one alert; and, as with triggers, how many changes of them its timeline lists. */
+#define LIMIT_TAGS_PER_INCIDENT 20u
+#define LIMIT_TAG_CHARACTERS 50u
+#define LIMIT_LABELS_CHARACTERS 8000u
+#define LIMIT_LABEL_LOG_ENTRIES_PER_INCIDENT 500u
+
 /* Event orchestration. PagerDuty's customers have some dozens of orchestrations, and up to a thousand rules in one. */
 #define LIMIT_ORCHESTRATIONS 1000u
 #define LIMIT_INTEGRATIONS_PER_ORCHESTRATION 100u

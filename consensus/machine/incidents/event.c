@@ -108,6 +108,7 @@ static Tocsin__Alert *alert_new(struct apply *apply, const struct occurrence *oc
     alert->events = 1;
     alert->expires_at_ms = occurrence->event->expires_at_ms;
     alert->decision = occurrence->event->decision;
+    alert->labels = occurrence->event->labels;
     return alert;
 }
 
@@ -211,6 +212,8 @@ static void alert_join(struct apply *apply, const Tocsin__Service *service, Tocs
 {
     Tocsin__Why why;
     const char *reason = grouping_reason(apply, service, incident, &why);
+    labels_join(apply, incident, alert->labels);
+    alert->labels = NULL;
     alert_open(apply, incident, alert);
     (void)log_trigger_bounded(apply, incident, alert, alert->severity,
                               apply_printf(apply, "%s (joined this incident, because %s)", alert->summary, reason), why,
@@ -240,9 +243,12 @@ bool alert_admit(struct apply *apply, Tocsin__Service *service, Tocsin__Alert *a
         service_put(apply->store, service);
         incident->urgency_why = decides_urgency(alert) ? TOCSIN__WHY__WHY_RULE : urgency_why(apply, service);
         incident->alerts_hidden = service->incidents_only;
+        Tocsin__IncidentLabels *labels = alert->labels;
+        alert->labels = NULL; /* they are the incident's from now on */
         alert_open(apply, incident, alert);
         log_trigger(apply, incident, alert, alert->severity, alert->summary, why, source);
         obey_rules(apply, incident, alert, source);
+        labels_begin(apply, incident, labels, source);
         escalation_begin(apply, incident, 1, TOCSIN__WHY__WHY_POLICY_START, source);
     }
     if (alert->hold != NULL) {

@@ -91,6 +91,13 @@ void details_begin(struct apply *, Tocsin__Incident *, const Tocsin__IncidentDet
  * its people must be told anew, or not any more: the caller does that. */
 bool details_change(struct apply *, Tocsin__Incident *, const Tocsin__IncidentDetails *, uint64_t fields);
 
+/* ---- labels.c */
+
+/* A new incident takes over what hangs on its first alert (NULL: nothing); `source` is who sent it. */
+void labels_begin(struct apply *, Tocsin__Incident *, Tocsin__IncidentLabels *, const Tocsin__Actor *source);
+/* ... what hangs on an alert that joins it, as far as there is room. */
+void labels_join(struct apply *, Tocsin__Incident *, const Tocsin__IncidentLabels *);
+
 /* ---- responders.c */
 
 /* Was asked to help, and has not answered. */
