@@ -45,6 +45,8 @@
 #define LIMIT_NOTIFICATION_RULES_PER_USER 100u
 #define LIMIT_INTEGRATIONS_PER_SERVICE 200u
 #define LIMIT_LEVELS_PER_POLICY 20u
+/* Of those who use an object that was to go away, so many are named: the answer is read by people. */
+#define LIMIT_USES_TOLD 20u
 #define LIMIT_TARGETS_PER_LEVEL 50u
 #define LIMIT_LOOPS_PER_POLICY 9u
 #define LIMIT_DELAY_MINUTES (7u * 24 * 60)

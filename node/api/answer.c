@@ -6,13 +6,16 @@
  *     checks     {"error": "not found"}
  *     Opsgenie   {"message": "Not Found", "took": 0.0, "requestId": "..."}
  *     Alertmanager   "Not Found"
- *     the rest   {"error": {"message": "Invalid Input Provided", "code": 2001, "errors": ["..."]}}
+ *     the rest   {"error": {"message": "Invalid Input Provided", "code": 2001, "errors": ["..."]}}, and "used_by" with
+ *                references, when an object stays because of them
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "node/api/heartbeats/heartbeats.h"
 #include "node/api/refusals.h"
+#include "node/api/render.h"
 #include "node/api/router.h"
 
 #define JSON_CONTENT_TYPE "application/json; charset=utf-8"
@@ -90,6 +93,11 @@ static const char *event_word(unsigned http_status)
     return "invalid event";
 }
 
+static json_t *rest_error(const char *message, int code, json_t *errors)
+{
+    return json_pack("{s:{s:s, s:i, s:o}}", "error", "message", message, "code", code, "errors", errors);
+}
+
 void api_error(struct http_request *request, unsigned status, int code, const char *message, json_t *errors)
 {
     enum api_family family = router_call_of(request)->family;
@@ -115,9 +123,30 @@ void api_error(struct http_request *request, unsigned status, int code, const ch
         body = opsgenie_answer(request, json_pack("{s:O}", "message", json_array_get(errors, 0)));
         json_decref(errors);
     } else {
-        body = json_pack("{s:{s:s, s:i, s:o}}", "error", "message", message, "code", code, "errors", errors);
+        body = rest_error(message, code, errors);
     }
     api_json(request, status, body);
+}
+
+/* Beside `errors`, which clients compare as a whole. */
+static json_t *render_uses(struct http_request *request, const Tocsin__Reply *reply)
+{
+    json_t *uses = json_array();
+
+    for (size_t i = 0; i < reply->n_used_by; i++) {
+        const Tocsin__Use *use = reply->used_by[i];
+        char type[64], id[16];
+        json_t *self = json_null(); /* of heartbeats, which other families name otherwise */
+        id_format(use->id, id);
+        (void)snprintf(type, sizeof type, "%s_reference", use->type);
+        if (strcmp(use->type, "escalation_policy") == 0) {
+            self = render_self(request, "/escalation_policies/%s", id);
+        } else if (strcmp(use->type, "heartbeat") != 0) {
+            self = render_self(request, "/%ss/%s", use->type, id);
+        }
+        json_array_append_new(uses, render_head(use->id, type, use->name, self));
+    }
+    return uses;
 }
 
 void api_refused(struct http_request *request, const Tocsin__Reply *reply)
@@ -125,8 +154,15 @@ void api_refused(struct http_request *request, const Tocsin__Reply *reply)
     const struct refusal *refusal = refusal_for(reply->status, reply->reason);
     const char *error_text = refusal->error_text != NULL ? refusal->error_text : reply->message;
 
-    api_error(request, refusal->http_status, refusal->code, refusal->message,
-              json_pack("[s]", error_text[0] != '\0' ? error_text : refusal->message));
+    json_t *errors = json_pack("[s]", error_text[0] != '\0' ? error_text : refusal->message);
+
+    if (reply->n_used_by == 0 || router_call_of(request)->family != FAMILY_REST) {
+        api_error(request, refusal->http_status, refusal->code, refusal->message, errors);
+        return;
+    }
+    json_t *body = rest_error(refusal->message, refusal->code, errors);
+    json_object_set_new(json_object_get(body, "error"), "used_by", render_uses(request, reply));
+    api_json(request, refusal->http_status, body);
 }
 
 void answer_unrecognized(struct http_request *request)

@@ -7,8 +7,8 @@
 #include "consensus/machine/directory/teams.h"
 #include "consensus/machine/paging/notices.h"
 #include "consensus/machine/schedules/handoffs.h"
-#include "consensus/machine/schedules/schedules.h"
 #include "consensus/machine/schedules/swaps.h"
+#include "consensus/machine/uses.h"
 
 #define INVALID TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_BAD_VALUE
 #define CONFLICT TOCSIN__STATUS__STATUS_CONFLICT
@@ -81,22 +81,6 @@ void apply_user_put(struct apply *apply, const Tocsin__UserPut *put, Tocsin__Rep
     reply_id(apply, reply, user->id);
 }
 
-/* The name of a policy that would tell this user, NULL when there is none. The policies of a whole company are too
- * much for the arena, so each is freed at once. */
-static const char *policy_of_user(struct apply *apply, uint64_t user_id)
-{
-    const char *name = NULL;
-    struct walk walk = walk_all(apply->store, TABLE_ESCALATION_POLICY);
-    while (name == NULL && walk_next(&walk)) {
-        Tocsin__EscalationPolicy *policy = record_unpack(&tocsin__escalation_policy__descriptor, walk.value, NULL);
-        if (policy != NULL && policy_has_target(policy, user_id)) {
-            name = apply_strdup(apply, policy->name);
-        }
-        tocsin__escalation_policy__free_unpacked(policy, NULL);
-    }
-    return name;
-}
-
 static void delete_under(struct apply *apply, enum machine_table table, uint64_t parent)
 {
     struct walk walk = walk_under(apply->store, table, parent);
@@ -124,17 +108,7 @@ void apply_user_delete(struct apply *apply, const Tocsin__UserDelete *delete, To
         refuse_unknown(apply, reply, TOCSIN__REASON__REASON_UNKNOWN_USER, "user", delete->id);
         return;
     }
-    const char *policy_name = policy_of_user(apply, user->id);
-    if (policy_name != NULL) {
-        reply_refuse(apply, reply, CONFLICT, TOCSIN__REASON__REASON_USER_IN_POLICY,
-                     "%s is a target of the escalation policy %s; take the user out of it first.", user->name,
-                     policy_name);
-        return;
-    }
-    const char *schedule_name = schedule_of_user(apply, user->id);
-    if (schedule_name != NULL) {
-        reply_refuse(apply, reply, CONFLICT, TOCSIN__REASON__REASON_USER_IN_SCHEDULE,
-                     "%s is part of the schedule %s; take the user out of it first.", user->name, schedule_name);
+    if (!check_unused(apply, reply, USED_USER, user->id, user->name)) {
         return;
     }
     /* While the records are still there, so that the timeline can name the person. */

@@ -9,6 +9,7 @@
 
 #include "consensus/machine/checks.h"
 #include "consensus/machine/directory/teams.h"
+#include "consensus/machine/uses.h"
 
 #define CONFLICT TOCSIN__STATUS__STATUS_CONFLICT
 
@@ -67,32 +68,18 @@ void apply_team_put(struct apply *apply, const Tocsin__TeamPut *put, Tocsin__Rep
 
 /* ---------------------------------------------------------------- what belongs to a team */
 
-/* The name of a policy of the team, NULL when there is none; with `user_id`, of one that tells this user. Here and
- * below there may be too many rows for the arena, so each is freed at once. */
+/* The name of a policy of the team that tells this user, NULL when there is none. There may be too many rows for the
+ * arena, so each is freed at once. */
 static const char *policy_of_team(struct apply *apply, uint64_t team_id, uint64_t user_id)
 {
     const char *name = NULL;
     struct walk walk = walk_all(apply->store, TABLE_ESCALATION_POLICY);
     while (name == NULL && walk_next(&walk)) {
         Tocsin__EscalationPolicy *policy = record_unpack(&tocsin__escalation_policy__descriptor, walk.value, NULL);
-        if (policy != NULL && policy->team_id == team_id && (user_id == 0 || policy_has_target(policy, user_id))) {
+        if (policy != NULL && policy->team_id == team_id && policy_has_target(policy, user_id)) {
             name = apply_strdup(apply, policy->name);
         }
         tocsin__escalation_policy__free_unpacked(policy, NULL);
-    }
-    return name;
-}
-
-static const char *schedule_of_team(struct apply *apply, uint64_t team_id)
-{
-    const char *name = NULL;
-    struct walk walk = walk_all(apply->store, TABLE_SCHEDULE);
-    while (name == NULL && walk_next(&walk)) {
-        Tocsin__Schedule *schedule = record_unpack(&tocsin__schedule__descriptor, walk.value, NULL);
-        for (size_t i = 0; schedule != NULL && i < schedule->n_team_ids && name == NULL; i++) {
-            name = schedule->team_ids[i] == team_id ? apply_strdup(apply, schedule->name) : NULL;
-        }
-        tocsin__schedule__free_unpacked(schedule, NULL);
     }
     return name;
 }
@@ -105,13 +92,7 @@ void apply_team_delete(struct apply *apply, const Tocsin__TeamDelete *delete, To
         refuse_unknown(apply, reply, TOCSIN__REASON__REASON_UNKNOWN_TEAM, "team", delete->id);
         return;
     }
-    const char *policy_name = policy_of_team(apply, team->id, 0);
-    const char *schedule_name = policy_name == NULL ? schedule_of_team(apply, team->id) : NULL;
-    if (policy_name != NULL || schedule_name != NULL) {
-        reply_refuse(apply, reply, CONFLICT, TOCSIN__REASON__REASON_TEAM_IN_USE,
-                     "The team %s has the %s %s; take it out of the team first.", team->name,
-                     policy_name != NULL ? "escalation policy" : "schedule",
-                     policy_name != NULL ? policy_name : schedule_name);
+    if (!check_unused(apply, reply, USED_TEAM, team->id, team->name)) {
         return;
     }
     struct walk walk = walk_under(apply->store, TABLE_TEAM_MEMBER, team->id);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "consensus/machine/checks.h"
+#include "consensus/machine/uses.h"
 
 #define INVALID TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_BAD_VALUE
 
@@ -129,8 +130,13 @@ void apply_priorities_put(struct apply *apply, const Tocsin__PrioritiesPut *put,
         }
     }
     for (size_t i = 0; i < before->n_priorities; i++) {
-        if (priority_find(&list, before->priorities[i]->id) == NULL) {
-            retire(apply, &list, before->priorities[i]);
+        const Tocsin__Priority *priority = before->priorities[i];
+        if (priority_find(&list, priority->id) == NULL) {
+            if (!priority->retired &&
+                !check_unused(apply, reply, USED_PRIORITY, priority->id, priority->name)) {
+                return;
+            }
+            retire(apply, &list, priority);
         }
     }
     if (list.n_priorities > 0 &&

@@ -3,6 +3,7 @@
 
 #include "consensus/machine/base/text.h"
 #include "consensus/machine/checks.h"
+#include "consensus/machine/directory/teams.h"
 #include "consensus/machine/orchestration/orchestration.h"
 
 #define INVALID TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_BAD_VALUE
@@ -131,7 +132,8 @@ static const char *const orchestration_fields[] = {"name", "description", "team_
 static bool check_orchestration(struct apply *apply, Tocsin__Reply *reply, const Tocsin__Orchestration *orchestration)
 {
     return check_line(apply, reply, "The name", orchestration->name, 1, LIMIT_NAME_CHARACTERS) &&
-           check_lines(apply, reply, "The description", orchestration->description, 0, LIMIT_DESCRIPTION_CHARACTERS);
+           check_lines(apply, reply, "The description", orchestration->description, 0, LIMIT_DESCRIPTION_CHARACTERS) &&
+           check_teams(apply, reply, &orchestration->team_id, orchestration->team_id != 0 ? 1 : 0);
 }
 
 void apply_orchestration_put(struct apply *apply, const Tocsin__OrchestrationPut *put, Tocsin__Reply *reply)

@@ -11,6 +11,7 @@
 #include "consensus/machine/schedules/handoffs.h"
 #include "consensus/machine/schedules/shift_rows.h"
 #include "consensus/machine/schedules/swaps.h"
+#include "consensus/machine/uses.h"
 
 #define INVALID TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_BAD_VALUE
 #define CONFLICT TOCSIN__STATUS__STATUS_CONFLICT
@@ -451,24 +452,6 @@ void apply_schedule_extend(struct apply *apply, const Tocsin__ScheduleExtend *ex
 
 /* ---------------------------------------------------------------- delete */
 
-/* The name of a policy that names the schedule, NULL when there is none. There may be too many for the arena: each is
- * freed at once. */
-static const char *policy_of_schedule(struct apply *apply, uint64_t schedule_id)
-{
-    const char *name = NULL;
-    struct walk walk = walk_all(apply->store, TABLE_ESCALATION_POLICY);
-    while (name == NULL && walk_next(&walk)) {
-        Tocsin__EscalationPolicy *policy = record_unpack(&tocsin__escalation_policy__descriptor, walk.value, NULL);
-        for (size_t i = 0; policy != NULL && i < policy->n_levels && name == NULL; i++) {
-            for (size_t j = 0; j < policy->levels[i]->n_schedule_ids && name == NULL; j++) {
-                name = policy->levels[i]->schedule_ids[j] == schedule_id ? apply_strdup(apply, policy->name) : NULL;
-            }
-        }
-        tocsin__escalation_policy__free_unpacked(policy, NULL);
-    }
-    return name;
-}
-
 static void delete_under(struct apply *apply, enum machine_table table, uint64_t schedule_id)
 {
     struct walk walk = walk_under(apply->store, table, schedule_id);
@@ -479,14 +462,12 @@ static void delete_under(struct apply *apply, enum machine_table table, uint64_t
 
 void apply_schedule_delete(struct apply *apply, const Tocsin__ScheduleDelete *delete, Tocsin__Reply *reply)
 {
-    if (schedule_get(apply->store, delete->id, apply->arena) == NULL) {
+    const Tocsin__Schedule *schedule = schedule_get(apply->store, delete->id, apply->arena);
+    if (schedule == NULL) {
         refuse_unknown(apply, reply, TOCSIN__REASON__REASON_UNKNOWN_SCHEDULE, "schedule", delete->id);
         return;
     }
-    const char *policy_name = policy_of_schedule(apply, delete->id);
-    if (policy_name != NULL) {
-        reply_refuse(apply, reply, CONFLICT, TOCSIN__REASON__REASON_SCHEDULE_IN_POLICY,
-                     "The escalation policy %s uses this schedule; give it another target first.", policy_name);
+    if (!check_unused(apply, reply, USED_SCHEDULE, schedule->id, schedule->name)) {
         return;
     }
     delete_under(apply, TABLE_OVERRIDE, delete->id);
@@ -527,19 +508,9 @@ static bool overrides_have(struct apply *apply, uint64_t schedule_id, uint64_t u
     return found;
 }
 
-const char *schedule_of_user(struct apply *apply, uint64_t user_id)
+bool schedule_has_user(struct apply *apply, const Tocsin__Schedule *schedule, uint64_t user_id)
 {
-    const char *name = NULL;
-    struct walk walk = walk_all(apply->store, TABLE_SCHEDULE);
-    while (name == NULL && walk_next(&walk)) {
-        Tocsin__Schedule *schedule = record_unpack(&tocsin__schedule__descriptor, walk.value, NULL);
-        if (schedule != NULL &&
-            (layers_have(apply, schedule, user_id) || overrides_have(apply, schedule->id, user_id))) {
-            name = apply_strdup(apply, schedule->name);
-        }
-        tocsin__schedule__free_unpacked(schedule, NULL);
-    }
-    return name;
+    return layers_have(apply, schedule, user_id) || overrides_have(apply, schedule->id, user_id);
 }
 
 void handoffs_touch_user(struct apply *apply, uint64_t user_id)
@@ -547,8 +518,7 @@ void handoffs_touch_user(struct apply *apply, uint64_t user_id)
     struct walk walk = walk_all(apply->store, TABLE_SCHEDULE);
     while (walk_next(&walk)) {
         Tocsin__Schedule *schedule = record_unpack(&tocsin__schedule__descriptor, walk.value, NULL);
-        if (schedule != NULL &&
-            (layers_have(apply, schedule, user_id) || overrides_have(apply, schedule->id, user_id))) {
+        if (schedule != NULL && schedule_has_user(apply, schedule, user_id)) {
             handoffs_touch(apply, schedule->id);
         }
         tocsin__schedule__free_unpacked(schedule, NULL);

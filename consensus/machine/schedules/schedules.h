@@ -41,7 +41,7 @@ void override_withdraw(struct apply *, uint64_t schedule_id, uint64_t id);
 
 /* ---- schedules.c */
 
-/* The name of a schedule that needs the user from now on, NULL when there is none. */
-const char *schedule_of_user(struct apply *, uint64_t user_id);
+/* Whether the schedule needs the user from now on: in a layer that is not over, or for an override to come. */
+bool schedule_has_user(struct apply *, const Tocsin__Schedule *, uint64_t user_id);
 
 #endif

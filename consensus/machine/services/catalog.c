@@ -10,6 +10,7 @@
 #include "consensus/machine/orchestration/orchestration.h"
 #include "consensus/machine/services/services.h"
 #include "consensus/machine/suppression/suppression.h"
+#include "consensus/machine/uses.h"
 
 #define INVALID TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_BAD_VALUE
 #define CONFLICT TOCSIN__STATUS__STATUS_CONFLICT
@@ -134,10 +135,7 @@ void apply_service_delete(struct apply *apply, const Tocsin__ServiceDelete *dele
                      "The service %s has open incidents; resolve them first.", service->name);
         return;
     }
-    struct walk heartbeats = walk_under(apply->store, TABLE_HEARTBEAT_BY_SLUG, service->id);
-    if (walk_next(&heartbeats)) {
-        reply_refuse(apply, reply, CONFLICT, TOCSIN__REASON__REASON_HEARTBEATS_IN_SERVICE,
-                     "Heartbeats open their incidents on the service %s; delete them first.", service->name);
+    if (!check_unused(apply, reply, USED_SERVICE, service->id, service->name)) {
         return;
     }
     if (service->built_in) {
@@ -456,22 +454,7 @@ void apply_escalation_policy_put(struct apply *apply, const Tocsin__EscalationPo
     }
 }
 
-/* The name of a service that escalates by this policy, NULL when there is none. Here and below there may be too many
- * rows for the arena, so each is freed at once. */
-static const char *service_of_policy(struct apply *apply, uint64_t policy_id)
-{
-    const char *name = NULL;
-    struct walk walk = walk_all(apply->store, TABLE_SERVICE);
-    while (name == NULL && walk_next(&walk)) {
-        Tocsin__Service *service = record_unpack(&tocsin__service__descriptor, walk.value, NULL);
-        if (service != NULL && service->escalation_policy_id == policy_id) {
-            name = apply_strdup(apply, service->name);
-        }
-        tocsin__service__free_unpacked(service, NULL);
-    }
-    return name;
-}
-
+/* There may be too many rows for the arena, so each is freed at once. */
 static bool policy_has_open_incident(struct apply *apply, uint64_t policy_id)
 {
     bool found = false;
@@ -492,10 +475,7 @@ void apply_escalation_policy_delete(struct apply *apply, const Tocsin__Escalatio
         refuse_unknown(apply, reply, TOCSIN__REASON__REASON_UNKNOWN_POLICY, "escalation policy", delete->id);
         return;
     }
-    const char *service_name = service_of_policy(apply, policy->id);
-    if (service_name != NULL) {
-        reply_refuse(apply, reply, CONFLICT, TOCSIN__REASON__REASON_POLICY_IN_SERVICE,
-                     "The service %s uses this escalation policy; give it another one first.", service_name);
+    if (!check_unused(apply, reply, USED_ESCALATION_POLICY, policy->id, policy->name)) {
         return;
     }
     if (policy_has_open_incident(apply, policy->id)) {
