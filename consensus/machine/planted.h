@@ -53,6 +53,8 @@
     each(WINDOW_IGNORED, "an alert of a service in maintenance opens an incident")                                    \
     each(WINDOW_END_FORGOTTEN, "what a maintenance window held back is not let go when it ends")                      \
     each(HELD_RESOLVE_LOST, "the resolve of an alert that is held back is answered, and not noted")                   \
+    each(MUTE_IGNORED, "an alert that a mute fits is let go")                                                         \
+    each(STALE_MUTES_ACCEPTED, "a word on mutes that have changed since is taken")                                    \
     each(QUIET_LEVEL_WITHOUT_REASON, "somebody who cannot be told is passed over, and nothing says why")              \
     each(SNOOZE_NEVER_ENDS, "a snooze has no end")                                                                    \
     each(MERGE_LOSES_DEADLINE, "what others were merged into does not go on to its next level")                       \

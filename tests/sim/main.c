@@ -103,6 +103,11 @@ static void count_model(struct sim *sim) {
     sim_count(sim, "windows changed", counts.windows_changed);
     sim_count(sim, "windows deleted", counts.windows_deleted);
     sim_count(sim, "ends of windows", counts.windows_ended);
+    sim_count(sim, "mutes", counts.mutes);
+    sim_count(sim, "mutes changed", counts.mutes_changed);
+    sim_count(sim, "mutes that ended", counts.mutes_ended);
+    sim_count(sim, "alerts muted", counts.alerts_muted);
+    sim_count(sim, "alerts nobody looked for a mute of", counts.mutes_unanswered);
     sim_count(sim, "alerts held back", counts.alerts_held);
     sim_count(sim, "alerts held back, then let go", counts.held_released);
     sim_count(sim, "alerts held back, then resolved", counts.held_resolved);

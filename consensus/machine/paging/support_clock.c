@@ -70,9 +70,9 @@ void support_clock_restart(struct apply *apply, Tocsin__Incident *incident)
     stretch_end(apply, incident);
     if (incident->support_left_ms > 0) {
         stretch_begin(apply, incident);
-    } else {
+    } else { /* its time was over before: the level is due as it was */
         support_clock_stop(incident);
-        incident_deadline(apply, incident, DEADLINE_ESCALATE, apply->time_ms + 1);
+        assert(incident_deadline_due(incident, DEADLINE_ESCALATE) <= apply->time_ms);
     }
 }
 

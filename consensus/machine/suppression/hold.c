@@ -329,7 +329,7 @@ bool hold_answer(struct apply *apply, uint64_t alert_id, uint64_t mute_id)
     if (alert == NULL || alert->resolved || alert->hold->place != HELD_FOR_ANSWER) {
         return false;
     }
-    Tocsin__Hold *hold = mute_id != 0 ? hold_by_mute(apply, mute_id) : NULL;
+    Tocsin__Hold *hold = mute_id != 0 && !planted(MUTE_IGNORED) ? hold_by_mute(apply, mute_id) : NULL;
     if (hold != NULL) {
         hold_on(apply, alert, hold);
     } else {

@@ -17,6 +17,7 @@
 #define LEVELS_MAX 3u
 #define SCHEDULES_MAX 3u
 #define WINDOWS_MAX 4u
+#define MUTES_MAX 3u
 #define SERVICES_MAX 8u
 #define INTEGRATIONS_MAX 32u /* ever */
 #define DRILLS_MAX 2u        /* at a time */
@@ -56,6 +57,11 @@ struct quiet_time {
     char id[HISTORY_ID_SIZE]; /* "": not there */
     uint64_t start_s;
     bool busy;
+};
+
+struct quiet_wish { /* a mute, or a silence */
+    char id[48]; /* "": not there */
+    bool silence, busy;
 };
 
 struct policy {
@@ -98,6 +104,8 @@ struct company {
     struct policy policies[POLICIES_MAX];
     struct service services[SERVICES_MAX];
     struct quiet_time windows[WINDOWS_MAX];
+    struct quiet_wish mutes[MUTES_MAX];
+    bool muted_ever; /* or asked for: any event may open nothing */
     struct integration integrations[INTEGRATIONS_MAX];
     struct company_drill drills[DRILLS_MAX];
     unsigned people_count, schedules_count, policies_count, services_count, integrations_count;
@@ -140,6 +148,8 @@ void company_edit_schedule(struct company *company);
 
 /* One change by chance: a maintenance window made, moved or ended (company_windows.c). */
 void company_edit_windows(struct company *company);
+/* A mute or a silence (company_mutes.c). */
+void company_edit_mutes(struct company *company);
 
 /* ---- drills (company_drills.c) */
 

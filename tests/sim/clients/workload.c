@@ -40,7 +40,7 @@ struct workload {
     struct jobs *jobs;
     struct key *keys;
     size_t keys_count, keys_capacity;
-    bool set_up, stopped, quiet;
+    bool set_up, stopped, quiet, mutes;
     void (*finished)(void *context);
     void *finished_context;
 };
@@ -59,6 +59,7 @@ struct workload_options workload_dense(unsigned minute_ms)
         .reads_per_hour = 4000,
         .quiet_per_hour = 900,
         .quiet_permille = 400,
+        .mutes_permille = 250,
         .jobs_permille = 300,
         .jobs_max = 4,
     };
@@ -78,6 +79,7 @@ struct workload_options workload_calm(void)
         .reads_per_hour = 20,
         .quiet_per_hour = 6,
         .quiet_permille = 400,
+        .mutes_permille = 250,
         .jobs_permille = 200,
         .jobs_max = 4,
     };
@@ -207,7 +209,7 @@ static void excuse(struct workload *workload, const struct key *key)
     const struct company *company = workload->company;
     const struct service *service = &company->services[company->integrations[key->integration].service];
 
-    if (service->disabled_ever || service->quiet_ever || service->gathers) {
+    if (service->disabled_ever || service->quiet_ever || service->gathers || company->muted_ever) {
         history_key_exempt(workload->history, key->number);
     }
 }
@@ -418,6 +420,9 @@ static void quiet_something(struct workload *workload)
     if (workload->quiet) {
         company_edit_windows(workload->company);
     }
+    if (workload->mutes) {
+        company_edit_mutes(workload->company);
+    }
 }
 
 static void delete_something(struct workload *workload)
@@ -472,6 +477,7 @@ static void on_set_up(void *context)
 
     workload->set_up = true;
     workload->quiet = sim_chance(workload->sim, workload->options.quiet_permille);
+    workload->mutes = sim_chance(workload->sim, workload->options.mutes_permille);
     if (sim_chance(workload->sim, workload->options.jobs_permille)) {
         jobs_begin(workload->jobs, (unsigned)sim_between(workload->sim, 1, workload->options.jobs_max));
     }

@@ -25,8 +25,8 @@ struct workload_options {
     unsigned deletions_per_hour;
     unsigned requests_per_hour; /* see handling.h */
     unsigned reads_per_hour;
-    unsigned quiet_per_hour; /* maintenance windows made, moved or ended, in companies that have them */
-    unsigned quiet_permille; /* of companies */
+    unsigned quiet_per_hour; /* maintenance windows, mutes: made, moved or ended, in companies that have them */
+    unsigned quiet_permille, mutes_permille; /* of companies */
     unsigned jobs_permille; /* of companies that have jobs with heartbeats: while there are any the cluster is never idle */
     unsigned jobs_max;
     client_way way; /* NULL: sim_ask_with */

@@ -593,7 +593,8 @@ static const char *wrong_with(const struct history_answer *answer)
         bool stopped = strstr(answer->body, "This node has stopped") != NULL; /* trying again here does not help */
         return answer->retry_after || stopped ? NULL : "does not say when to try again";
     }
-    bool too_late = answer->status == 405; /* a maintenance window that is over */
+    /* A maintenance window that is over, and, in the words of Alertmanager, a silence. */
+    bool too_late = answer->status == 405 || strstr(answer->body, "silence already expired") != NULL;
     if (answer->status == 404 || ((answer->status == 400 || too_late) && strcmp(answer->method, "GET") != 0)) {
         return answer->refusable ? NULL : "refuses what is right";
     }

@@ -284,7 +284,7 @@ static void hand_over(struct model *model, const Tocsin__Command *command, const
     default:
         if (!model_heartbeats_command(model, command, reply) && !model_schedules_command(model, command, reply) &&
             !model_handling_command(model, command, reply) && !model_windows_command(model, command, reply) &&
-            !model_drills_command(model, command, reply)) {
+            !model_drills_command(model, command, reply) && !model_mutes_command(model, command, reply)) {
             model_company_command(model, command, reply);
         }
     }

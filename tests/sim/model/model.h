@@ -81,6 +81,7 @@ struct model_counts {
     uint64_t pings, heartbeats_silent, extensions, news, conditions;
     uint64_t snoozes, snoozes_ended, merges, alerts_moved, calls_for_help;
     uint64_t windows, windows_recurring, windows_changed, windows_deleted, windows_ended;
+    uint64_t mutes, mutes_changed, mutes_ended, alerts_muted, mutes_unanswered;
     uint64_t alerts_held, held_released, held_resolved;
     uint64_t alerts_joined, alerts_paused, turns;
     uint64_t drills, drills_told; /* runs; incidents because of them */

@@ -39,10 +39,19 @@ static struct incident *incident_open(struct model *model, const struct service 
     return incident;
 }
 
+/* One that was opened by the same entry, without a request, has no name yet: then the answer names it. */
+static bool counted_for(const struct model *model, struct incident *incident, const Tocsin__Reply *reply)
+{
+    if (reply != NULL && incident->id == 0 && incident->number > model->last_named_number) {
+        incident->id = model_named(reply);
+    }
+    return reply == NULL || (incident->id != 0 && model_named(reply) == incident->id);
+}
+
 static void event_of_known(struct model *model, const Tocsin__Event *event, struct incident *incident,
                            struct alert *alert, const Tocsin__Reply *reply)
 {
-    if (reply != NULL && model_named(reply) != incident->id) {
+    if (!counted_for(model, incident, reply)) {
         model_broken(model,
                      "entry %" PRIu64 ": an event of key %s belongs to incident %" PRIu64 ", and was counted elsewhere",
                      model->index, event->dedup_key, incident->number);
@@ -60,7 +69,7 @@ static void event_of_known(struct model *model, const Tocsin__Event *event, stru
 static void joins(struct model *model, const struct service *service, struct incident *incident, const struct firing *firing,
                   const Tocsin__Reply *reply)
 {
-    if (reply != NULL && model_named(reply) != incident->id) {
+    if (!counted_for(model, incident, reply)) {
         model_broken(model, "entry %" PRIu64 ": an alert of key %s is the same trouble as incident %" PRIu64 ", and was counted elsewhere",
                      model->index, firing->dedup_key, incident->number);
     }
@@ -230,6 +239,14 @@ void model_conditions_finish(struct model *model)
     }
 }
 
+void model_own_service_named(struct model *model, uint64_t id)
+{
+    struct service *service = model_service(model, NOT_NAMED_YET); /* NULL: something else of the entry has named it */
+    if (service != NULL) {
+        service->id = model->own_service_id = id;
+    }
+}
+
 /* What was opened without a request is called what the state calls it. */
 void model_incidents_name(struct model *model, const struct machine_store *names)
 {
@@ -250,10 +267,7 @@ void model_incidents_name(struct model *model, const struct machine_store *names
         }
         incident->id = named->id;
         if (incident->service_id == NOT_NAMED_YET) {
-            struct service *service = model_service(model, NOT_NAMED_YET); /* NULL: named by another incident of the entry */
-            if (service != NULL) {
-                service->id = model->own_service_id = named->service_id;
-            }
+            model_own_service_named(model, named->service_id);
             incident->service_id = named->service_id;
         }
         tocsin__incident__free_unpacked(named, NULL);

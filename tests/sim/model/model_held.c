@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "consensus/machine/limits.h"
 #include "consensus/machine/records.h"
 #include "tests/sim/model/model_suppression.h"
 
@@ -30,6 +31,7 @@ void model_suppression_forget(struct model *model)
     free(all->held.items);
     free(all->drains.items);
     model_windows_forget(model);
+    model_mutes_forget(model);
     free(all);
 }
 
@@ -39,7 +41,11 @@ void model_suppression_forget(struct model *model)
 static bool is_held(const struct model *model, struct held *held)
 {
     held->cause_id = model_window_of(model, held->service_id);
-    return held->cause_id != 0 || held->pause_ends_ms > model->now_ms;
+    bool window = held->cause_id != 0, paused = !window && held->pause_ends_ms > model->now_ms;
+    bool asked = !window && !paused && model_mutes_in_force(model);
+    held->asked_ms = asked ? model->now_ms : 0;
+    held->ends_ms = paused ? held->pause_ends_ms : asked ? model->now_ms + MUTE_ANSWER_MS : 0;
+    return window || paused || asked;
 }
 
 bool model_held_begin(struct model *model, const struct firing *firing)
@@ -56,7 +62,7 @@ bool model_held_begin(struct model *model, const struct firing *firing)
     held.sequence = ++model->suppression->last_sequence;
     held.dedup_key = model_copy(firing->dedup_key);
     held.kinds = model_copy(firing->kinds);
-    model->counts.alerts_paused += held.cause_id == 0 ? 1 : 0;
+    model->counts.alerts_paused += held.cause_id == 0 && held.asked_ms == 0 ? 1 : 0;
     *list_add(&model->suppression->held) = held;
     model->counts.alerts_held++;
     return true;
@@ -105,6 +111,44 @@ static void release(struct model *model, struct held *held)
     }
     free(dedup_key);
     free(kinds);
+}
+
+struct held *model_held_waiting(const struct model *model, uint64_t alert_id)
+{
+    const struct suppression *all = model->suppression;
+    for (size_t i = 0; i < all->held.count; i++) {
+        if (all->held.items[i].id == alert_id && all->held.items[i].asked_ms != 0) {
+            return &all->held.items[i];
+        }
+    }
+    return NULL;
+}
+
+void model_held_answer(struct model *model, struct held *held, uint64_t mute_id)
+{
+    if (mute_id == 0) {
+        release(model, held);
+        return;
+    }
+    held->cause_id = mute_id;
+    held->asked_ms = held->ends_ms = 0;
+}
+
+/* Its own time is over. */
+static void time_ends(struct model *model, uint64_t sequence)
+{
+    struct suppression *all = model->suppression;
+    size_t i = 0;
+    while (all->held.items[i].sequence != sequence) {
+        i++;
+    }
+    struct held *held = &all->held.items[i];
+    if (held->asked_ms != 0) {
+        model_mutes_unanswered(model, held);
+        release(model, held);
+    } else if (!is_held(model, held)) {
+        release(model, held);
+    }
 }
 
 /* ---------------------------------------------------------------- many at once */
@@ -161,19 +205,6 @@ static void drain_due(struct model *model, const struct held_due *due)
     drain_from(model, due->object, sequence);
 }
 
-/* It has not passed. */
-static void pause_due(struct model *model, uint64_t sequence)
-{
-    struct suppression *all = model->suppression;
-    size_t i = 0;
-    while (all->held.items[i].sequence != sequence) {
-        i++;
-    }
-    if (!is_held(model, &all->held.items[i])) {
-        release(model, &all->held.items[i]);
-    }
-}
-
 /* ---------------------------------------------------------------- what is due */
 
 static bool is_before(const struct held_due *a, const struct held_due *b)
@@ -198,10 +229,9 @@ struct held_due model_held_first(const struct model *model)
 {
     const struct suppression *all = model->suppression;
     struct held_due first = model_windows_first(model);
+    model_mutes_sooner(model, &first);
     for (size_t i = 0; i < all->held.count; i++) {
-        const struct held *held = &all->held.items[i];
-        uint64_t due_ms = held->cause_id == 0 ? held->pause_ends_ms : 0;
-        model_held_sooner(&first, (struct held_due){.kind = HELD_PAUSE_ENDS, .due_ms = due_ms, .object = held->sequence});
+        model_held_sooner(&first, (struct held_due){HELD_ENDS, all->held.items[i].ends_ms, all->held.items[i].sequence, 0});
     }
     for (size_t i = 0; i < all->drains.count; i++) {
         const struct drain *drain = &all->drains.items[i];
@@ -215,32 +245,51 @@ struct held_due model_held_first(const struct model *model)
 
 void model_held_do(struct model *model, const struct held_due *due)
 {
-    if (due->kind == HELD_PAUSE_ENDS) {
-        pause_due(model, due->object);
-    } else if (due->kind == HELD_LOOKED_AT) {
+    switch (due->kind) {
+    case HELD_NOTHING_DUE:
+        break;
+    case HELD_ENDS:
+        time_ends(model, due->object);
+        break;
+    case HELD_LOOKED_AT:
         drain_due(model, due);
-    } else {
+        break;
+    case HELD_MUTE_ENDS:
+        model_mute_due(model, due);
+        break;
+    case HELD_WINDOW_ENDS:
+    case HELD_WINDOW_WARNS:
         model_window_due(model, due);
+        break;
     }
 }
 
 void model_held_describe(const struct model *model, const struct held_due *due, char *out, size_t size)
 {
-    static const char *const BEFORE[] = {[HELD_LOOKED_AT] = "what was held back by ",
-                                         [HELD_WINDOW_ENDS] = "",
-                                         [HELD_WINDOW_WARNS] = "a word about "};
-    static const char *const AFTER[] = {[HELD_LOOKED_AT] = "is to be looked at anew",
+    static const char *const BEFORE[] = {[HELD_ENDS] = "the time of held alert ",
+                                         [HELD_LOOKED_AT] = "what was held back by ",
+                                         [HELD_WINDOW_ENDS] = "maintenance window ",
+                                         [HELD_WINDOW_WARNS] = "a word about maintenance window ",
+                                         [HELD_MUTE_ENDS] = "mute "};
+    static const char *const AFTER[] = {[HELD_ENDS] = "ends",
+                                        [HELD_LOOKED_AT] = "is to be looked at anew",
                                         [HELD_WINDOW_ENDS] = "ends",
-                                        [HELD_WINDOW_WARNS] = "is due"};
-    if (due->kind == HELD_PAUSE_ENDS) {
-        (void)snprintf(out, size, "an alert's time to pass by itself is over at %s", model_clock(model, due->due_ms));
-        return;
-    }
-    (void)snprintf(out, size, "%smaintenance window %" PRIu64 " %s at %s", BEFORE[due->kind], due->object, AFTER[due->kind],
+                                        [HELD_WINDOW_WARNS] = "is due",
+                                        [HELD_MUTE_ENDS] = "ends"};
+    (void)snprintf(out, size, "%s%" PRIu64 " %s at %s", BEFORE[due->kind], due->object, AFTER[due->kind],
                    model_clock(model, due->due_ms));
 }
 
 /* ---------------------------------------------------------------- names, and against a state */
+
+/* Of the keys of what the cluster itself noticed the model knows a beginning, or nothing. */
+static bool is_of(const struct held *held, const Tocsin__Alert *alert)
+{
+    bool of_cluster = alert->integration_id == alert->service_id, whole = !of_cluster && held->dedup_key[0] != '\0';
+    bool same_key = whole ? strcmp(alert->dedup_key, held->dedup_key) == 0
+                          : strncmp(alert->dedup_key, held->dedup_key, strlen(held->dedup_key)) == 0;
+    return same_key && !alert->resolved && (of_cluster || alert->integration_id == held->source_id);
+}
 
 /* Alerts of one instant were given their numbers in the order in which they fired. */
 void model_held_name(struct model *model, const struct machine_store *names)
@@ -256,9 +305,11 @@ void model_held_name(struct model *model, const struct machine_store *names)
         struct walk walk = walk_under_from(names, TABLE_ALERT, 0, after_id);
         while (held->id == 0 && walk_next(&walk)) {
             Tocsin__Alert *alert = record_unpack(&tocsin__alert__descriptor, walk.value, NULL);
-            bool same_key = alert != NULL && (held->dedup_key[0] == '\0' || strcmp(alert->dedup_key, held->dedup_key) == 0);
-            bool same = same_key && !alert->resolved && alert->integration_id == held->source_id;
-            held->id = same ? alert->id : 0;
+            if (alert != NULL && is_of(held, alert)) {
+                held->id = alert->id;
+                held->service_id = alert->service_id; /* the cluster's own may have been made just now */
+                model_own_service_named(model, alert->service_id);
+            }
             tocsin__alert__free_unpacked(alert, NULL);
         }
         if (held->id == 0) {
@@ -280,7 +331,8 @@ bool model_held_compare(const struct model *model, const struct machine_store *v
     }
     for (size_t i = 0; i < all->held.count; i++) {
         const struct held *held = &all->held.items[i];
-        struct key row = key_2(held->cause_id != 0 ? held->cause_id : held->id, held->id);
+        uint64_t own = held->asked_ms != 0 ? 0 : held->id; /* those that wait to hear of mutes stand together */
+        struct key row = key_2(held->cause_id != 0 ? held->cause_id : own, held->id);
         struct span value;
         if (held->id != 0 && !view->get(view->context, TABLE_HELD, key_span(&row), &value)) {
             (void)snprintf(sentence, size, "the alert %s should be held back by %" PRIu64 ", and is not", held->dedup_key,
@@ -288,5 +340,5 @@ bool model_held_compare(const struct model *model, const struct machine_store *v
             return false;
         }
     }
-    return model_windows_compare(model, view, sentence, size);
+    return model_windows_compare(model, view, sentence, size) && model_mutes_compare(model, view, sentence, size);
 }

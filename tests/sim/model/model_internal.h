@@ -285,7 +285,7 @@ struct group {
 
 /* What is due of alerts that are held back; of one instant in this order. */
 struct held_due {
-    enum { HELD_NOTHING_DUE, HELD_PAUSE_ENDS, HELD_LOOKED_AT, HELD_WINDOW_ENDS, HELD_WINDOW_WARNS } kind;
+    enum { HELD_NOTHING_DUE, HELD_ENDS, HELD_LOOKED_AT, HELD_WINDOW_ENDS, HELD_WINDOW_WARNS, HELD_MUTE_ENDS } kind;
     uint64_t due_ms, object, sub_object;
 };
 struct held;
@@ -440,6 +440,8 @@ void model_incident_of_drill(struct model *, const char *key, bool wrong);
 /* Everything has been whole for long: what is still told of a member that is missing or lags is not true. */
 void model_conditions_finish(struct model *);
 void model_incidents_name(struct model *, const struct machine_store *names);
+/* What the state calls the service of the cluster's own. */
+void model_own_service_named(struct model *, uint64_t id);
 
 /* ---- model_alerts.c */
 /* The open alert of this source under this key, and whose it is; NULL when there is none. */
@@ -485,6 +487,10 @@ void model_held_do(struct model *, const struct held_due *);
 void model_held_describe(const struct model *, const struct held_due *, char *out, size_t size);
 void model_held_name(struct model *, const struct machine_store *names);
 bool model_held_compare(const struct model *, const struct machine_store *view, char *sentence, size_t size);
+
+/* ---- model_mutes.c */
+/* False: the command is about something else. */
+bool model_mutes_command(struct model *, const Tocsin__Command *, const Tocsin__Reply *);
 
 /* ---- model_windows.c */
 /* False: the command is about something else. */

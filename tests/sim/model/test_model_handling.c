@@ -320,6 +320,36 @@ static void what_guardians_have_counts_no_support_hours(void **state)
     stand_expect_peace(stand);
 }
 
+/* An edit of the service, as forms send it: all of it. */
+static void edit_service(struct stand *stand, uint64_t id)
+{
+    Tocsin__Service wanted = TOCSIN__SERVICE__INIT;
+    Tocsin__ServicePut body = TOCSIN__SERVICE_PUT__INIT;
+    body.id = id;
+    body.fields = 1u << 23; /* support hours: none, as before */
+    body.service = &wanted;
+    Tocsin__Command command = COMMAND(SERVICE_PUT, service_put, body);
+    (void)stand_do(stand, &command);
+}
+
+/* Found by random storms: of what was due when its service was edited the next level came a pulse later. */
+static void an_edit_of_the_service_leaves_what_is_due(void **state)
+{
+    struct stand *stand = *state;
+    const struct stand_level levels[] = {{5, {alice, 0}}, {5, {bob, 0}}};
+    stand->low_moves = true;
+    uint64_t other = stand_service(stand, stand_policy(stand, 0, 0, 2, levels), TOCSIN__URGENCY__URGENCY_LOW, 0, 0);
+    (void)stand_integration(stand, other, "R0000000000000000000000000000002");
+    (void)stand_event(stand, "R0000000000000000000000000000002", TRIGGER, "disk", CRITICAL);
+    stand_run_delivering(stand, 4 * MINUTE);
+    stand_advance(stand, MINUTE - 1);
+    edit_service(stand, other);
+    stand_advance(stand, 2);
+    stand_pulse(stand, LIMIT_PULSE_DEADLINES);
+    assert_int_equal(stand->sends_count, 1);
+    stand_expect_peace(stand);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, company_open, company_close)
 
 int main(void)
@@ -336,6 +366,7 @@ int main(void)
         STORY(a_level_is_one_persons_at_a_time),
         STORY(low_urgency_goes_on_where_the_policy_says_so_and_wakes_no_guardian),
         STORY(what_guardians_have_counts_no_support_hours),
+        STORY(an_edit_of_the_service_leaves_what_is_due),
         STORY(who_is_called_is_told_though_somebody_has_it),
         STORY(a_call_that_never_leaves_is_missed),
         STORY(who_has_answered_is_called_no_more),

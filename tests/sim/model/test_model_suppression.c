@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "consensus/machine/records.h"
 #include "tests/sim/model/model_internal.h"
 #include "tests/sim/model/model_stand.h"
 #include "tests/support/machine_probe.h"
@@ -172,6 +173,102 @@ static void an_end_that_nobody_looked_at_is_found(void **state)
     stand_expect_broken(stand, "nothing was done about it");
 }
 
+/* ---------------------------------------------------------------- mutes */
+
+/* For a quarter of an hour, what begins with "disk". */
+static uint64_t mute_disks(struct stand *stand)
+{
+    Tocsin__Matcher matcher = TOCSIN__MATCHER__INIT, *list = &matcher;
+    Tocsin__Mute mute = TOCSIN__MUTE__INIT;
+    Tocsin__MutePut body = TOCSIN__MUTE_PUT__INIT;
+    matcher.name = probe_text("dedup_key");
+    matcher.value = probe_text("disk.*");
+    matcher.is_regex = true;
+    mute.matchers = &list;
+    mute.n_matchers = 1;
+    mute.reason = probe_text("works");
+    body.mute = &mute;
+    body.lasts_s = 900;
+    Tocsin__Command command = COMMAND(MUTE_PUT, mute_put, body);
+    return stand_done(stand, &command);
+}
+
+/* The leader's word on everything that waits; the revision of the mutes counts their changes. */
+static void verdict_on_all(struct stand *stand, uint64_t mute_id, uint64_t revision)
+{
+    Tocsin__MuteVerdict verdicts[8], *list[8];
+    Tocsin__MuteVerdicts body = TOCSIN__MUTE_VERDICTS__INIT;
+    struct walk walk = walk_under(&stand->store, TABLE_HELD, 0);
+    while (body.n_verdicts < 8 && walk_next(&walk)) {
+        verdicts[body.n_verdicts] = (Tocsin__MuteVerdict)TOCSIN__MUTE_VERDICT__INIT;
+        verdicts[body.n_verdicts].alert_id = span_number(walk.key, 1);
+        verdicts[body.n_verdicts].mute_id = mute_id;
+        list[body.n_verdicts] = &verdicts[body.n_verdicts];
+        body.n_verdicts++;
+    }
+    body.revision = revision;
+    body.verdicts = list;
+    Tocsin__Command command = COMMAND(MUTE_VERDICTS, mute_verdicts, body);
+    (void)stand_do(stand, &command);
+}
+
+static void what_is_muted_pages_when_the_mute_is_over(void **state)
+{
+    struct stand *stand = *state;
+    uint64_t mute = mute_disks(stand);
+    (void)stand_event(stand, KEY, TRIGGER, "disk-1", CRITICAL);
+    verdict_on_all(stand, mute, 1);
+    stand_advance(stand, 1000);
+    (void)stand_event(stand, KEY, TRIGGER, "cpu", CRITICAL);
+    verdict_on_all(stand, 0, 1);
+    stand_run_delivering(stand, 4 * MINUTE);
+    assert_int_equal(counts(stand).pages_sent, 1);
+    stand_run_delivering(stand, 12 * MINUTE);
+    assert_int_equal(counts(stand).alerts_muted, 1);
+    assert_int_equal(counts(stand).held_released, 2);
+    stand_expect_peace(stand);
+}
+
+static void a_word_on_mutes_of_before_has_no_effect(void **state)
+{
+    struct stand *stand = *state;
+    (void)mute_disks(stand);
+    (void)stand_event(stand, KEY, TRIGGER, "disk-1", CRITICAL);
+    uint64_t second = mute_disks(stand);
+    verdict_on_all(stand, 0, 1);
+    assert_int_equal(counts(stand).held_released, 0);
+    verdict_on_all(stand, second, 2);
+    stand_expect_peace(stand);
+}
+
+static void an_alert_that_is_let_go_in_spite_of_a_mute_is_found(void **state)
+{
+    struct stand *stand = *state;
+    (void)mute_disks(stand);
+    (void)stand_event(stand, KEY, TRIGGER, "disk-1", CRITICAL);
+    verdict_on_all(stand, 0, 1);
+    stand_expect_broken(stand, "is in force and fits it");
+}
+
+static void an_alert_that_is_muted_without_need_is_found(void **state)
+{
+    struct stand *stand = *state;
+    uint64_t mute = mute_disks(stand);
+    (void)stand_event(stand, KEY, TRIGGER, "cpu", CRITICAL);
+    verdict_on_all(stand, mute, 1);
+    stand_expect_broken(stand, "and it does not");
+}
+
+static void a_leader_that_says_nothing_while_all_is_well_is_found(void **state)
+{
+    struct stand *stand = *state;
+    stand_run_delivering(stand, HOUR);
+    (void)mute_disks(stand);
+    (void)stand_event(stand, KEY, TRIGGER, "disk-1", CRITICAL);
+    stand_run_delivering(stand, MINUTE);
+    stand_expect_broken(stand, "nobody looked whether");
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, company_open, company_close)
 
 int main(void)
@@ -182,6 +279,11 @@ int main(void)
         STORY(a_window_comes_again_each_day),
         STORY(a_day_that_was_forgotten_is_found),
         STORY(an_end_that_nobody_looked_at_is_found),
+        STORY(what_is_muted_pages_when_the_mute_is_over),
+        STORY(a_word_on_mutes_of_before_has_no_effect),
+        STORY(an_alert_that_is_let_go_in_spite_of_a_mute_is_found),
+        STORY(an_alert_that_is_muted_without_need_is_found),
+        STORY(a_leader_that_says_nothing_while_all_is_well_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
