@@ -72,6 +72,15 @@ void judge_http(const struct answer *answer, struct verdict *verdict)
     (void)snprintf(verdict->detail, sizeof verdict->detail, "HTTP %u: %s", answer->status, http_classes[row].sentence);
 }
 
+void withhold_secrets(const struct notify_settings *settings, char *text, size_t size)
+{
+    const char *secrets[] = {settings->twilio.auth_token, settings->ntfy.token, settings->smtp.password,
+                             settings->webhook.secret};
+    for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++)
+        if (setting_present(secrets[i]) && strstr(text, secrets[i]))
+            (void)snprintf(text, size, "withheld: it contained a secret");
+}
+
 void judge_add_words(struct verdict *verdict, const char *words)
 {
     char clean[160];

@@ -13,7 +13,7 @@
 
 #define OUTGOING_HEADERS_MAX 8
 
-/* A request to a provider: HTTP, or SMTP when mail_to is not NULL. All strings are owned by it. */
+/* A request to a provider: HTTP, or SMTP by its URL. All strings are owned by it. */
 struct outgoing {
     uint64_t notification_id; /* which page it is; for whoever watches requests leave, the provider is not told */
     char *url;
@@ -22,10 +22,11 @@ struct outgoing {
     char *body;
     size_t body_size_bytes;
     char *username, *password; /* HTTP basic, or SMTP AUTH; NULL for none */
-    char *mail_from, *mail_to;
+    char *mail_from, *mail_to; /* SMTP; mail_to NULL: logs in, if there is a username, and goes without a mail */
     bool require_tls; /* SMTP: refuse to go on in clear text */
     uint32_t deadline_ms;
     bool get; /* HTTP GET, without a body */
+    bool probe; /* a channel's: tells nobody, whatever the protocol */
     bool certificate; /* connects and looks at the certificate that is shown; asks for nothing */
 };
 void outgoing_close(struct outgoing *outgoing);
@@ -64,11 +65,17 @@ struct channel {
     bool (*compose)(const struct notify_settings *settings, const Tocsin__Notification *notification,
                     struct outgoing *outgoing, char *error, size_t error_size);
     void (*judge)(const struct answer *answer, struct verdict *verdict);
+    /* A question to the provider that costs nothing and tells nobody, with the credentials that pages go out with; the same function in each channel of
+     * one provider. NULL: there is nobody to ask. The verdict is SENT (pages would be taken), MISCONFIGURED (refused, until somebody repairs it), or
+     * another (it fails). */
+    void (*probe)(const struct notify_settings *settings, struct outgoing *outgoing);
+    void (*judge_probe)(const struct answer *answer, struct verdict *verdict);
 };
 
 /* The channel for a kind, NULL for an unknown one. */
 const struct channel *channel_for(Tocsin__Channel kind);
-/* All of them, ended by NULL: what /cluster lists. */
+/* All of them, ended by NULL: what /cluster lists. At most CHANNELS_MAX: they are told by the bits of a word. */
+#define CHANNELS_MAX 32u
 const struct channel *const *channels_all(void);
 
 /* What a person reads, the same on every channel: number, title, service, why, "possibly repeated", how to answer.
@@ -79,5 +86,7 @@ void message_long(const Tocsin__Notification *notification, char *out, size_t si
 
 /* The classes that every HTTP provider shares (connection errors, 5xx, 429, 401/403, other 4xx); a channel refines them. */
 void judge_http(const struct answer *answer, struct verdict *verdict);
+/* Replaces a text that holds one of the secrets: a provider, or who pretends to be one, may send back what it was sent. */
+void withhold_secrets(const struct notify_settings *settings, char *text, size_t size);
 
 #endif

@@ -198,16 +198,6 @@ static uint32_t provider_wait_ms(int64_t retry_after_s)
     return (uint32_t)seconds * 1000;
 }
 
-/* A provider, or who pretends to be one, may send back what it was sent. */
-static void withhold_secrets(const struct notify_settings *settings, char *text, size_t size)
-{
-    const char *secrets[] = {settings->twilio.auth_token, settings->ntfy.token, settings->smtp.password,
-                             settings->webhook.secret};
-    for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++)
-        if (setting_present(secrets[i]) && strstr(text, secrets[i]))
-            (void)snprintf(text, size, "withheld: it contained a secret");
-}
-
 static void count_outcome(struct dispatcher *dispatcher, Tocsin__Outcome outcome)
 {
     switch (outcome) {

@@ -185,14 +185,18 @@ static CURLcode set_certificate(struct request *request, const struct outgoing *
 
 static CURLcode set_mail(struct request *request, const struct outgoing *outgoing)
 {
-    request->recipients = list_append(request->recipients, outgoing->mail_to);
     SET(CURLOPT_USE_SSL, outgoing->require_tls ? (long)CURLUSESSL_ALL : (long)CURLUSESSL_TRY);
-    SET(CURLOPT_MAIL_FROM, outgoing->mail_from ? outgoing->mail_from : "");
-    SET(CURLOPT_MAIL_RCPT, request->recipients);
-    SET(CURLOPT_UPLOAD, 1L);
-    SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->body_size_bytes);
-    SET(CURLOPT_READFUNCTION, on_mail_read);
-    SET(CURLOPT_READDATA, request);
+    if (outgoing->mail_to) {
+        request->recipients = list_append(request->recipients, outgoing->mail_to);
+        SET(CURLOPT_MAIL_FROM, outgoing->mail_from ? outgoing->mail_from : "");
+        SET(CURLOPT_MAIL_RCPT, request->recipients);
+        SET(CURLOPT_UPLOAD, 1L);
+        SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->body_size_bytes);
+        SET(CURLOPT_READFUNCTION, on_mail_read);
+        SET(CURLOPT_READDATA, request);
+    } else {
+        SET(CURLOPT_CUSTOMREQUEST, "NOOP"); /* RFC 5321 4.5.1: every server has it */
+    }
     SET(CURLOPT_HEADERFUNCTION, on_mail_line);
     SET(CURLOPT_HEADERDATA, request);
     SET(CURLOPT_WRITEFUNCTION, on_mail_line);
@@ -274,7 +278,7 @@ const char *request_set_up(struct request *request, const struct outgoing *outgo
     const char *wrong = wrong_with(outgoing);
     if (wrong)
         return wrong;
-    request->mail = outgoing->mail_to != NULL;
+    request->mail = strncasecmp(outgoing->url, "smtp", 4) == 0;
     request->certificate = outgoing->certificate;
     request->deadline_ns = uv_hrtime() + (uint64_t)outgoing->deadline_ms * 1000000;
     request->body_size_bytes = outgoing->body_size_bytes;

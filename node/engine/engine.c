@@ -101,6 +101,8 @@ void engine_answered(struct engine *engine, uint64_t transfer_id, const struct a
         engine_outer_answered(engine, transfer_id, answer);
     else if ((transfer_id & CERTIFICATE_TRANSFER) != 0)
         engine_certificates_answered(engine, transfer_id, answer);
+    else if ((transfer_id & PROBE_TRANSFER) != 0)
+        engine_probes_answered(engine, transfer_id, answer);
     else
         dispatcher_answered(engine->dispatcher, transfer_id, answer);
 }

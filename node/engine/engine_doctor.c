@@ -177,9 +177,13 @@ static void advise_gasp(struct engine *engine, json_t *steps) {
 }
 
 static void advise_providers(struct engine *engine, json_t *steps) {
-    for (const struct channel *const *channel = channels_all(); *channel != NULL; channel++) {
-        const char *missing = (*channel)->missing(&engine->config->notify);
+    unsigned place = 0;
+    for (const struct channel *const *channel = channels_all(); *channel != NULL; channel++, place++) {
+        const char *missing = (*channel)->missing(&engine->config->notify), *why;
         if (missing != NULL) advise(steps, "Provider %s cannot be used by this node: %s", (*channel)->provider, missing);
+        const char *standing = engine_probes_standing(engine, place, &why);
+        if (missing == NULL && why != NULL && (place == 0 || (*channel)->probe != channel[-1]->probe))
+            advise(steps, "Provider %s %s when this node asks it: %s.", (*channel)->provider, standing, why);
     }
 }
 

@@ -501,6 +501,8 @@ void engine_duties_turn(struct engine *engine) {
     if (term != 0) pulse(engine, now_ms);
     engine_outer_turn(engine, term);
     engine_certificates_turn(engine, term);
+    engine_probes_turn(engine);
+    if (engine->failed) return;
     if (term != 0) engine_mutes_turn(engine);
     if (engine->failed) return;
     if (term != 0 && now_ms - engine->horizon_checked_ms >= HORIZON_INTERVAL_MS) {

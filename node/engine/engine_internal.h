@@ -5,7 +5,7 @@
  *     engine_duties.c   what a leader owes                             engine_view.c      what handlers and operators see
  *     engine_members.c  who takes part, and whom to dial             engine_gasp.c      paging without a majority
  *     engine_doctor.c   for whoever has a shell here                  engine_outer.c     outside URLs hear that all is well
- *     engine_doctor.c   for whoever has a shell here                engine_watch.c     nodes watch each other
+ *     engine_probes.c   this node asks its providers               engine_watch.c     nodes watch each other
  */
 #ifndef NODE_ENGINE_ENGINE_INTERNAL_H
 #define NODE_ENGINE_ENGINE_INTERNAL_H
@@ -70,7 +70,6 @@ struct held_send {
 
 /* Transfers that tell nobody, with LAST_GASP_TRANSFER not set: of the outer heartbeat. */
 #define OUTER_TRANSFER (1ull << 61)
-#define OUTER_CHANNELS_MAX 32u
 
 /* engine_outer.c */
 struct engine_outer {
@@ -78,7 +77,8 @@ struct engine_outer {
     bool running;
     uint32_t used;                   /* channels by their place in channels_all, that somebody could be told by: a guardian, or a person's contact method */
     uint32_t usable, asked, reached; /* ... of these: which this node can use; whose provider has not answered yet; has answered */
-    uint32_t askable;                /* ... that have an address which is everybody's */
+    uint32_t askable;                /* ... whose provider can be asked at all */
+    uint32_t refused;                /* ... refuses this node's credentials */
     bool probe_waits;
     uint64_t probe_id;               /* the notification that it made; 0: not committed in time */
     uint64_t probe_index;            /* what was applied when its reply came */
@@ -100,6 +100,25 @@ struct engine_certificates {
     uint64_t transfer, looks;    /* under way, 0: none; numbers them */
     struct certificate list[ENGINE_CERTIFICATES_MAX];
     unsigned count;
+};
+
+/* engine_probes.c: transfers that tell nobody likewise, with none of the above set */
+#define PROBE_TRANSFER (1ull << 60)
+#define PROBE_WHY_SIZE 192u
+
+/* Of a provider, at the place in channels_all of the first channel that goes through it. */
+struct engine_probe {
+    uint64_t transfer;         /* under way, 0: none */
+    uint64_t next_ms;          /* monotonic */
+    uint64_t answered_ms;      /* wall clock; 0: never asked, or not since somebody could be told by it */
+    uint64_t failing_since_ms; /* monotonic; 0: the last question was not left open */
+    unsigned failures, refusals; /* in a row */
+    char why[PROBE_WHY_SIZE];  /* of the last that went badly */
+};
+
+struct engine_probes {
+    uint64_t count;            /* numbers them */
+    struct engine_probe list[CHANNELS_MAX];
 };
 
 /* A read that waits for the next turn. */
@@ -169,6 +188,7 @@ struct engine {
 
     struct engine_outer outer;
     struct engine_certificates certificates;
+    struct engine_probes probes;
     struct engine_members members; /* engine_members.c */
     bool joining;                  /* no configuration has named this node yet */
     bool removed;                  /* a peer said so */
@@ -248,18 +268,30 @@ void engine_outer_answered(struct engine *engine, uint64_t transfer_id, const st
 void engine_outer_turn(struct engine *engine, uint64_t term);
 uint64_t engine_outer_next_ms(const struct engine *engine); /* monotonic; UINT64_MAX when none is configured */
 json_t *engine_outer_json(struct engine *engine);
+/* The channels, by their place in channels_all, that somebody could be told by: a guardian, or a person in the state. About 10 ms. */
+uint32_t engine_ways_used(struct engine *engine);
 /* ---- engine_certificates.c */
 void engine_certificates_answered(struct engine *engine, uint64_t transfer_id, const struct answer *answer);
 /* `term`: of engine_leading_term. */
 void engine_certificates_turn(struct engine *engine, uint64_t term);
 uint64_t engine_certificates_next_ms(const struct engine *engine); /* monotonic */
+/* ---- engine_probes.c */
+void engine_probes_answered(struct engine *engine, uint64_t transfer_id, const struct answer *answer);
+void engine_probes_turn(struct engine *engine);
+/* Providers, by their places: that refuse this node's credentials; that have failed for some time. */
+uint64_t engine_probes_refused(const struct engine *engine);
+uint64_t engine_probes_failing(const struct engine *engine);
+/* The provider of any channel, by its place in channels_all. */
+bool engine_probes_refuses(const struct engine *engine, unsigned place);
+/* Likewise: "works", "refuses", "fails", or "unknown"; `why`: in the provider's words, NULL when all is well or nobody knows. */
+const char *engine_probes_standing(const struct engine *engine, unsigned place, const char **why);
 /* ---- engine_doctor.c */
 /* NULL, or what is wrong with the guardians of this node's configuration. */
 const char *engine_guardians_fault(const struct engine *engine);
 /* Says in the log, at the start and now and then, what the configuration lacks for the worst night. */
 void engine_configuration_warn(struct engine *engine);
 /* ---- engine_watch.c */
-#define ENGINE_VITALS_SIZE_BYTES 40u
+#define ENGINE_VITALS_SIZE_BYTES 56u
 struct vitals engine_vitals(const struct engine *engine);
 void engine_vitals_put(const struct vitals *vitals, uint8_t out[ENGINE_VITALS_SIZE_BYTES]);
 struct vitals engine_vitals_read(struct wire_reader *reader);

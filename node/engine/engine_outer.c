@@ -2,11 +2,11 @@
  * The outer heartbeat: the leader pings outside URLs, once a minute, only while pages would get out. Silence there becomes a page from there.
  *
  *     round ─┬─> a probe: the API's own way into the log, through a majority, into the outbox, claimed, handed to the dispatcher, receipt committed ─┐
- *            └─> a request to the address of each provider that somebody could be told by ──────────────────────────────────────────────────────────┴─> check
+ *            └─> a question to each provider that somebody could be told by (channel.h: probe) ─────────────────────────────────────────────────────┴─> check
  *
  * The check alarms nobody: a probe is ended where a page's request would begin, and the providers are asked for nothing. It costs two entries a minute.
  * It passes, and the pings go out, when the probe's end is in the state in time, no notification is overdue, and of the providers that guardians' and
- * people's ways of being told need one answers and has not refused the last requests. Whatever does not answer ends with the round's time.
+ * people's ways of being told need one answers, takes this node's credentials and has not refused the last requests. Whatever does not answer ends with the round's time.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -39,29 +39,12 @@ static uint64_t patience_ms(const struct engine *engine) {
     return half_ms < ROUND_PATIENCE_MS ? half_ms : ROUND_PATIENCE_MS;
 }
 
-/* ---- providers: an address each, however many channels use it */
-
-static const char *address_of(const struct engine *engine, const struct channel *channel) {
-    const struct notify_settings *settings = &engine->config->notify;
-    switch (channel->channel) {
-    case TOCSIN__CHANNEL__CHANNEL_SMS:
-    case TOCSIN__CHANNEL__CHANNEL_VOICE:
-        return settings->twilio.base_url;
-    case TOCSIN__CHANNEL__CHANNEL_PUSH:
-        return settings->ntfy.base_url;
-    case TOCSIN__CHANNEL__CHANNEL_EMAIL:
-        return settings->smtp.url;
-    default:
-        return NULL; /* a webhook goes wherever its person says */
-    }
-}
-
 /* ---- whom could a page reach: who is configured here as a guardian, and who stands in the state */
 
 static uint32_t bits_of(int kind) {
     const struct channel *const *channels = channels_all();
     uint32_t bits = 0;
-    for (unsigned i = 0; channels[i] != NULL && i < OUTER_CHANNELS_MAX; i++)
+    for (unsigned i = 0; channels[i] != NULL && i < CHANNELS_MAX; i++)
         if ((int)channels[i]->channel == kind) bits |= 1u << i;
     return bits;
 }
@@ -77,7 +60,7 @@ static void look_at_ways(void *argument, const struct machine_store *view) {
     }
 }
 
-static uint32_t ways_used(struct engine *engine) {
+uint32_t engine_ways_used(struct engine *engine) {
     uint32_t used = 0;
     for (unsigned g = 0; g < engine->config->guardians_count; g++)
         for (unsigned c = 0; c < engine->config->guardians[g].contacts_count; c++) used |= bits_of(engine->config->guardians[g].contacts[c].channel);
@@ -85,36 +68,65 @@ static uint32_t ways_used(struct engine *engine) {
     return used;
 }
 
+/* ---- providers: each is asked once, however many channels go through it */
+
+static bool is_asked(const struct engine_outer *outer, const struct channel *channel) {
+    for (unsigned i = 0; channels_all()[i] != channel; i++)
+        if ((outer->asked & 1u << i) != 0 && channels_all()[i]->probe == channel->probe) return true;
+    return false;
+}
+
+static void ask_provider(struct engine *engine, unsigned place) {
+    struct engine_outer *outer = &engine->outer;
+    const struct channel *channel = channels_all()[place];
+    struct outgoing outgoing = {.probe = true, .deadline_ms = (uint32_t)patience_ms(engine)};
+    outer->askable |= 1u << place;
+    if (is_asked(outer, channel)) return;
+    outer->asked |= 1u << place;
+    channel->probe(&engine->config->notify, &outgoing);
+    if (channel->channel == TOCSIN__CHANNEL__CHANNEL_EMAIL) {
+        /* Who logs in every minute is barred by mail servers before long. */
+        free(outgoing.username);
+        free(outgoing.password);
+        outgoing.username = outgoing.password = NULL;
+    }
+    engine->ports.transfer(engine->ports.context, OUTER_TRANSFER | outer->round << ROUND_SHIFT | place, &outgoing);
+    outgoing_close(&outgoing);
+}
+
 static void ask_providers(struct engine *engine) {
     struct engine_outer *outer = &engine->outer;
     const struct channel *const *channels = channels_all();
-    outer->used = ways_used(engine);
-    for (unsigned i = 0; channels[i] != NULL && i < OUTER_CHANNELS_MAX && !engine->failed; i++) {
+    outer->used = engine_ways_used(engine);
+    for (unsigned i = 0; channels[i] != NULL && i < CHANNELS_MAX && !engine->failed; i++) {
         if ((outer->used & 1u << i) == 0 || channels[i]->missing(&engine->config->notify) != NULL) continue;
         outer->usable |= 1u << i;
-        const char *address = address_of(engine, channels[i]);
-        if (address == NULL) continue;
-        struct outgoing outgoing = {.get = true, .deadline_ms = (uint32_t)patience_ms(engine), .url = compose_copy(address)};
-        outer->asked |= 1u << i;
-        engine->ports.transfer(engine->ports.context, OUTER_TRANSFER | outer->round << ROUND_SHIFT | i, &outgoing);
-        outgoing_close(&outgoing);
+        if (channels[i]->probe != NULL) ask_provider(engine, i);
     }
-    outer->askable = outer->asked;
 }
 
+/* Of its provider, so of each channel that goes through it. */
 static void provider_answered(struct engine *engine, unsigned place, const struct answer *answer) {
     struct engine_outer *outer = &engine->outer;
+    const struct channel *const *channels = channels_all();
+    uint32_t same = 0;
+    for (unsigned i = 0; channels[i] != NULL && i < CHANNELS_MAX; i++)
+        if ((outer->askable & 1u << i) != 0 && channels[i]->probe == channels[place]->probe) same |= 1u << i;
+    struct verdict verdict = {0};
+    channels[place]->judge_probe(answer, &verdict);
     outer->asked &= ~(1u << place);
-    bool http = channels_all()[place]->channel != TOCSIN__CHANNEL__CHANNEL_EMAIL;
-    if (answer->kind == ANSWER_RESPONSE && (!http || answer->status < 500)) outer->reached |= 1u << place;
+    if (verdict.outcome == TOCSIN__OUTCOME__OUTCOME_MISCONFIGURED || engine_probes_refuses(engine, place))
+        outer->refused |= same;
+    else if (verdict.outcome == TOCSIN__OUTCOME__OUTCOME_SENT)
+        outer->reached |= same;
 }
 
-/* Where no way has an address that could be asked, what the dispatcher saw of them has to do. */
+/* Where no way has a provider that could be asked, what the dispatcher saw of them has to do. */
 static bool provider_works(const struct engine *engine) {
     const struct engine_outer *outer = &engine->outer;
     const struct channel *const *channels = channels_all();
     uint32_t open = outer->askable != 0 ? outer->reached : outer->usable;
-    for (unsigned i = 0; channels[i] != NULL && i < OUTER_CHANNELS_MAX; i++)
+    for (unsigned i = 0; channels[i] != NULL && i < CHANNELS_MAX; i++)
         if ((open & 1u << i) != 0 &&
             dispatcher_failures_in_a_row(engine->dispatcher, channels[i]->channel, FAILURES_COUNT_FOR_MS) < FAILURES_IN_A_ROW)
             return true;
@@ -198,7 +210,7 @@ static void begin(struct engine *engine, uint64_t now_ms) {
     outer->round++;
     outer->running = true;
     outer->begun_ms = now_ms;
-    outer->usable = outer->asked = outer->reached = 0;
+    outer->usable = outer->askable = outer->asked = outer->reached = outer->refused = 0;
     outer->looked_index = 0;
     outer->probe_ended = false;
     if (!outer->probe_waits) send_probe(engine); /* one that still waits is as good */
@@ -212,7 +224,8 @@ static const char *fault(struct engine *engine) {
     if (!outer->probe_ended) return "a receipt was not in the state in time";
     if (outer->used == 0) return "nobody could be told: no guardian and no person has a contact method";
     if (outer->usable == 0) return "this node can use no provider that anybody's contact methods need";
-    if (outer->askable != 0 && outer->reached == 0) return "no provider answers that anybody could be told by";
+    if (outer->askable != 0 && outer->reached == 0)
+        return outer->refused != 0 ? "no provider that anybody could be told by takes this node's credentials" : "no provider answers that anybody could be told by";
     if (!provider_works(engine)) return "each provider that could tell somebody refused the last requests";
     if (outbox_is_stuck(engine)) return "a notification is stuck in the outbox";
     return NULL;

@@ -219,10 +219,12 @@ static json_t *member_json(struct engine *engine, const struct driver_status *st
 
 static json_t *providers_json(struct engine *engine) {
     json_t *providers = json_array();
-    for (const struct channel *const *channel = channels_all(); *channel != NULL; channel++) {
-        const char *missing = (*channel)->missing(&engine->config->notify);
-        json_t *provider = json_pack("{s:s, s:b}", "provider", (*channel)->provider, "usable", missing == NULL);
+    unsigned place = 0;
+    for (const struct channel *const *channel = channels_all(); *channel != NULL; channel++, place++) {
+        const char *missing = (*channel)->missing(&engine->config->notify), *why, *standing = engine_probes_standing(engine, place, &why);
+        json_t *provider = json_pack("{s:s, s:b, s:s}", "provider", (*channel)->provider, "usable", missing == NULL, "probe", standing);
         json_object_set_new(provider, "missing", missing != NULL ? json_string(missing) : json_null());
+        json_object_set_new(provider, "why", why != NULL ? json_string(why) : json_null());
         json_array_append_new(providers, provider);
     }
     return providers;

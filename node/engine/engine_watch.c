@@ -4,6 +4,7 @@
 #include "consensus/machine/base/siphash.h"
 #include "consensus/machine/planted.h"
 #include "node/engine/engine_internal.h"
+#include "node/engine/provider_conditions.h"
 #include "node/log.h"
 #include "node/version.h"
 #include "notify/channel.h"
@@ -31,6 +32,8 @@ struct vitals engine_vitals(const struct engine *engine) {
     unsigned bit = 0;
     for (const struct channel *const *channel = channels_all(); *channel != NULL; channel++, bit++)
         if ((*channel)->missing(&engine->config->notify) == NULL) vitals.providers |= UINT64_C(1) << bit;
+    vitals.providers_refused = engine_probes_refused(engine);
+    vitals.providers_failing = engine_probes_failing(engine);
     return vitals;
 }
 
@@ -40,6 +43,8 @@ void engine_vitals_put(const struct vitals *vitals, uint8_t out[ENGINE_VITALS_SI
     wire_put_u64(out + 16, vitals->code);
     wire_put_u64(out + 24, vitals->zones);
     wire_put_u64(out + 32, vitals->providers);
+    wire_put_u64(out + 40, vitals->providers_refused);
+    wire_put_u64(out + 48, vitals->providers_failing);
 }
 
 struct vitals engine_vitals_read(struct wire_reader *reader) {
@@ -48,6 +53,8 @@ struct vitals engine_vitals_read(struct wire_reader *reader) {
     vitals.code = wire_read_u64(reader);
     vitals.zones = wire_read_u64(reader);
     vitals.providers = wire_read_u64(reader);
+    vitals.providers_refused = wire_read_u64(reader);
+    vitals.providers_failing = wire_read_u64(reader);
     return vitals;
 }
 
@@ -100,6 +107,7 @@ static void look(void *argument, const struct machine_store *view) {
     conditions_look(&watch->conditions, members, count, engine->config->id, known, engine->config->minute_ms, watch->interval_ms,
                     engine_now_ms(engine), submit_notice, engine);
     const struct engine_certificates *certificates = &engine->certificates;
+    provider_conditions_look(members, count, engine->config->id, known, submit_notice, engine);
     certificates_look(certificates->list, certificates->count, known, engine_cluster_ms(engine), submit_notice, engine);
     if (known != NULL) tocsin__node_conditions__free_unpacked(known, NULL);
     memmove(watch->applied_before, watch->applied_before + 1, sizeof watch->applied_before - sizeof watch->applied_before[0]);

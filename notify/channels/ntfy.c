@@ -38,6 +38,16 @@ static json_t *message_json(const Tocsin__Notification *notification, const char
                      urgent ? PRIORITY_URGENT : PRIORITY_DEFAULT, "tags", urgent ? "rotating_light" : "bell");
 }
 
+static void add_token(const struct notify_settings *settings, struct outgoing *outgoing)
+{
+    if (!setting_present(settings->ntfy.token))
+        return;
+    struct composer bearer = {0};
+    compose_format(&bearer, "Bearer %s", settings->ntfy.token);
+    outgoing_header(outgoing, "Authorization", bearer.data);
+    compose_discard(&bearer);
+}
+
 static bool compose(const struct notify_settings *settings, const Tocsin__Notification *notification,
                     struct outgoing *outgoing, char *error, size_t error_size)
 {
@@ -70,12 +80,8 @@ static bool compose(const struct notify_settings *settings, const Tocsin__Notifi
     compose_text(&url, "/");
     outgoing->url = compose_take(&url, NULL);
     outgoing_header(outgoing, "Content-Type", "application/json");
-    if (own_server && setting_present(settings->ntfy.token)) {
-        struct composer bearer = {0};
-        compose_format(&bearer, "Bearer %s", settings->ntfy.token);
-        outgoing_header(outgoing, "Authorization", bearer.data);
-        compose_discard(&bearer);
-    }
+    if (own_server)
+        add_token(settings, outgoing);
     return true;
 }
 
@@ -93,8 +99,29 @@ static void judge(const struct answer *answer, struct verdict *verdict)
     json_decref(body);
 }
 
+/* The token's own account, or without one the server's health. */
+static void probe(const struct notify_settings *settings, struct outgoing *outgoing)
+{
+    struct composer url = {0};
+    compose_bytes(&url, settings->ntfy.base_url, base_url_size(settings->ntfy.base_url));
+    compose_text(&url, setting_present(settings->ntfy.token) ? "/v1/account" : "/v1/health");
+    outgoing->url = compose_take(&url, NULL);
+    outgoing->get = true;
+    add_token(settings, outgoing);
+}
+
+/* Servers of before 2023 have no such pages, and answer. */
+static void judge_probe(const struct answer *answer, struct verdict *verdict)
+{
+    judge(answer, verdict);
+    if (verdict->outcome == TOCSIN__OUTCOME__OUTCOME_NEVER)
+        verdict->outcome = TOCSIN__OUTCOME__OUTCOME_SENT;
+}
+
 const struct channel channel_push = {.channel = TOCSIN__CHANNEL__CHANNEL_PUSH,
                                      .provider = "ntfy",
                                      .missing = missing,
                                      .compose = compose,
-                                     .judge = judge};
+                                     .judge = judge,
+                                     .probe = probe,
+                                     .judge_probe = judge_probe};

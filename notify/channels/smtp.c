@@ -143,6 +143,16 @@ static void compose_quoted_printable(struct composer *out, const char *text)
     }
 }
 
+static void address_server(const struct notify_settings *settings, struct outgoing *outgoing)
+{
+    outgoing->url = compose_copy(settings->smtp.url);
+    outgoing->require_tls = settings->smtp.require_tls;
+    if (setting_present(settings->smtp.username)) {
+        outgoing->username = compose_copy(settings->smtp.username);
+        outgoing->password = compose_copy(setting_present(settings->smtp.password) ? settings->smtp.password : "");
+    }
+}
+
 static bool compose(const struct notify_settings *settings, const Tocsin__Notification *notification,
                     struct outgoing *outgoing, char *error, size_t error_size)
 {
@@ -174,15 +184,16 @@ static bool compose(const struct notify_settings *settings, const Tocsin__Notifi
                         "\r\n");
     compose_quoted_printable(&mail, text);
     outgoing->body = compose_take(&mail, &outgoing->body_size_bytes);
-    outgoing->url = compose_copy(settings->smtp.url);
     outgoing->mail_from = compose_copy(from);
     outgoing->mail_to = compose_copy(to);
-    outgoing->require_tls = settings->smtp.require_tls;
-    if (setting_present(settings->smtp.username)) {
-        outgoing->username = compose_copy(settings->smtp.username);
-        outgoing->password = compose_copy(setting_present(settings->smtp.password) ? settings->smtp.password : "");
-    }
+    address_server(settings, outgoing);
     return true;
+}
+
+/* Logs in, and goes. */
+static void probe(const struct notify_settings *settings, struct outgoing *outgoing)
+{
+    address_server(settings, outgoing);
 }
 
 /* RFC 5321 4.2.1 and 4.2.2; RFC 4954 section 6 for the codes about credentials. The body is the server's last line. */
@@ -219,4 +230,6 @@ const struct channel channel_email = {.channel = TOCSIN__CHANNEL__CHANNEL_EMAIL,
                                       .provider = "smtp",
                                       .missing = missing,
                                       .compose = compose,
-                                      .judge = judge};
+                                      .judge = judge,
+                                      .probe = probe,
+                                      .judge_probe = judge};

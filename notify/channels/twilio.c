@@ -35,18 +35,32 @@ bool twilio_begin(const Tocsin__Notification *notification, struct composer *for
     return true;
 }
 
-void twilio_finish(const struct notify_settings *settings, const char *resource, struct composer *form,
-                   struct outgoing *outgoing)
+/* `below`: the account's path goes on with it. */
+static void address(const struct notify_settings *settings, const char *below, struct outgoing *outgoing)
 {
     struct composer url = {0};
     compose_bytes(&url, settings->twilio.base_url, base_url_size(settings->twilio.base_url));
-    compose_format(&url, "/2010-04-01/Accounts/%s/%s", settings->twilio.account_sid, resource);
+    compose_format(&url, "/2010-04-01/Accounts/%s%s", settings->twilio.account_sid, below);
     outgoing->url = compose_take(&url, NULL);
-    outgoing->body = compose_take(form, &outgoing->body_size_bytes);
     outgoing->username = compose_copy(settings->twilio.account_sid);
     outgoing->password = compose_copy(settings->twilio.auth_token);
-    outgoing_header(outgoing, "Content-Type", "application/x-www-form-urlencoded");
     outgoing_header(outgoing, "Accept", "application/json");
+}
+
+void twilio_finish(const struct notify_settings *settings, const char *resource, struct composer *form,
+                   struct outgoing *outgoing)
+{
+    char below[32];
+    (void)snprintf(below, sizeof below, "/%s", resource);
+    address(settings, below, outgoing);
+    outgoing->body = compose_take(form, &outgoing->body_size_bytes);
+    outgoing_header(outgoing, "Content-Type", "application/x-www-form-urlencoded");
+}
+
+void twilio_probe(const struct notify_settings *settings, struct outgoing *outgoing)
+{
+    address(settings, ".json", outgoing);
+    outgoing->get = true;
 }
 
 /* Codes under HTTP 400 that are about our side, not the addressee: https://www.twilio.com/docs/api/errors. Twilio
@@ -82,6 +96,21 @@ void twilio_judge(const struct answer *answer, struct verdict *verdict)
             verdict->outcome = TOCSIN__OUTCOME__OUTCOME_MISCONFIGURED;
         char words[128];
         (void)snprintf(words, sizeof words, "Twilio %lld: %.90s", (long long)code, message ? message : "no message");
+        judge_add_words(verdict, words);
+    }
+    json_decref(body);
+}
+
+/* An account that is suspended (unpaid, or abused) or closed is still shown, and sends nothing. */
+void twilio_judge_probe(const struct answer *answer, struct verdict *verdict)
+{
+    twilio_judge(answer, verdict);
+    json_t *body = judge_json(answer);
+    const char *status = json_string_value(json_object_get(body, "status"));
+    if (verdict->outcome == TOCSIN__OUTCOME__OUTCOME_SENT && status && strcmp(status, "active") != 0) {
+        char words[64];
+        (void)snprintf(words, sizeof words, "the account is %.40s", status);
+        verdict->outcome = TOCSIN__OUTCOME__OUTCOME_MISCONFIGURED;
         judge_add_words(verdict, words);
     }
     json_decref(body);

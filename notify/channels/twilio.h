@@ -18,4 +18,8 @@ void twilio_finish(const struct notify_settings *settings, const char *resource,
 
 void twilio_judge(const struct answer *answer, struct verdict *verdict);
 
+/* The account is read, which is free (https://www.twilio.com/docs/iam/api/account). */
+void twilio_probe(const struct notify_settings *settings, struct outgoing *outgoing);
+void twilio_judge_probe(const struct answer *answer, struct verdict *verdict);
+
 #endif

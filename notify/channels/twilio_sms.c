@@ -36,4 +36,6 @@ const struct channel channel_sms = {.channel = TOCSIN__CHANNEL__CHANNEL_SMS,
                                     .provider = "twilio",
                                     .missing = twilio_missing,
                                     .compose = compose,
-                                    .judge = twilio_judge};
+                                    .judge = twilio_judge,
+                                    .probe = twilio_probe,
+                                    .judge_probe = twilio_judge_probe};

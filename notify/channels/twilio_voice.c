@@ -51,4 +51,6 @@ const struct channel channel_voice = {.channel = TOCSIN__CHANNEL__CHANNEL_VOICE,
                                       .provider = "twilio",
                                       .missing = missing,
                                       .compose = compose,
-                                      .judge = twilio_judge};
+                                      .judge = twilio_judge,
+                                      .probe = twilio_probe,
+                                      .judge_probe = twilio_judge_probe};

@@ -99,6 +99,20 @@ static void check_verdict(const struct channel *channel, const struct answer *an
     fuzz_require(verdict.outcome != TOCSIN__OUTCOME__OUTCOME_SENT || (answer->status >= 200 && answer->status < 300));
 }
 
+/* The same answer to a question whether a page would be taken. */
+static void check_probe(const struct channel *channel, const struct answer *answer)
+{
+    struct verdict verdict;
+
+    if (channel->probe == NULL) {
+        return;
+    }
+    memset(&verdict, 0x5a, sizeof verdict);
+    channel->judge_probe(answer, &verdict);
+    fuzz_require(fuzz_is_line(verdict.detail) && verdict.detail[0] != '\0');
+    fuzz_require(verdict.outcome != TOCSIN__OUTCOME__OUTCOME_SENT || answer->kind == ANSWER_RESPONSE);
+}
+
 /* The same answer to a page on its way. */
 static void check_receipt(const struct channel *channel, const struct answer *answer)
 {
@@ -154,6 +168,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
     answer.error = answer.kind == ANSWER_RESPONSE ? NULL : words;
     for (const struct channel *const *channel = channels_all(); *channel != NULL; channel++) {
         check_verdict(*channel, &answer);
+        check_probe(*channel, &answer);
         check_receipt(*channel, &answer);
     }
     free(words);

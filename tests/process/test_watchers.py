@@ -5,6 +5,7 @@ import os
 import ssl
 import subprocess
 import threading
+import time
 import unittest
 
 from cluster import wait_for
@@ -82,6 +83,41 @@ class Watchers(unittest.TestCase):
         company.start(lost)
         wait_for(lambda: not conditions(), "the end of it")
         self.assertEqual(["resolved"], [incident["status"] for incident in incidents()])
+
+    def test_a_provider_that_refuses_or_fails(self):
+        company = Company(minute_ms=MINUTE_MS)
+        self.addCleanup(company.close)
+        leader = company.wait_leader()
+
+        def conditions():
+            return [condition["key"] for condition in company.call(leader, "GET", "/cluster")["conditions"]]
+
+        def probes(number):
+            return {provider["provider"]: provider["probe"] for provider in company.call(number, "GET", "/cluster")["providers"]}
+
+        def incident(key):
+            told = [one for one in company.listed(leader, "/incidents?date_range=all", "incidents") if one["incident_key"] == key]
+            return (told[0]["status"], told[0]["urgency"], told[0]["service"]["summary"]) if told else None
+
+        # Alice has a telephone, the guardians have that and mail; nobody has a topic.
+        wait_for(lambda: probes(leader) == {"twilio": "works", "smtp": "works", "ntfy": "unknown", "webhook": "unknown"}, "what the providers say")
+        company.misbehave(channel="probe", to="twilio", mode="misconfigured")
+        wait_for(lambda: conditions() == ["provider-twilio/refused"], "what is told of credentials that were revoked")
+        self.assertEqual(("triggered", "high", "Tocsin"), incident("provider-twilio/refused"))
+        wait_for(lambda: [one for one in company.deliveries() if "Provider twilio refuses the credentials" in one["text"]], "the guardians' page")
+        company.misbehave(channel="probe", mode="ok")
+        wait_for(lambda: not conditions(), "the end of it")
+        self.assertEqual("resolved", incident("provider-twilio/refused")[0])
+
+        company.misbehave(channel="probe", to="smtp", mode="fail")
+        began = time.monotonic()
+        wait_for(lambda: "fails" in probes(leader).values(), "the first that fails")
+        wait_for(lambda: "provider-smtp/down" in conditions(), "what is told of a mail server that fails for long")
+        self.assertGreater(time.monotonic() - began, 5 * MINUTE_MS / 1000)
+        self.assertEqual(("triggered", "high", "Tocsin"), incident("provider-smtp/down"))
+        company.misbehave(channel="probe", mode="ok")
+        wait_for(lambda: not conditions(), "the end of that")
+        self.assertFalse([one for one in company.deliveries() if one["channel"] == "probe"])
 
     def test_a_certificate_that_expires(self):
         company = Company(minute_ms=MINUTE_MS)

@@ -324,6 +324,12 @@ static void port_transfer(void *context, uint64_t transfer_id, const struct outg
         sim_at(sim, sim->now_ms + 1, transfer_answered_now, transfer);
         return;
     }
+    if (outgoing->probe) { /* providers know everybody in this world, and say so */
+        struct transfer *transfer = transfer_begin(node, transfer_id);
+        transfer->answer = (struct answer){.kind = ANSWER_RESPONSE, .status = 200, .retry_after_s = -1, .body = ""};
+        sim_at(sim, sim->now_ms + 1, transfer_answered_now, transfer);
+        return;
+    }
     const char *wrong = providers_read(outgoing, &message);
     if (wrong != NULL) {
         sim_violation(sim, "node %" PRIu64 " sent a request that no provider understands: %s", node->id, wrong);

@@ -528,6 +528,74 @@ static void hostile_answers_stay_within_bounds_and_are_clean_text(void **state)
     }
 }
 
+static void a_provider_is_asked_with_the_credentials_of_pages_and_for_nothing_else(void **state)
+{
+    (void)state;
+    struct outgoing account = {0}, token = {0}, health = {0}, login = {0};
+    channel_for(SMS)->probe(&settings, &account);
+    assert_string_equal(account.url, "https://api.example/2010-04-01/Accounts/AC1.json");
+    assert_string_equal(account.username, "AC1");
+    assert_string_equal(account.password, "twilio-secret");
+    assert_true(account.get && account.body == NULL);
+    assert_ptr_equal(channel_for(SMS)->probe, channel_for(VOICE)->probe);
+    channel_for(PUSH)->probe(&settings, &token);
+    assert_string_equal(token.url, "https://ntfy.example/v1/account");
+    assert_string_equal(header(&token, "Authorization"), "Bearer tk_secret");
+    assert_true(token.get);
+    settings.ntfy.token = NULL;
+    channel_for(PUSH)->probe(&settings, &health);
+    assert_string_equal(health.url, "https://ntfy.example/v1/health");
+    assert_null(header(&health, "Authorization"));
+    channel_for(MAIL)->probe(&settings, &login);
+    assert_string_equal(login.url, "smtp://mail.example:587");
+    assert_string_equal(login.password, "smtp-secret");
+    assert_true(login.mail_to == NULL && login.body == NULL && login.require_tls);
+    assert_null(channel_for(HOOK)->probe);
+    outgoing_close(&account);
+    outgoing_close(&token);
+    outgoing_close(&health);
+    outgoing_close(&login);
+}
+
+static void what_a_provider_answers_when_asked_tells_whether_it_would_take_a_page(void **state)
+{
+    (void)state;
+    static const struct {
+        Tocsin__Channel channel;
+        unsigned status;
+        const char *body;
+        Tocsin__Outcome outcome;
+        const char *words;
+    } cases[] = {
+        {SMS, 200, "{\"sid\":\"AC1\",\"status\":\"active\"}", SENT, ""},
+        {SMS, 200, "{\"sid\":\"AC1\",\"status\":\"suspended\"}", MISCONFIGURED, "the account is suspended"},
+        {SMS, 401, "{\"code\":20003,\"message\":\"Authenticate\"}", MISCONFIGURED, "Twilio 20003"},
+        {SMS, 404, "{\"code\":20404}", MISCONFIGURED, ""},
+        {SMS, 500, "", RETRY, "HTTP 500"},
+        {VOICE, 429, "", RETRY, ""},
+        {PUSH, 200, "{\"healthy\":true}", SENT, ""},
+        {PUSH, 401, "{\"code\":40101,\"error\":\"unauthorized\"}", MISCONFIGURED, "unauthorized"},
+        {PUSH, 404, "", SENT, ""},
+        {PUSH, 502, "", RETRY, ""},
+        {MAIL, 250, "250 ok", SENT, ""},
+        {MAIL, 535, "535 5.7.8 bad", MISCONFIGURED, "5.7.8 bad"},
+        {MAIL, 421, "421 later", RETRY, ""},
+        {MAIL, 554, "554 no service here", NEVER, "no service here"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct answer answer = {.kind = ANSWER_RESPONSE,
+                                .status = cases[i].status,
+                                .retry_after_s = -1,
+                                .body = cases[i].body,
+                                .body_size_bytes = strlen(cases[i].body)};
+        struct verdict verdict;
+        channel_for(cases[i].channel)->judge_probe(&answer, &verdict);
+        if (verdict.outcome != cases[i].outcome || !strstr(verdict.detail, cases[i].words))
+            fail_msg("channel %d, %u %s: %d, %s", (int)cases[i].channel, cases[i].status, cases[i].body,
+                     (int)verdict.outcome, verdict.detail);
+    }
+}
+
 #define STORY(function) cmocka_unit_test_setup(function, all_configured)
 
 int main(void)
@@ -548,6 +616,8 @@ int main(void)
         STORY(what_was_not_sent_is_tried_again_and_what_may_have_arrived_is_unknown),
         STORY(the_time_to_wait_is_the_providers_and_a_minute_for_greylisting),
         STORY(hostile_answers_stay_within_bounds_and_are_clean_text),
+        STORY(a_provider_is_asked_with_the_credentials_of_pages_and_for_nothing_else),
+        STORY(what_a_provider_answers_when_asked_tells_whether_it_would_take_a_page),
     };
     return cmocka_run_group_tests(stories, NULL, NULL);
 }

@@ -553,6 +553,44 @@ static void a_refused_recipient_is_an_answer_with_the_servers_words(void **state
     assert_int_equal(seen.answer.status, 450);
 }
 
+static void ask_mail_server(const struct step *script)
+{
+    server_start(&server, script);
+    struct client *client = client_new();
+    struct outgoing outgoing = {.probe = true, .deadline_ms = PLENTY_MS};
+    struct composer url = {0};
+    compose_format(&url, "smtp://127.0.0.1:%d", server.port);
+    outgoing.url = compose_take(&url, NULL);
+    outgoing.username = compose_copy("user");
+    outgoing.password = compose_copy("secret");
+    start(client, 1, &outgoing);
+    outgoing_close(&outgoing);
+    client_run_until(client, 1);
+    seen = client->seen[1];
+    client_free(client);
+    server_stop(&server);
+}
+
+static void a_mail_server_is_asked_by_logging_in_and_sends_nobody_anything(void **state)
+{
+    (void)state;
+    static const struct step well[] = {{SAY, "220 hello\r\n"}, {HEAR_LINE, NULL}, {SAY, "250-hello\r\n250 AUTH PLAIN\r\n"},
+                                       {HEAR_LINE, NULL}, {SAY, "334 \r\n"}, {HEAR_LINE, NULL}, {SAY, "235 welcome\r\n"},
+                                       {HEAR_LINE, NULL}, {SAY, "250 ok\r\n"}, {WAIT_FOR_END, NULL}, {CLOSE, NULL}};
+    static const struct step refused[] = {{SAY, "220 hello\r\n"}, {HEAR_LINE, NULL}, {SAY, "250-hello\r\n250 AUTH PLAIN\r\n"},
+                                          {HEAR_LINE, NULL}, {SAY, "334 \r\n"}, {HEAR_LINE, NULL},
+                                          {SAY, "535 5.7.8 not with that\r\n"}, {WAIT_FOR_END, NULL}, {CLOSE, NULL}};
+    ask_mail_server(well);
+    assert_int_equal(seen.answer.kind, ANSWER_RESPONSE);
+    assert_int_equal(seen.answer.status, 250);
+    assert_non_null(strstr(server.heard, "NOOP\r\n"));
+    assert_null(strstr(server.heard, "MAIL"));
+    ask_mail_server(refused);
+    assert_int_equal(seen.answer.kind, ANSWER_RESPONSE);
+    assert_int_equal(seen.answer.status, 535);
+    assert_null(strstr(server.heard, "NOOP"));
+}
+
 static void a_mail_that_was_not_wholly_sent_was_not_sent(void **state)
 {
     (void)state;
@@ -667,6 +705,7 @@ int main(void)
         cmocka_unit_test(many_at_once_are_each_answered_once),
         cmocka_unit_test(a_mail_is_taken_with_its_dots_stuffed),
         cmocka_unit_test(a_refused_recipient_is_an_answer_with_the_servers_words),
+        cmocka_unit_test(a_mail_server_is_asked_by_logging_in_and_sends_nobody_anything),
         cmocka_unit_test(a_mail_that_was_not_wholly_sent_was_not_sent),
         cmocka_unit_test(a_mail_whose_last_answer_is_missing_leaves_the_outcome_open),
         cmocka_unit_test(a_slow_mail_server_does_not_stop_the_loop),

@@ -1,0 +1,20 @@
+/*
+ * What is wrong with the providers, as the nodes that asked them see it (engine_probes.c), judged by the leader.
+ *
+ *     each member's vitals ──> who is refused, whom does it fail? ──> told already? ──> notice: began, or ended
+ *
+ * One condition for a provider, not one for each node: a key that was revoked is one trouble, and one page. How long something must be so is each node's own
+ * affair, so that a new leader need not count anew. Of members that are not heard of nothing is known: nothing ends while one is away.
+ */
+#ifndef NODE_ENGINE_PROVIDER_CONDITIONS_H
+#define NODE_ENGINE_PROVIDER_CONDITIONS_H
+
+#include "node/engine/conditions.h"
+
+#define CONDITION_PROVIDER_KEY "provider-"
+
+/* As with conditions_look. */
+void provider_conditions_look(const struct member_facts *members, size_t count, uint64_t leader_id, const Tocsin__NodeConditions *known,
+                              void (*notice)(void *context, const struct condition_notice *), void *context);
+
+#endif

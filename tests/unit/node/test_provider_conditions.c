@@ -1,0 +1,198 @@
+/* What a leader makes of providers that refuse or fail when members ask them: one trouble, one incident, of the urgency that it deserves. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "consensus/machine/limits.h"
+#include "node/engine/provider_conditions.h"
+#include "notify/channel.h"
+
+#define MEMBERS 3u
+#define LEADER 1u
+#define ALL ((UINT64_C(1) << 5) - 1)
+
+struct story {
+    struct member_facts members[MEMBERS];
+    char keys[8][LIMIT_NODE_CONDITION_KEY_CHARACTERS]; /* told, as the state has them */
+    size_t keys_count;
+    unsigned notices;
+    char summary[512]; /* of the last notice */
+    Tocsin__Severity severity;
+};
+
+static int begin(void **state)
+{
+    static struct story story;
+    story = (struct story){0};
+    for (size_t i = 0; i < MEMBERS; i++) {
+        story.members[i] = (struct member_facts){.id = i + 1, .heard = true, .voter = true, .vitals = {.code = 7, .providers = ALL}};
+    }
+    *state = &story;
+    return 0;
+}
+
+/* Applied at once. */
+static void on_notice(void *context, const struct condition_notice *notice)
+{
+    struct story *story = context;
+    story->notices++;
+    story->severity = notice->severity;
+    (void)snprintf(story->summary, sizeof story->summary, "%s", notice->summary);
+    for (size_t i = 0; i < story->keys_count; i++) {
+        if (strcmp(story->keys[i], notice->key) == 0) {
+            assert_true(notice->ended);
+            memmove(story->keys[i], story->keys[--story->keys_count], sizeof story->keys[i]);
+            return;
+        }
+    }
+    assert_false(notice->ended);
+    (void)snprintf(story->keys[story->keys_count++], sizeof story->keys[0], "%s", notice->key);
+}
+
+static void look(struct story *story)
+{
+    Tocsin__NodeCondition rows[8], *list[8];
+    char keys[8][LIMIT_NODE_CONDITION_KEY_CHARACTERS], summary[] = "as it was told";
+    memcpy(keys, story->keys, sizeof keys);
+    for (size_t i = 0; i < story->keys_count; i++) {
+        tocsin__node_condition__init(&rows[i]);
+        rows[i].key = keys[i];
+        rows[i].summary = summary;
+        list[i] = &rows[i];
+    }
+    Tocsin__NodeConditions known = TOCSIN__NODE_CONDITIONS__INIT;
+    known.n_conditions = story->keys_count;
+    known.conditions = list;
+    provider_conditions_look(story->members, MEMBERS, LEADER, &known, on_notice, story);
+}
+
+static void told_only(const struct story *story, const char *key, Tocsin__Severity severity, const char *words)
+{
+    assert_int_equal(story->keys_count, 1);
+    assert_string_equal(story->keys[0], key);
+    assert_int_equal(story->severity, severity);
+    if (strstr(story->summary, words) == NULL) {
+        fail_msg("'%s' does not say '%s'", story->summary, words);
+    }
+}
+
+/* The bit of the provider that texts go through. */
+static uint64_t twilio(void)
+{
+    uint64_t bit = 1;
+    for (const struct channel *const *channel = channels_all(); strcmp((*channel)->provider, "twilio") != 0; channel++) {
+        bit <<= 1;
+    }
+    return bit;
+}
+
+static void credentials_that_are_refused_everywhere_are_one_incident_that_wakes(void **state)
+{
+    struct story *story = *state;
+    look(story);
+    assert_int_equal(story->notices, 0);
+    for (size_t i = 0; i < MEMBERS; i++) {
+        story->members[i].vitals.providers_refused = twilio();
+    }
+    look(story);
+    look(story);
+    told_only(story, "provider-twilio/refused", TOCSIN__SEVERITY__SEVERITY_ERROR, "twilio refuses the credentials of node 1, 2, 3");
+    assert_int_equal(story->notices, 1);
+    for (size_t i = 0; i < MEMBERS; i++) {
+        look(story);
+        assert_int_equal(story->keys_count, 1); /* until the last has them right */
+        story->members[i].vitals.providers_refused = 0;
+    }
+    look(story);
+    assert_int_equal(story->keys_count, 0);
+    assert_int_equal(story->notices, 2);
+}
+
+static void a_provider_that_fails_one_node_waits_and_one_that_fails_all_wakes(void **state)
+{
+    struct story *story = *state;
+    story->members[2].vitals.providers_failing = twilio();
+    look(story);
+    told_only(story, "provider-twilio/partly", TOCSIN__SEVERITY__SEVERITY_WARNING, "node 3");
+    story->members[1].vitals.providers_failing = twilio();
+    look(story);
+    assert_int_equal(story->notices, 1);
+    story->members[0].vitals.providers_failing = twilio();
+    look(story);
+    assert_int_equal(story->keys_count, 1);
+    assert_string_equal(story->keys[0], "provider-twilio/down");
+    story->members[0].vitals.providers_failing = 0;
+    look(story);
+    assert_string_equal(story->keys[0], "provider-twilio/partly");
+    story->members[1].vitals.providers_failing = story->members[2].vitals.providers_failing = 0;
+    look(story);
+    assert_int_equal(story->keys_count, 0);
+}
+
+static void a_provider_that_fails_the_leader_wakes(void **state)
+{
+    struct story *story = *state;
+    story->members[LEADER - 1].vitals.providers_failing = twilio();
+    look(story);
+    told_only(story, "provider-twilio/down", TOCSIN__SEVERITY__SEVERITY_ERROR, "node 1, which leads");
+}
+
+static void what_some_refuse_and_fail_the_rest_is_down(void **state)
+{
+    struct story *story = *state;
+    story->members[1].vitals.providers_failing = story->members[2].vitals.providers_failing = twilio();
+    story->members[0].vitals.providers_refused = twilio();
+    look(story);
+    assert_int_equal(story->keys_count, 2);
+}
+
+static void a_node_that_does_not_use_the_provider_has_no_say(void **state)
+{
+    struct story *story = *state;
+    story->members[0].vitals.providers = 0;
+    story->members[1].vitals.providers_failing = story->members[2].vitals.providers_failing = twilio();
+    look(story);
+    told_only(story, "provider-twilio/down", TOCSIN__SEVERITY__SEVERITY_ERROR, "node 2, 3:");
+}
+
+static void nothing_ends_while_a_member_is_away_nor_during_an_upgrade(void **state)
+{
+    struct story *story = *state;
+    story->members[2].vitals.providers_refused = twilio();
+    look(story);
+    assert_int_equal(story->keys_count, 1);
+    struct vitals vitals = story->members[2].vitals;
+    story->members[2].heard = false;
+    story->members[2].vitals = (struct vitals){0};
+    look(story);
+    assert_int_equal(story->keys_count, 1);
+    story->members[2].heard = true;
+    story->members[2].vitals = vitals;
+    story->members[2].vitals.code = 8;
+    story->members[2].vitals.providers_refused = 0;
+    look(story);
+    assert_int_equal(story->keys_count, 1);
+    story->members[2].vitals.code = 7;
+    look(story);
+    assert_int_equal(story->keys_count, 0);
+}
+
+int main(void)
+{
+#define STORY(name) cmocka_unit_test_setup(name, begin)
+    const struct CMUnitTest tests[] = {
+        STORY(credentials_that_are_refused_everywhere_are_one_incident_that_wakes),
+        STORY(a_provider_that_fails_one_node_waits_and_one_that_fails_all_wakes),
+        STORY(a_provider_that_fails_the_leader_wakes),
+        STORY(what_some_refuse_and_fail_the_rest_is_down),
+        STORY(a_node_that_does_not_use_the_provider_has_no_say),
+        STORY(nothing_ends_while_a_member_is_away_nor_during_an_upgrade),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
