@@ -436,9 +436,11 @@ int main(int argc, char **argv) {
               "       sim --planted NAME ...        made with PLANTED=1: succeeds when a seed finds the bug\n", stderr);
         return EXIT_FAILURE;
     }
-    /* Each seed's process takes its memory at once and gives none back before its end. */
+    /* Each seed's process takes its memory at once and gives none back before its end, and pieces that are freed stay as they are. */
     mallopt(M_TRIM_THRESHOLD, 1 << 30);
     mallopt(M_TOP_PAD, 16 << 20);
+    mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    mallopt(M_MXFAST, 0);
     log_level_set(LOG_LEVEL_WARNING);
     log_to(log_line);
     signal(SIGTERM, on_signal);

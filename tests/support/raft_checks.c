@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define WRITTEN_SLOTS (1u << 17) /* more entries than one run writes */
+#define WRITTEN_TERMS 4u
 #define TERMS_MAX 65536u
 
 struct written {
@@ -94,9 +95,10 @@ uint64_t raft_checks_entry_hash(const struct entry *entry)
     return raft_checks_mix_bytes(raft_checks_mix(entry->term, entry->type), entry->data, entry->size_bytes);
 }
 
+/* What is written in a row stands in a row, with room for as many terms. */
 static struct written *find_written(struct raft_checks *checks, uint64_t index, uint64_t term)
 {
-    size_t slot = raft_checks_mix(index, term) % WRITTEN_SLOTS;
+    size_t slot = (index * WRITTEN_TERMS + term % WRITTEN_TERMS) % WRITTEN_SLOTS;
     while (checks->written[slot].index != 0 &&
            (checks->written[slot].index != index || checks->written[slot].term != term)) {
         slot = (slot + 1) % WRITTEN_SLOTS;

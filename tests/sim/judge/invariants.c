@@ -403,9 +403,8 @@ static bool service_deadline_holds(struct check *check, enum deadline_kind kind,
     if (kind == DEADLINE_SUPPORT_HOURS || from_id != 0) {
         return true;
     }
-    Tocsin__Service *service = service_get(check->view, service_id, NULL);
+    const Tocsin__Service *service = service_get(check->view, service_id, &check->row.allocator);
     bool holds = service != NULL && service->urgency_change_due_ms == due_ms;
-    tocsin__service__free_unpacked(service, NULL);
     return holds || broken(check, "a change of urgency is filed for service %" PRIu64 ", which knows nothing of it",
                            service_id);
 }
@@ -433,10 +432,9 @@ static bool judge_deadline(struct check *check, struct span key, const void *rec
     if (kind == DEADLINE_NOTIFICATION_RETRY) {
         struct span value;
         Tocsin__Notification *row = row_get(check, TABLE_OUTBOX, key_1(object), &value)
-                                        ? record_unpack(&tocsin__notification__descriptor, value, NULL)
+                                        ? record_unpack(&tocsin__notification__descriptor, value, &check->row.allocator)
                                         : NULL;
         bool holds = row != NULL && row->due_at_ms == due_ms;
-        tocsin__notification__free_unpacked(row, NULL);
         return holds ||
                broken(check, "a deadline is filed for notification %" PRIu64 ", which knows nothing of it", object);
     }
@@ -677,7 +675,7 @@ static bool incidents_load(struct check *check)
     struct walk walk = walk_all(check->view, TABLE_INCIDENT);
     while (walk_next(&walk)) {
         assert(check->incidents_count < capacity);
-        Tocsin__Incident *incident = record_unpack(&tocsin__incident__descriptor, walk.value, NULL);
+        Tocsin__Incident *incident = record_unpack(&tocsin__incident__descriptor, walk.value, &check->kept.allocator);
         if (incident == NULL) {
             return broken(check, "an incident does not decode");
         }
@@ -711,28 +709,33 @@ static bool hangers_on_hold(struct check *check)
     return true;
 }
 
+static bool state_holds(struct check *check)
+{
+    check->counters = counters_get(check->view, &check->kept.allocator);
+    if (check->counters == NULL) { /* nothing was applied yet */
+        uint64_t all = 0;
+        for (unsigned table = 0; table < TABLE_COUNT; table++) {
+            all += rows(check, (enum machine_table)table);
+        }
+        return all == 0 || broken(check, "the state has %" PRIu64 " rows and no counters", all);
+    }
+    const Tocsin__Settings *settings = settings_get(check->view, &check->kept.allocator);
+    if (settings == NULL) {
+        return broken(check, "the state has no settings");
+    }
+    check->kept_ms = (uint64_t)settings->retention_days * 24 * 60 * settings->minute_ms;
+    return incidents_load(check) && hangers_on_hold(check) && incidents_hold(check) && alerts_hold(check) &&
+           groups_hold(check) && company_holds(check) && heartbeats_hold(check) && drills_hold(check);
+}
+
 bool invariants_hold(const struct machine_store *view, char *sentence, size_t size)
 {
     struct check check = {.view = view, .sentence = sentence, .size = size};
-    check.counters = counters_get(view, NULL);
-    if (check.counters == NULL) { /* nothing was applied yet */
-        uint64_t all = 0;
-        for (unsigned table = 0; table < TABLE_COUNT; table++) {
-            all += rows(&check, (enum machine_table)table);
-        }
-        return all == 0 || broken(&check, "the state has %" PRIu64 " rows and no counters", all);
-    }
-    Tocsin__Settings *settings = settings_get(view, NULL);
-    check.kept_ms = settings != NULL ? (uint64_t)settings->retention_days * 24 * 60 * settings->minute_ms : 0;
-    bool holds = (settings != NULL || broken(&check, "the state has no settings")) && incidents_load(&check) &&
-                 hangers_on_hold(&check) && incidents_hold(&check) && alerts_hold(&check) &&
-                 groups_hold(&check) && company_holds(&check) &&
-                 heartbeats_hold(&check) && drills_hold(&check);
-    for (size_t i = 0; i < check.incidents_count; i++) {
-        tocsin__incident__free_unpacked(check.incidents[i].incident, NULL);
-    }
+    arena_init(&check.kept);
+    arena_init(&check.row);
+    bool holds = state_holds(&check);
     free(check.incidents);
-    tocsin__settings__free_unpacked(settings, NULL);
-    tocsin__counters__free_unpacked(check.counters, NULL);
+    arena_close(&check.row);
+    arena_close(&check.kept);
     return holds;
 }

@@ -3,9 +3,8 @@
 
 bool drill_deadline_holds(struct check *check, uint64_t id, uint64_t due_ms)
 {
-    Tocsin__DrillState *state = drill_state_get(check->view, id, NULL);
+    Tocsin__DrillState *state = drill_state_get(check->view, id, &check->row.allocator);
     bool holds = state != NULL && state->next_due_ms == due_ms;
-    tocsin__drill_state__free_unpacked(state, NULL);
     return holds || broken(check, "a run is filed of drill %" PRIu64 ", which knows nothing of it", id);
 }
 
@@ -21,10 +20,9 @@ static bool under_way_holds(struct check *check, uint64_t id, const Tocsin__Dril
 {
     struct span value;
     Tocsin__Notification *row = state->notification_id != 0 && row_get(check, TABLE_OUTBOX, key_1(state->notification_id), &value)
-                                    ? record_unpack(&tocsin__notification__descriptor, value, NULL)
+                                    ? record_unpack(&tocsin__notification__descriptor, value, &check->row.allocator)
                                     : NULL;
     bool holds = state->notification_id == 0 || (row != NULL && row->notice != NULL && row->notice->drill_id == id);
-    tocsin__notification__free_unpacked(row, NULL);
     return holds || broken(check, "drill %" PRIu64 " waits for the end of a run that is not in the outbox", id);
 }
 
@@ -48,7 +46,7 @@ static bool judge_drill(struct check *check, struct span key, const void *record
     if (!key_holds(check, key, 0, drill->id, "drill")) {
         return false;
     }
-    Tocsin__DrillState *state = drill_state_get(check->view, drill->id, NULL);
+    Tocsin__DrillState *state = drill_state_get(check->view, drill->id, &check->row.allocator);
     if (state == NULL) {
         return broken(check, "drill %" PRIu64 " has no state", drill->id);
     }
@@ -59,7 +57,6 @@ static bool judge_drill(struct check *check, struct span key, const void *record
         holds = broken(check, "drill %" PRIu64 " is %s", drill->id,
                        filed ? "disabled, and runs again" : "enabled, and never runs again");
     }
-    tocsin__drill_state__free_unpacked(state, NULL);
     return holds;
 }
 

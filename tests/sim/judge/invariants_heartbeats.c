@@ -38,7 +38,7 @@ static bool judge_heartbeat(struct check *check, struct span key, const void *re
         !heartbeat_is_listed(check, heartbeat)) {
         return broken(check, "heartbeat %" PRIu64 " is not found by its key, name and slug", id);
     }
-    Tocsin__HeartbeatState *state = heartbeat_state_get(check->view, id, NULL);
+    Tocsin__HeartbeatState *state = heartbeat_state_get(check->view, id, &check->row.allocator);
     if (state == NULL) {
         return broken(check, "heartbeat %" PRIu64 " has no state", id);
     }
@@ -46,7 +46,6 @@ static bool judge_heartbeat(struct check *check, struct span key, const void *re
     if (holds && (heartbeat->schedule[0] != '\0') != row_is_there(check, TABLE_HEARTBEAT_MOMENTS, key_1(id))) {
         holds = broken(check, "heartbeat %" PRIu64 " has a schedule without moments, or moments without a schedule", id);
     }
-    tocsin__heartbeat_state__free_unpacked(state, NULL);
     return holds;
 }
 

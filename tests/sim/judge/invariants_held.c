@@ -1,45 +1,17 @@
 /* Held alerts, maintenance windows and mutes, held against their rows. */
 #include "tests/sim/judge/invariants_held.h"
 
-#include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "consensus/machine/records.h"
+#include "tests/sim/judge/invariants_internal.h"
 
-struct drain {
-    uint64_t place, after_id;
-};
-
-struct check {
-    const struct machine_store *view;
-    char *sentence;
-    size_t size;
-    struct drain *drains; /* under way */
+struct held {
+    struct drain {
+        uint64_t place, after_id;
+    } *drains; /* under way */
     size_t drains_count;
-    uint64_t held;
+    uint64_t alerts;
 };
-
-static bool __attribute__((format(printf, 2, 3))) broken(struct check *check, const char *format, ...)
-{
-    va_list list;
-    va_start(list, format);
-    (void)vsnprintf(check->sentence, check->size, format, list);
-    va_end(list);
-    return false;
-}
-
-static bool row_get(const struct check *check, enum machine_table table, struct key key, struct span *value)
-{
-    return check->view->get(check->view->context, table, key_span(&key), value);
-}
-
-static bool row_is_there(const struct check *check, enum machine_table table, struct key key)
-{
-    struct span value;
-    return row_get(check, table, key, &value);
-}
 
 static bool is_filed(const struct check *check, enum deadline_kind kind, uint64_t object, uint64_t due_ms)
 {
@@ -53,8 +25,10 @@ bool held_is_edge(enum deadline_kind kind)
 
 /* ---------------------------------------------------------------- windows and mutes */
 
-static bool window_holds(struct check *check, const Tocsin__MaintenanceWindow *window)
+static bool judge_window(struct check *check, struct span key, const void *record)
 {
+    const Tocsin__MaintenanceWindow *window = record;
+    (void)key;
     if (!is_filed(check, DEADLINE_MAINTENANCE_END, window->id, window->filed_end_ms)) {
         return broken(check, "maintenance window %" PRIu64 " has no end among the deadlines", window->id);
     }
@@ -74,8 +48,10 @@ static bool window_holds(struct check *check, const Tocsin__MaintenanceWindow *w
     return true;
 }
 
-static bool mute_holds(struct check *check, const Tocsin__Mute *mute)
+static bool judge_mute(struct check *check, struct span key, const void *record)
 {
+    const Tocsin__Mute *mute = record;
+    (void)key;
     bool ahead = row_is_there(check, TABLE_MUTE_AHEAD, key_1(mute->id));
     return (is_filed(check, DEADLINE_MUTE_END, mute->id, mute->filed_end_ms) &&
             ahead == (mute->filed_end_ms == mute->end_ms)) ||
@@ -84,28 +60,17 @@ static bool mute_holds(struct check *check, const Tocsin__Mute *mute)
 
 static bool causes_hold(struct check *check)
 {
-    bool holds = true;
-    struct walk walk = walk_all(check->view, TABLE_MAINTENANCE);
-    while (holds && walk_next(&walk)) {
-        Tocsin__MaintenanceWindow *window = record_unpack(&tocsin__maintenance_window__descriptor, walk.value, NULL);
-        holds = window != NULL ? window_holds(check, window) : broken(check, "a maintenance window does not decode");
-        tocsin__maintenance_window__free_unpacked(window, NULL);
-    }
-    walk = walk_all(check->view, TABLE_MUTE);
-    while (holds && walk_next(&walk)) {
-        Tocsin__Mute *mute = record_unpack(&tocsin__mute__descriptor, walk.value, NULL);
-        holds = mute != NULL ? mute_holds(check, mute) : broken(check, "a mute does not decode");
-        tocsin__mute__free_unpacked(mute, NULL);
-    }
-    return holds;
+    return walk_table(check, TABLE_MAINTENANCE, &tocsin__maintenance_window__descriptor, "a maintenance window",
+                      judge_window) &&
+           walk_table(check, TABLE_MUTE, &tocsin__mute__descriptor, "a mute", judge_mute);
 }
 
 /* ---------------------------------------------------------------- alerts */
 
-static bool is_draining(const struct check *check, uint64_t place, uint64_t alert_id)
+static bool is_draining(const struct held *held, uint64_t place, uint64_t alert_id)
 {
-    for (size_t i = 0; i < check->drains_count; i++) {
-        if (check->drains[i].place == place && check->drains[i].after_id < alert_id) {
+    for (size_t i = 0; i < held->drains_count; i++) {
+        if (held->drains[i].place == place && held->drains[i].after_id < alert_id) {
             return true;
         }
     }
@@ -120,11 +85,11 @@ static bool cause_is_ahead(const struct check *check, const Tocsin__Alert *alert
            row_is_there(check, TABLE_MUTE_AHEAD, key_1(place));
 }
 
-static bool firing_holds(struct check *check, const Tocsin__Alert *alert)
+static bool firing_holds(struct check *check, struct held *held, const Tocsin__Alert *alert)
 {
     const Tocsin__Hold *hold = alert->hold;
     struct span value;
-    check->held++;
+    held->alerts++;
     if (hold->over || !row_is_there(check, TABLE_HELD, key_2(hold->place, alert->id))) {
         return broken(check, "alert %" PRIu64 " (%s) fires, has no incident and is not listed as held", alert->id,
                       alert->dedup_key);
@@ -135,30 +100,30 @@ static bool firing_holds(struct check *check, const Tocsin__Alert *alert)
     }
     bool own = hold->place == 0 || hold->place == alert->id;
     bool ahead = own ? is_filed(check, DEADLINE_HOLD_END, alert->id, hold->until_ms)
-                     : cause_is_ahead(check, alert) || is_draining(check, hold->place, alert->id);
+                     : cause_is_ahead(check, alert) || is_draining(held, hold->place, alert->id);
     return ahead || broken(check, "alert %" PRIu64 " (%s) fires without incident, and no deadline lies ahead", alert->id,
                            alert->dedup_key);
 }
 
-static bool alerts_hold(struct check *check)
+static bool alerts_hold(struct check *check, struct held *held)
 {
     bool holds = true;
     struct walk walk = walk_under(check->view, TABLE_ALERT, 0);
     while (holds && walk_next(&walk)) {
-        Tocsin__Alert *alert = record_unpack(&tocsin__alert__descriptor, walk.value, NULL);
+        arena_reset(&check->row);
+        const Tocsin__Alert *alert = record_unpack(&tocsin__alert__descriptor, walk.value, &check->row.allocator);
         if (alert == NULL || alert->hold == NULL) {
             holds = broken(check, "an alert has neither an incident nor a reason");
         } else if (!alert->resolved) {
-            holds = firing_holds(check, alert);
+            holds = firing_holds(check, held, alert);
         } else {
             holds = is_filed(check, DEADLINE_HOLD_END, alert->id, alert->hold->kept_until_ms) ||
                     broken(check, "the resolved alert %s without incident is kept for good", alert->dedup_key);
         }
-        tocsin__alert__free_unpacked(alert, NULL);
     }
-    return holds && (check->view->count(check->view->context, TABLE_HELD) == check->held ||
-                     broken(check, "%" PRIu64 " alerts are held, and %" PRIu64 " are listed so", check->held,
-                            check->view->count(check->view->context, TABLE_HELD)));
+    return holds && (rows(check, TABLE_HELD) == held->alerts ||
+                     broken(check, "%" PRIu64 " alerts are held, and %" PRIu64 " are listed so", held->alerts,
+                            rows(check, TABLE_HELD)));
 }
 
 /* ---------------------------------------------------------------- deadlines */
@@ -167,29 +132,27 @@ static bool alerts_hold(struct check *check)
 static bool edge_holds(struct check *check, enum deadline_kind kind, uint64_t object, uint64_t due_ms)
 {
     bool known = true;
+    ProtobufCAllocator *memory = &check->row.allocator;
+    arena_reset(&check->row);
     if (kind == DEADLINE_HOLD_END) {
-        Tocsin__Alert *alert = alert_get(check->view, 0, object, NULL);
+        const Tocsin__Alert *alert = alert_get(check->view, 0, object, memory);
         known = alert != NULL && due_ms == (alert->resolved ? alert->hold->kept_until_ms : alert->hold->until_ms);
-        tocsin__alert__free_unpacked(alert, NULL);
     } else if (kind == DEADLINE_MUTE_END) {
-        Tocsin__Mute *mute = mute_get(check->view, object, NULL);
+        const Tocsin__Mute *mute = mute_get(check->view, object, memory);
         known = mute != NULL && due_ms == mute->filed_end_ms;
-        tocsin__mute__free_unpacked(mute, NULL);
     } else {
-        Tocsin__MaintenanceWindow *window = maintenance_window_get(check->view, object, NULL);
+        const Tocsin__MaintenanceWindow *window = maintenance_window_get(check->view, object, memory);
         known = window != NULL &&
                 due_ms == (kind == DEADLINE_MAINTENANCE_END ? window->filed_end_ms : window->filed_warning_ms);
-        tocsin__maintenance_window__free_unpacked(window, NULL);
     }
     return known || broken(check, "a deadline of kind %d is filed for %" PRIu64 ", which knows nothing of it", (int)kind,
                            object);
 }
 
-static bool edges_load(struct check *check)
+static bool edges_load(struct check *check, struct held *held)
 {
-    size_t capacity = (size_t)check->view->count(check->view->context, TABLE_DEADLINE);
-    check->drains = calloc(capacity + 1, sizeof *check->drains);
-    if (check->drains == NULL) {
+    held->drains = calloc((size_t)rows(check, TABLE_DEADLINE) + 1, sizeof *held->drains);
+    if (held->drains == NULL) {
         abort();
     }
     struct walk walk = walk_all(check->view, TABLE_DEADLINE);
@@ -198,7 +161,7 @@ static bool edges_load(struct check *check)
         enum deadline_kind kind;
         key_deadline_split(walk.key, &due_ms, &kind, &object, &sub_object);
         if (kind == DEADLINE_HOLD_DRAIN) {
-            check->drains[check->drains_count++] = (struct drain){object, sub_object};
+            held->drains[held->drains_count++] = (struct drain){object, sub_object};
         } else if (held_is_edge(kind) && !edge_holds(check, kind, object, due_ms)) {
             return false;
         }
@@ -209,8 +172,11 @@ static bool edges_load(struct check *check)
 bool held_alerts_hold(const struct machine_store *view, uint64_t *open, char *sentence, size_t size)
 {
     struct check check = {.view = view, .sentence = sentence, .size = size};
-    bool holds = edges_load(&check) && causes_hold(&check) && alerts_hold(&check);
-    free(check.drains);
-    *open += check.held;
+    struct held held = {0};
+    arena_init(&check.row);
+    bool holds = edges_load(&check, &held) && causes_hold(&check) && alerts_hold(&check, &held);
+    arena_close(&check.row);
+    free(held.drains);
+    *open += held.alerts;
     return holds;
 }

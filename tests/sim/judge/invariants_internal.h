@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "consensus/machine/base/arena.h"
 #include "consensus/machine/records.h"
 
 /* An incident, and what the other tables hold of it. */
@@ -21,6 +22,7 @@ struct check {
     size_t size;
     Tocsin__Counters *counters;
     uint64_t kept_ms;       /* closed incidents, at least */
+    struct arena kept, row; /* what is held until the end, and what is read for one row */
     struct seen *incidents; /* in the order of their ids */
     size_t incidents_count;
     uint64_t heartbeats_filed; /* that say that they have a row among the due ones */
@@ -62,7 +64,7 @@ static inline bool index_says(const struct check *check, enum machine_table tabl
 
 /* ---------------------------------------------------------------- walking a table */
 
-/* One row, unpacked, with its key; it is freed afterwards. */
+/* One row, unpacked, with its key, until the next. What else is read for it comes from check->row. */
 typedef bool (*row_check)(struct check *check, struct span key, const void *record);
 
 static inline bool walk_table(struct check *check, enum machine_table table, const ProtobufCMessageDescriptor *descriptor,
@@ -71,12 +73,12 @@ static inline bool walk_table(struct check *check, enum machine_table table, con
     struct walk walk = walk_all(check->view, table);
     bool holds = true;
     while (holds && walk_next(&walk)) {
-        ProtobufCMessage *record = record_unpack(descriptor, walk.value, NULL);
+        arena_reset(&check->row);
+        ProtobufCMessage *record = record_unpack(descriptor, walk.value, &check->row.allocator);
         if (record == NULL) {
             return broken(check, "%s does not decode", what);
         }
         holds = judge(check, walk.key, record);
-        protobuf_c_message_free_unpacked(record, NULL);
     }
     return holds;
 }

@@ -92,13 +92,17 @@ static void sync_done(struct disk *disk, void *argument) {
         sim_count(disk->sim, "failed state writes", 1);
         return;
     }
-    disk_version_copy(&disk->durable, &disk->committed);
-    disk->state_progress.durable_index = disk->durable.position.index;
-    if (disk->sync_commits) {
+    disk->state_progress.durable_index = disk->committed.position.index;
+    if (disk->sync_commits) { /* what was committed is durable */
+        disk_version_close(&disk->durable);
+        disk->durable = disk->committed;
+        disk->committed = (struct disk_version){0};
         disk_version_copy(&disk->committed, &disk->applied);
         disk->state_progress.committed_index = disk->committed.position.index;
         disk->uncommitted = 0;
         sim_count(disk->sim, "state commits", 1);
+    } else {
+        disk_version_copy(&disk->durable, &disk->committed);
     }
     disk_wake(disk);
     set_step(disk, sim_now_ms(disk->sim));
