@@ -23,8 +23,16 @@
 #include "consensus/machine/planted.h"
 #include "consensus/machine/suppression/suppression.h"
 
+/* The settings of the last entry, as they stand in their row: each entry needs them, and they hardly ever change. */
+struct settings_read {
+    struct arena arena;
+    struct span row;
+    const Tocsin__Settings *settings; /* NULL at first */
+};
+
 struct machine {
     struct arena arena;
+    struct settings_read settings_read;
     uint32_t version;
 };
 
@@ -35,6 +43,8 @@ struct machine *machine_new(void)
         abort();
     }
     arena_init(&machine->arena);
+    arena_init(&machine->settings_read.arena);
+    machine->settings_read.settings = NULL;
     machine->version = MACHINE_VERSION;
     return machine;
 }
@@ -49,6 +59,7 @@ void machine_free(struct machine *machine)
 {
     if (machine != NULL) {
         arena_close(&machine->arena);
+        arena_close(&machine->settings_read.arena);
         free(machine);
     }
 }
@@ -300,8 +311,37 @@ static void command_apply(struct apply *apply, struct origins *origins, const To
 
 #define FIRST_VERSION 1u
 
+static const Tocsin__Settings *settings_begin(struct apply *apply)
+{
+    Tocsin__Settings *settings = apply_alloc(apply, sizeof *settings);
+    tocsin__settings__init(settings);
+    settings->machine_version = FIRST_VERSION;
+    settings->minute_ms = DEFAULT_MINUTE_MS;
+    settings->retention_days = DEFAULT_RETENTION_DAYS;
+    settings->payload_retention_days = DEFAULT_PAYLOAD_RETENTION_DAYS;
+    return settings;
+}
+
+/* NULL without a row. */
+static const Tocsin__Settings *settings_load(struct settings_read *read, const struct machine_store *store)
+{
+    struct key key = key_meta(META_SETTINGS);
+    struct span row;
+    if (!store->get(store->context, TABLE_META, key_span(&key), &row)) {
+        return NULL;
+    }
+    if (read->settings == NULL || row.size_bytes != read->row.size_bytes || memcmp(row.data, read->row.data, row.size_bytes) != 0) {
+        arena_reset(&read->arena);
+        ProtobufCAllocator *memory = &read->arena.allocator;
+        read->row = (struct span){memcpy(memory->alloc(memory->allocator_data, row.size_bytes), row.data, row.size_bytes),
+                                  row.size_bytes};
+        read->settings = record_unpack(&tocsin__settings__descriptor, row, memory);
+    }
+    return read->settings;
+}
+
 /* Counters and settings as they stand, or as they begin. True when the state is new. */
-static bool globals_load(struct apply *apply)
+static bool globals_load(struct machine *machine, struct apply *apply)
 {
     apply->counters = counters_get(apply->store, apply->arena);
     bool is_new = apply->counters == NULL;
@@ -311,14 +351,9 @@ static bool globals_load(struct apply *apply)
         apply->counters->next_id = 1;
         apply->counters->next_incident_number = 1;
     }
-    apply->settings = settings_get(apply->store, apply->arena);
+    apply->settings = settings_load(&machine->settings_read, apply->store);
     if (apply->settings == NULL) {
-        apply->settings = apply_alloc(apply, sizeof *apply->settings);
-        tocsin__settings__init(apply->settings);
-        apply->settings->machine_version = FIRST_VERSION;
-        apply->settings->minute_ms = DEFAULT_MINUTE_MS;
-        apply->settings->retention_days = DEFAULT_RETENTION_DAYS;
-        apply->settings->payload_retention_days = DEFAULT_PAYLOAD_RETENTION_DAYS;
+        apply->settings = settings_begin(apply);
         apply->settings_changed = true;
     }
     return is_new;
@@ -364,7 +399,7 @@ enum machine_error machine_apply(struct machine *machine, const struct machine_s
                           .proposer = entry->proposer,
                           .proposer_boot = entry->proposer_boot,
                           .proposed_boottime_ms = entry->proposed_boottime_ms};
-    bool is_new = globals_load(&apply);
+    bool is_new = globals_load(machine, &apply);
     if (!version_suffices(machine, &apply, &decoded)) {
         return MACHINE_TOO_OLD;
     }

@@ -28,10 +28,11 @@ struct apply {
     uint64_t time_ms; /* of the entry */
     uint64_t term, proposer, proposer_boot, proposed_boottime_ms;
     Tocsin__Counters *counters; /* written back once, at the end of the entry */
-    Tocsin__Settings *settings; /* likewise when settings_changed */
+    const Tocsin__Settings *settings; /* likewise when settings_changed: a changed copy */
     bool settings_changed;
     const Tocsin__Actor *actor; /* of the command at hand */
     Tocsin__Blindness *blindness; /* NULL until it was asked for */
+    Tocsin__BlindNow *blind_now;  /* likewise */
 };
 
 /* ---- apply.c */

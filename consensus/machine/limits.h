@@ -182,7 +182,7 @@
 #define LIMIT_PULSE_HEARTBEATS 1024u
 /* Beyond these the oldest two become one. */
 #define LIMIT_BLIND_INTERVALS 128u
-/* Beyond these the first that is over is forgotten. */
+/* That are over; beyond these the first is forgotten. */
 #define LIMIT_CUT_OFFS 64u
 /* More than a cluster can have members. */
 #define LIMIT_NODES_UNHEARD 32u

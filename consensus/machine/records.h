@@ -61,6 +61,7 @@ Tocsin__ChangeEvent *change_event_get(const struct machine_store *, uint64_t id,
 Tocsin__Drill *drill_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);
 Tocsin__DrillState *drill_state_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);
 Tocsin__Blindness *blindness_get(const struct machine_store *, ProtobufCAllocator *);
+Tocsin__BlindNow *blind_now_get(const struct machine_store *, ProtobufCAllocator *);
 Tocsin__NodeConditions *node_conditions_get(const struct machine_store *, ProtobufCAllocator *);
 Tocsin__Orchestration *orchestration_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);
 Tocsin__OrchestrationIntegration *orchestration_integration_get(const struct machine_store *, uint64_t orchestration_id,

@@ -99,6 +99,7 @@ enum machine_meta {
     META_SETTINGS = 2,
     META_MEMBERS = 3,
     META_BLINDNESS = 4,
+    META_BLIND_NOW = 5,
     META_PRIORITIES = 50,
     META_SECRETS = 51,
     META_CONDITIONS = 131 /* NodeConditions */

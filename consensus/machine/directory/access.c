@@ -168,13 +168,25 @@ static bool check_guardians(struct apply *apply, Tocsin__Reply *reply, const Toc
     return true;
 }
 
+static Tocsin__Settings *settings_copy(struct apply *apply)
+{
+    Tocsin__Settings *settings = apply_alloc(apply, sizeof *settings);
+    *settings = *apply->settings;
+    return settings;
+}
+
+static void settings_change(struct apply *apply, const Tocsin__Settings *settings)
+{
+    apply->settings = settings;
+    apply->settings_changed = true;
+}
+
 void apply_settings_put(struct apply *apply, const Tocsin__SettingsPut *put, Tocsin__Reply *reply)
 {
     if (!check_given(apply, reply, put->settings)) {
         return;
     }
-    Tocsin__Settings *settings = apply_alloc(apply, sizeof *settings);
-    *settings = *apply->settings;
+    Tocsin__Settings *settings = settings_copy(apply);
     record_patch(&settings->base, &put->settings->base, false, put->fields, settings_fields);
     if (field_given(put->fields, &tocsin__settings__descriptor, "machine_version")) {
         reply_refuse(apply, reply, INVALID, "The machine's version is raised by the leader, when every member follows it.");
@@ -188,8 +200,7 @@ void apply_settings_put(struct apply *apply, const Tocsin__SettingsPut *put, Toc
         !check_guardians(apply, reply, settings)) {
         return;
     }
-    apply->settings = settings;
-    apply->settings_changed = true;
+    settings_change(apply, settings);
 }
 
 /* The rules of a version are not left again: what was written under them stays. */
@@ -200,6 +211,7 @@ void apply_version_raise(struct apply *apply, const Tocsin__VersionRaise *raise,
                      apply->settings->machine_version, apply->settings->machine_version + 1);
         return;
     }
-    apply->settings->machine_version = raise->version;
-    apply->settings_changed = true;
+    Tocsin__Settings *settings = settings_copy(apply);
+    settings->machine_version = raise->version;
+    settings_change(apply, settings);
 }

@@ -6,7 +6,8 @@
  *                   └──────── one interval ─────────┘
  *
  * Intervals are kept in their order, a bounded number; the oldest two become one, which keeps its blind time. Times in
- * which one node was cut off are kept beside them: they are the leader's word, in its ticks.
+ * which one node was cut off are kept beside them: they are the leader's word, in its ticks. Those that last stand in a
+ * record of their own, which is small: each tick reads it.
  */
 #include "consensus/machine/heartbeats/heartbeats.h"
 
@@ -46,6 +47,28 @@ static Tocsin__Blindness *blindness(struct apply *apply)
     return apply->blindness;
 }
 
+static void blindness_put(struct apply *apply)
+{
+    record_put(apply->store, TABLE_META, key_meta(META_BLINDNESS), &apply->blindness->base);
+}
+
+static Tocsin__BlindNow *blind_now(struct apply *apply)
+{
+    if (apply->blind_now == NULL) {
+        apply->blind_now = blind_now_get(apply->store, apply->arena);
+    }
+    if (apply->blind_now == NULL) {
+        apply->blind_now = apply_alloc(apply, sizeof *apply->blind_now);
+        tocsin__blind_now__init(apply->blind_now);
+    }
+    return apply->blind_now;
+}
+
+static void blind_now_put(struct apply *apply)
+{
+    record_put(apply->store, TABLE_META, key_meta(META_BLIND_NOW), &apply->blind_now->base);
+}
+
 /* ---------------------------------------------------------------- what it means for a heartbeat */
 
 static uint64_t part_since(uint64_t blind_ms, const Tocsin__BlindInterval *interval, uint64_t since_ms)
@@ -70,11 +93,11 @@ uint64_t blindness_outage_end_ms(struct apply *apply, uint64_t from_ms, uint64_t
 }
 
 /* Time since then in which a node was cut off, for whoever was not heard since that was noticed. */
-static uint64_t cut_off_ms(const Tocsin__Blindness *known, uint64_t heard_ms, uint64_t since_ms)
+static uint64_t cut_off_ms(Tocsin__CutOff *const *cut_offs, size_t count, uint64_t heard_ms, uint64_t since_ms)
 {
     uint64_t sum_ms = 0;
-    for (size_t i = 0; i < known->n_cut_offs; i++) {
-        const Tocsin__CutOff *cut_off = known->cut_offs[i];
+    for (size_t i = 0; i < count; i++) {
+        const Tocsin__CutOff *cut_off = cut_offs[i];
         uint64_t from_ms = cut_off->from_ms > since_ms ? cut_off->from_ms : since_ms;
         if (heard_ms <= cut_off->noticed_ms && from_ms < cut_off->until_ms) {
             sum_ms += cut_off->until_ms - from_ms;
@@ -109,7 +132,10 @@ static uint64_t behind_outages_ms(struct apply *apply, const struct silence *sil
 uint64_t blindness_judged_ms(struct apply *apply, const struct silence *silence)
 {
     const Tocsin__Blindness *known = blindness(apply);
-    uint64_t short_ms = cut_off_ms(known, silence->heard_ms, silence->since_ms), outage_ms = 0;
+    const Tocsin__BlindNow *now = blind_now(apply);
+    uint64_t short_ms = cut_off_ms(known->cut_offs, known->n_cut_offs, silence->heard_ms, silence->since_ms) +
+                        cut_off_ms(now->cut_offs, now->n_cut_offs, silence->heard_ms, silence->since_ms);
+    uint64_t outage_ms = 0;
     for (size_t i = known->n_intervals; i > 0 && known->intervals[i - 1]->until_ms > silence->since_ms; i--) {
         short_ms += part_since(known->intervals[i - 1]->short_ms, known->intervals[i - 1], silence->since_ms);
         outage_ms += part_since(known->intervals[i - 1]->long_ms, known->intervals[i - 1], silence->since_ms);
@@ -125,17 +151,12 @@ uint64_t blindness_judged_ms(struct apply *apply, const struct silence *silence)
 
 /* ---------------------------------------------------------------- telling people */
 
-static void blindness_put(struct apply *apply)
-{
-    record_put(apply->store, TABLE_META, key_meta(META_BLINDNESS), &apply->blindness->base);
-}
-
 /* It begins without escalation policy: then its incidents are the guardians'. */
 uint64_t service_of_cluster(struct apply *apply)
 {
-    Tocsin__Blindness *known = blindness(apply);
-    if (known->service_id != 0) {
-        return known->service_id;
+    Tocsin__BlindNow *now = blind_now(apply);
+    if (now->service_id != 0) {
+        return now->service_id;
     }
     Tocsin__Service *service = apply_alloc(apply, sizeof *service);
     tocsin__service__init(service);
@@ -150,8 +171,8 @@ uint64_t service_of_cluster(struct apply *apply)
     service->built_in = true;
     index_put(apply, TABLE_SERVICE_BY_NAME, key_hash(service->name), service->id);
     service_put(apply->store, service);
-    known->service_id = service->id;
-    blindness_put(apply);
+    now->service_id = service->id;
+    blind_now_put(apply);
     return service->id;
 }
 
@@ -166,7 +187,6 @@ void blindness_page(struct apply *apply, const char *summary)
     Tocsin__Reply reply = TOCSIN__REPLY__INIT;
     uint64_t service_id = service_of_cluster(apply);
     event_of_cluster(apply, &event, service_id, service_id, TOCSIN__WHY__WHY_BLIND, &reply);
-    blindness_put(apply); /* the service may be new */
 }
 
 static void tell(struct apply *apply, uint64_t blind_ms)
@@ -223,53 +243,22 @@ void blindness_look(struct apply *apply, uint64_t last_ms)
     }
     interval_add(apply, last_ms, apply->time_ms);
     if (gap_ms >= apply_minutes_ms(apply, BLIND_PAGE_MINUTES) && gap_ms >= long_ms(apply)) {
-        apply->blindness->untold_ms = gap_ms;
+        blind_now(apply)->untold_ms = gap_ms;
+        blind_now_put(apply);
     }
     blindness_put(apply);
 }
 
 /* ---------------------------------------------------------------- one node that is cut off */
 
-static Tocsin__CutOff *cut_off_lasting(const Tocsin__Blindness *known, uint64_t node)
+static bool is_cut_off(const Tocsin__BlindNow *now, uint64_t node)
 {
-    for (size_t i = 0; i < known->n_cut_offs; i++) {
-        if (known->cut_offs[i]->node == node && known->cut_offs[i]->lasts) {
-            return known->cut_offs[i];
+    for (size_t i = 0; i < now->n_cut_offs; i++) {
+        if (now->cut_offs[i]->node == node) {
+            return true;
         }
     }
-    return NULL;
-}
-
-static void cut_off_forget(Tocsin__Blindness *known)
-{
-    size_t first = 0;
-    while (first + 1 < known->n_cut_offs && known->cut_offs[first]->lasts) {
-        first++;
-    }
-    known->n_cut_offs--;
-    for (size_t i = first; i < known->n_cut_offs; i++) {
-        known->cut_offs[i] = known->cut_offs[i + 1];
-    }
-}
-
-static void cut_off_add(struct apply *apply, const Tocsin__UnheardMember *unheard)
-{
-    Tocsin__Blindness *known = apply->blindness;
-    Tocsin__CutOff **cut_offs = apply_alloc(apply, (known->n_cut_offs + 1) * sizeof *cut_offs);
-    for (size_t i = 0; i < known->n_cut_offs; i++) {
-        cut_offs[i] = known->cut_offs[i];
-    }
-    Tocsin__CutOff *cut_off = apply_alloc(apply, sizeof *cut_off);
-    tocsin__cut_off__init(cut_off);
-    cut_off->node = unheard->id;
-    cut_off->from_ms = apply->time_ms - (unheard->silent_ms < apply->time_ms ? unheard->silent_ms : apply->time_ms);
-    cut_off->noticed_ms = cut_off->until_ms = apply->time_ms;
-    cut_off->lasts = true;
-    cut_offs[known->n_cut_offs++] = cut_off;
-    known->cut_offs = cut_offs;
-    if (known->n_cut_offs > LIMIT_CUT_OFFS) {
-        cut_off_forget(known);
-    }
+    return false;
 }
 
 static bool is_unheard(const Tocsin__Tick *tick, uint64_t node)
@@ -282,26 +271,62 @@ static bool is_unheard(const Tocsin__Tick *tick, uint64_t node)
     return false;
 }
 
+static void cut_off_append(struct apply *apply, Tocsin__CutOff ***cut_offs, size_t *count, Tocsin__CutOff *cut_off)
+{
+    Tocsin__CutOff **longer = apply_alloc(apply, (*count + 1) * sizeof *longer);
+    for (size_t i = 0; i < *count; i++) {
+        longer[i] = (*cut_offs)[i];
+    }
+    longer[(*count)++] = cut_off;
+    *cut_offs = longer;
+}
+
+static void cut_off_begins(struct apply *apply, const Tocsin__UnheardMember *unheard)
+{
+    Tocsin__BlindNow *now = blind_now(apply);
+    Tocsin__CutOff *cut_off = apply_alloc(apply, sizeof *cut_off);
+    tocsin__cut_off__init(cut_off);
+    cut_off->node = unheard->id;
+    cut_off->from_ms = apply->time_ms - (unheard->silent_ms < apply->time_ms ? unheard->silent_ms : apply->time_ms);
+    cut_off->noticed_ms = cut_off->until_ms = apply->time_ms;
+    cut_off_append(apply, &now->cut_offs, &now->n_cut_offs, cut_off);
+}
+
+static void cut_off_ends(struct apply *apply, Tocsin__CutOff *cut_off)
+{
+    Tocsin__Blindness *known = blindness(apply);
+    cut_off_append(apply, &known->cut_offs, &known->n_cut_offs, cut_off);
+    if (known->n_cut_offs > LIMIT_CUT_OFFS) { /* the first is forgotten */
+        known->n_cut_offs--;
+        known->cut_offs++;
+    }
+    blindness_put(apply);
+}
+
 /* Those that last are longer now, or over. */
 static void cut_offs_note(struct apply *apply, const Tocsin__Tick *tick)
 {
-    Tocsin__Blindness *known = blindness(apply);
-    bool changed = tick->n_unheard > 0;
-    for (size_t i = 0; i < known->n_cut_offs; i++) {
-        if (known->cut_offs[i]->lasts) {
-            known->cut_offs[i]->until_ms = apply->time_ms;
-            known->cut_offs[i]->lasts = is_unheard(tick, known->cut_offs[i]->node);
-            changed = true;
+    Tocsin__BlindNow *now = blind_now(apply);
+    if (now->n_cut_offs == 0 && tick->n_unheard == 0) {
+        return;
+    }
+    size_t lasting = 0;
+    for (size_t i = 0; i < now->n_cut_offs; i++) {
+        Tocsin__CutOff *cut_off = now->cut_offs[i];
+        cut_off->until_ms = apply->time_ms;
+        if (is_unheard(tick, cut_off->node)) {
+            now->cut_offs[lasting++] = cut_off;
+        } else {
+            cut_off_ends(apply, cut_off);
         }
     }
+    now->n_cut_offs = lasting;
     for (size_t i = 0; i < tick->n_unheard; i++) {
-        if (cut_off_lasting(known, tick->unheard[i]->id) == NULL) {
-            cut_off_add(apply, tick->unheard[i]);
+        if (!is_cut_off(now, tick->unheard[i]->id)) {
+            cut_off_begins(apply, tick->unheard[i]);
         }
     }
-    if (changed) {
-        blindness_put(apply);
-    }
+    blind_now_put(apply);
 }
 
 /* A tick is for its time, which blindness_look has seen. */
@@ -313,10 +338,10 @@ void apply_tick(struct apply *apply, const Tocsin__Tick *tick, Tocsin__Reply *re
         return;
     }
     cut_offs_note(apply, tick);
-    uint64_t untold_ms = blindness(apply)->untold_ms;
+    uint64_t untold_ms = blind_now(apply)->untold_ms;
     if (untold_ms != 0) {
         tell(apply, untold_ms);
-        apply->blindness->untold_ms = 0;
-        blindness_put(apply);
+        apply->blind_now->untold_ms = 0;
+        blind_now_put(apply);
     }
 }

@@ -555,6 +555,7 @@ static void without_heartbeats_nothing_is_noted(void **state)
     fixture_advance(story->f, HOUR_MS);
     uint64_t job = heartbeat(story, 60, 60);
     assert_null(blindness_get(&story->f->store, NULL));
+    assert_null(blind_now_get(&story->f->store, NULL));
     assert_int_equal(story->f->output.tick_ms, SECOND_MS);
     assert_int_equal(machine_tick_ms(&story->f->store), SECOND_MS);
     ping(story, job);
