@@ -133,6 +133,7 @@ static void run(struct sim *sim) {
     sim->nodes_count = sim_chance(sim, 300) ? 5 : 3;
     sim->checks = raft_checks_new();
     sim->model = model_new(on_violation, sim);
+    sim->decoded = decoded_rows_new();
     sim->providers = providers_new(sim, on_delivered, sim);
     network_open(sim);
     nodes_open(sim);

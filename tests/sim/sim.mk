@@ -2,11 +2,12 @@
 
 SIM_SOURCES := $(filter-out $(wildcard tests/sim/*/test_*.c tests/sim/*/*_stand.c),$(wildcard tests/sim/*/*.c))
 SIM_OBJECTS := $(SIM_SOURCES:%.c=$(BUILD)/%.o)
+SIM_SUPPORT := $(BUILD)/tests/support/raft_checks.o $(BUILD)/tests/support/decoded_rows.o
 SIM := $(BUILD)/tests/sim/sim
 
 $(patsubst %.c,$(BUILD)/%,$(wildcard tests/sim/*/test_*.c)): $(SIM_OBJECTS)
 
-$(SIM): $(BUILD)/tests/sim/main.o $(SIM_OBJECTS) $(BUILD)/tests/support/raft_checks.o $(LIBRARY)
+$(SIM): $(BUILD)/tests/sim/main.o $(SIM_OBJECTS) $(SIM_SUPPORT) $(LIBRARY)
 	@echo '  LINK    $@'
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(PKG_LIBS) -o $@
 

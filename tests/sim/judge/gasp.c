@@ -49,8 +49,9 @@ static bool both_hear(const struct sim *sim, uint64_t a, uint64_t b) { return he
 
 static bool leads(const struct sim *sim, uint64_t id) {
     const struct node *node = &sim->nodes[id];
-    if (!is_moving(node) || engine_status(node->engine).failure != NULL) return false;
-    return engine_status(node->engine).duties_term == engine_status(node->engine).driver.term && engine_status(node->engine).driver.role == DRIVER_LEADER;
+    if (!is_moving(node)) return false;
+    struct engine_status status = engine_status(node->engine);
+    return status.failure == NULL && status.duties_term == status.driver.term && status.driver.role == DRIVER_LEADER;
 }
 
 /* What is sent from one to the other at this moment arrives after so long. */

@@ -403,7 +403,7 @@ static bool service_deadline_holds(struct check *check, enum deadline_kind kind,
     if (kind == DEADLINE_SUPPORT_HOURS || from_id != 0) {
         return true;
     }
-    const Tocsin__Service *service = service_get(check->view, service_id, &check->row.allocator);
+    const Tocsin__Service *service = record_at(check, TABLE_SERVICE, key_1(service_id), &tocsin__service__descriptor);
     bool holds = service != NULL && service->urgency_change_due_ms == due_ms;
     return holds || broken(check, "a change of urgency is filed for service %" PRIu64 ", which knows nothing of it",
                            service_id);
@@ -430,10 +430,8 @@ static bool judge_deadline(struct check *check, struct span key, const void *rec
         return object == 0 || broken(check, "a deadline of retention names an object");
     }
     if (kind == DEADLINE_NOTIFICATION_RETRY) {
-        struct span value;
-        Tocsin__Notification *row = row_get(check, TABLE_OUTBOX, key_1(object), &value)
-                                        ? record_unpack(&tocsin__notification__descriptor, value, &check->row.allocator)
-                                        : NULL;
+        const Tocsin__Notification *row =
+            record_at(check, TABLE_OUTBOX, key_1(object), &tocsin__notification__descriptor);
         bool holds = row != NULL && row->due_at_ms == due_ms;
         return holds ||
                broken(check, "a deadline is filed for notification %" PRIu64 ", which knows nothing of it", object);
@@ -630,7 +628,7 @@ static bool incidents_hold(struct check *check)
 static bool alerts_hold(struct check *check)
 {
     uint64_t open = 0;
-    if (!held_alerts_hold(check->view, &open, check->sentence, check->size)) {
+    if (!held_alerts_hold(check->decoded, check->view, &open, check->sentence, check->size)) {
         return false;
     }
     for (size_t i = 0; i < check->incidents_count; i++) {
@@ -675,7 +673,8 @@ static bool incidents_load(struct check *check)
     struct walk walk = walk_all(check->view, TABLE_INCIDENT);
     while (walk_next(&walk)) {
         assert(check->incidents_count < capacity);
-        Tocsin__Incident *incident = record_unpack(&tocsin__incident__descriptor, walk.value, &check->kept.allocator);
+        const Tocsin__Incident *incident =
+            decoded_row(check->decoded, TABLE_INCIDENT, walk.key, walk.value, &tocsin__incident__descriptor);
         if (incident == NULL) {
             return broken(check, "an incident does not decode");
         }
@@ -711,7 +710,7 @@ static bool hangers_on_hold(struct check *check)
 
 static bool state_holds(struct check *check)
 {
-    check->counters = counters_get(check->view, &check->kept.allocator);
+    check->counters = record_at(check, TABLE_META, key_meta(META_COUNTERS), &tocsin__counters__descriptor);
     if (check->counters == NULL) { /* nothing was applied yet */
         uint64_t all = 0;
         for (unsigned table = 0; table < TABLE_COUNT; table++) {
@@ -719,7 +718,8 @@ static bool state_holds(struct check *check)
         }
         return all == 0 || broken(check, "the state has %" PRIu64 " rows and no counters", all);
     }
-    const Tocsin__Settings *settings = settings_get(check->view, &check->kept.allocator);
+    const Tocsin__Settings *settings =
+        record_at(check, TABLE_META, key_meta(META_SETTINGS), &tocsin__settings__descriptor);
     if (settings == NULL) {
         return broken(check, "the state has no settings");
     }
@@ -728,14 +728,10 @@ static bool state_holds(struct check *check)
            groups_hold(check) && company_holds(check) && heartbeats_hold(check) && drills_hold(check);
 }
 
-bool invariants_hold(const struct machine_store *view, char *sentence, size_t size)
+bool invariants_hold(struct decoded_rows *decoded, const struct machine_store *view, char *sentence, size_t size)
 {
-    struct check check = {.view = view, .sentence = sentence, .size = size};
-    arena_init(&check.kept);
-    arena_init(&check.row);
+    struct check check = {.view = view, .decoded = decoded, .sentence = sentence, .size = size};
     bool holds = state_holds(&check);
     free(check.incidents);
-    arena_close(&check.row);
-    arena_close(&check.kept);
     return holds;
 }

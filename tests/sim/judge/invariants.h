@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "consensus/machine/store.h"
+#include "tests/support/decoded_rows.h"
 
 /*
  * Walks the whole state. False, with a sentence, when something in it does not hold:
@@ -16,7 +16,8 @@
  *   - deadlines, outbox rows, alerts and timelines point to what is there, and are pointed to;
  *   - each index agrees with its rows, in both directions;
  *   - counts in the records are those of the rows, and every id is below the counter.
+ * `decoded` is kept from one look to the next.
  */
-bool invariants_hold(const struct machine_store *view, char *sentence, size_t size);
+bool invariants_hold(struct decoded_rows *decoded, const struct machine_store *view, char *sentence, size_t size);
 
 #endif

@@ -3,7 +3,7 @@
 
 bool drill_deadline_holds(struct check *check, uint64_t id, uint64_t due_ms)
 {
-    Tocsin__DrillState *state = drill_state_get(check->view, id, &check->row.allocator);
+    const Tocsin__DrillState *state = record_at(check, TABLE_DRILL_STATE, key_1(id), &tocsin__drill_state__descriptor);
     bool holds = state != NULL && state->next_due_ms == due_ms;
     return holds || broken(check, "a run is filed of drill %" PRIu64 ", which knows nothing of it", id);
 }
@@ -18,10 +18,8 @@ bool drill_notification_holds(struct check *check, const Tocsin__Notification *n
 /* The run under way has its notification, or it never ends. */
 static bool under_way_holds(struct check *check, uint64_t id, const Tocsin__DrillState *state)
 {
-    struct span value;
-    Tocsin__Notification *row = state->notification_id != 0 && row_get(check, TABLE_OUTBOX, key_1(state->notification_id), &value)
-                                    ? record_unpack(&tocsin__notification__descriptor, value, &check->row.allocator)
-                                    : NULL;
+    const Tocsin__Notification *row =
+        record_at(check, TABLE_OUTBOX, key_1(state->notification_id), &tocsin__notification__descriptor);
     bool holds = state->notification_id == 0 || (row != NULL && row->notice != NULL && row->notice->drill_id == id);
     return holds || broken(check, "drill %" PRIu64 " waits for the end of a run that is not in the outbox", id);
 }
@@ -46,7 +44,7 @@ static bool judge_drill(struct check *check, struct span key, const void *record
     if (!key_holds(check, key, 0, drill->id, "drill")) {
         return false;
     }
-    Tocsin__DrillState *state = drill_state_get(check->view, drill->id, &check->row.allocator);
+    const Tocsin__DrillState *state = record_at(check, TABLE_DRILL_STATE, key_1(drill->id), &tocsin__drill_state__descriptor);
     if (state == NULL) {
         return broken(check, "drill %" PRIu64 " has no state", drill->id);
     }

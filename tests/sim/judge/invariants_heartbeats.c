@@ -38,7 +38,7 @@ static bool judge_heartbeat(struct check *check, struct span key, const void *re
         !heartbeat_is_listed(check, heartbeat)) {
         return broken(check, "heartbeat %" PRIu64 " is not found by its key, name and slug", id);
     }
-    Tocsin__HeartbeatState *state = heartbeat_state_get(check->view, id, &check->row.allocator);
+    const Tocsin__HeartbeatState *state = record_at(check, TABLE_HEARTBEAT_STATE, key_1(id), &tocsin__heartbeat_state__descriptor);
     if (state == NULL) {
         return broken(check, "heartbeat %" PRIu64 " has no state", id);
     }

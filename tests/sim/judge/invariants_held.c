@@ -110,8 +110,8 @@ static bool alerts_hold(struct check *check, struct held *held)
     bool holds = true;
     struct walk walk = walk_under(check->view, TABLE_ALERT, 0);
     while (holds && walk_next(&walk)) {
-        arena_reset(&check->row);
-        const Tocsin__Alert *alert = record_unpack(&tocsin__alert__descriptor, walk.value, &check->row.allocator);
+        const Tocsin__Alert *alert =
+            decoded_row(check->decoded, TABLE_ALERT, walk.key, walk.value, &tocsin__alert__descriptor);
         if (alert == NULL || alert->hold == NULL) {
             holds = broken(check, "an alert has neither an incident nor a reason");
         } else if (!alert->resolved) {
@@ -132,16 +132,15 @@ static bool alerts_hold(struct check *check, struct held *held)
 static bool edge_holds(struct check *check, enum deadline_kind kind, uint64_t object, uint64_t due_ms)
 {
     bool known = true;
-    ProtobufCAllocator *memory = &check->row.allocator;
-    arena_reset(&check->row);
     if (kind == DEADLINE_HOLD_END) {
-        const Tocsin__Alert *alert = alert_get(check->view, 0, object, memory);
+        const Tocsin__Alert *alert = record_at(check, TABLE_ALERT, key_2(0, object), &tocsin__alert__descriptor);
         known = alert != NULL && due_ms == (alert->resolved ? alert->hold->kept_until_ms : alert->hold->until_ms);
     } else if (kind == DEADLINE_MUTE_END) {
-        const Tocsin__Mute *mute = mute_get(check->view, object, memory);
+        const Tocsin__Mute *mute = record_at(check, TABLE_MUTE, key_1(object), &tocsin__mute__descriptor);
         known = mute != NULL && due_ms == mute->filed_end_ms;
     } else {
-        const Tocsin__MaintenanceWindow *window = maintenance_window_get(check->view, object, memory);
+        const Tocsin__MaintenanceWindow *window =
+            record_at(check, TABLE_MAINTENANCE, key_1(object), &tocsin__maintenance_window__descriptor);
         known = window != NULL &&
                 due_ms == (kind == DEADLINE_MAINTENANCE_END ? window->filed_end_ms : window->filed_warning_ms);
     }
@@ -169,13 +168,12 @@ static bool edges_load(struct check *check, struct held *held)
     return true;
 }
 
-bool held_alerts_hold(const struct machine_store *view, uint64_t *open, char *sentence, size_t size)
+bool held_alerts_hold(struct decoded_rows *decoded, const struct machine_store *view, uint64_t *open, char *sentence,
+                      size_t size)
 {
-    struct check check = {.view = view, .sentence = sentence, .size = size};
+    struct check check = {.view = view, .decoded = decoded, .sentence = sentence, .size = size};
     struct held held = {0};
-    arena_init(&check.row);
     bool holds = edges_load(&check, &held) && causes_hold(&check) && alerts_hold(&check, &held);
-    arena_close(&check.row);
     free(held.drains);
     *open += held.alerts;
     return holds;

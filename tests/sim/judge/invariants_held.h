@@ -8,11 +8,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "consensus/machine/store.h"
+#include "tests/support/decoded_rows.h"
 
 /* True for the deadlines that are looked at here. */
 bool held_is_edge(enum deadline_kind kind);
 /* Adds the number of alerts that are held to *open. False with a sentence when something does not hold. */
-bool held_alerts_hold(const struct machine_store *view, uint64_t *open, char *sentence, size_t size);
+bool held_alerts_hold(struct decoded_rows *decoded, const struct machine_store *view, uint64_t *open, char *sentence,
+                      size_t size);
 
 #endif

@@ -6,23 +6,22 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "consensus/machine/base/arena.h"
-#include "consensus/machine/records.h"
+#include "tests/support/decoded_rows.h"
 
 /* An incident, and what the other tables hold of it. */
 struct seen {
-    Tocsin__Incident *incident;
+    const Tocsin__Incident *incident;
     uint32_t outbox, waiting_rules, logs, notes, alerts_open, alerts_resolved;
     bool says_acknowledged, says_low_urgency, says_ticket;
 };
 
 struct check {
     const struct machine_store *view;
+    struct decoded_rows *decoded;
     char *sentence;
     size_t size;
-    Tocsin__Counters *counters;
+    const Tocsin__Counters *counters;
     uint64_t kept_ms;       /* closed incidents, at least */
-    struct arena kept, row; /* what is held until the end, and what is read for one row */
     struct seen *incidents; /* in the order of their ids */
     size_t incidents_count;
     uint64_t heartbeats_filed; /* that say that they have a row among the due ones */
@@ -62,9 +61,17 @@ static inline bool index_says(const struct check *check, enum machine_table tabl
            span_number(value, 0) == first && (second == 0 || span_number(value, 1) == second);
 }
 
+/* The record in a row; NULL when it is not there, or does not decode. */
+static inline const void *record_at(struct check *check, enum machine_table table, struct key key,
+                                    const ProtobufCMessageDescriptor *descriptor)
+{
+    struct span value;
+    return row_get(check, table, key, &value) ? decoded_row(check->decoded, table, key_span(&key), value, descriptor) : NULL;
+}
+
 /* ---------------------------------------------------------------- walking a table */
 
-/* One row, unpacked, with its key, until the next. What else is read for it comes from check->row. */
+/* One row, with its key. */
 typedef bool (*row_check)(struct check *check, struct span key, const void *record);
 
 static inline bool walk_table(struct check *check, enum machine_table table, const ProtobufCMessageDescriptor *descriptor,
@@ -73,8 +80,7 @@ static inline bool walk_table(struct check *check, enum machine_table table, con
     struct walk walk = walk_all(check->view, table);
     bool holds = true;
     while (holds && walk_next(&walk)) {
-        arena_reset(&check->row);
-        ProtobufCMessage *record = record_unpack(descriptor, walk.value, &check->row.allocator);
+        const void *record = decoded_row(check->decoded, table, walk.key, walk.value, descriptor);
         if (record == NULL) {
             return broken(check, "%s does not decode", what);
         }

@@ -46,6 +46,7 @@ struct stand *stand_new(void)
     stand->machine = machine_new();
     machine_output_init(&stand->output);
     stand->model = model_new(hear_violation, stand);
+    stand->decoded = decoded_rows_new();
     stand->true_ms = START_MS;
     stand->term = 1;
     stand->node = 1;
@@ -62,6 +63,7 @@ void stand_free(struct stand *stand)
         stand_forget(stand, 0);
     }
     tocsin__reply__free_unpacked(stand->reply, NULL);
+    decoded_rows_free(stand->decoded);
     model_free(stand->model);
     machine_output_close(&stand->output);
     machine_free(stand->machine);
@@ -132,7 +134,7 @@ static void compare(struct stand *stand)
     char sentence[1024];
     bool walks = stand->index % ENTRIES_PER_WALK == 0;
     if (!model_compare(stand->model, &stand->store, sentence, sizeof sentence) ||
-        (walks && !invariants_hold(&stand->store, sentence, sizeof sentence))) {
+        (walks && !invariants_hold(stand->decoded, &stand->store, sentence, sizeof sentence))) {
         hear_violation(stand, sentence);
     }
 }

@@ -8,6 +8,7 @@
 
 #include "consensus/machine/machine.h"
 #include "tests/sim/model/model.h"
+#include "tests/support/decoded_rows.h"
 
 #define STAND_MINUTE_MS 60000u
 
@@ -24,6 +25,7 @@ struct stand {
     struct machine *machine;
     struct machine_output output;
     struct model *model;
+    struct decoded_rows *decoded; /* of the invariants */
     uint64_t true_ms, index, term, node, boot; /* node and boot: the leader's */
     uint64_t stamp_lag_ms; /* how far the leader's stamp lags behind true time */
     uint64_t sequence;

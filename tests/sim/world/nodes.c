@@ -417,7 +417,7 @@ static void tell_model(struct node *node, uint64_t index, const struct entry *en
     if (index % COMPARE_EVERY != 0) return;
     nodes_check_queues(sim, false);
     char sentence[512];
-    if (!invariants_hold(&view, sentence, sizeof sentence)) sim_violation(sim, "the state at entry %" PRIu64 ": %s", index, sentence);
+    if (!invariants_hold(sim->decoded, &view, sentence, sizeof sentence)) sim_violation(sim, "the state at entry %" PRIu64 ": %s", index, sentence);
     if (!model_compare(sim->model, &view, sentence, sizeof sentence))
         sim_violation(sim, "the state at entry %" PRIu64 " and the model differ: %s", index, sentence);
 }

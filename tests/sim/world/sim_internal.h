@@ -8,6 +8,7 @@
 #include "tests/sim/world/disk.h"
 #include "tests/sim/world/providers.h"
 #include "tests/sim/world/sim.h"
+#include "tests/support/decoded_rows.h"
 #include "tests/support/raft_checks.h"
 
 struct profile {
@@ -118,6 +119,7 @@ struct sim {
     struct gasp_judge *gasp;
     struct providers *providers;
     struct model *model;
+    struct decoded_rows *decoded; /* of the invariants */
     struct workload *workload;
 };
 

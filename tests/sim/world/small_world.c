@@ -28,6 +28,7 @@ struct sim *small_world(uint64_t seed) {
     sim->nodes_count = 3;
     sim->checks = raft_checks_new();
     sim->model = model_new(on_violation, sim);
+    sim->decoded = decoded_rows_new();
     sim->providers = providers_new(sim, on_delivered, sim);
     network_open(sim);
     nodes_open(sim);

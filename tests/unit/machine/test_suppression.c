@@ -58,9 +58,11 @@ static void held_are_safe(struct story *story)
 {
     char sentence[256];
     uint64_t held = 0;
-    if (!held_alerts_hold(&story->f->store, &held, sentence, sizeof sentence)) {
+    struct decoded_rows *decoded = decoded_rows_new();
+    if (!held_alerts_hold(decoded, &story->f->store, &held, sentence, sizeof sentence)) {
         fail_msg("%s", sentence);
     }
+    decoded_rows_free(decoded);
     assert_int_equal(held, fixture_rows(story->f, TABLE_HELD));
 }
 
