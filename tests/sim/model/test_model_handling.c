@@ -314,7 +314,7 @@ static void what_guardians_have_counts_no_support_hours(void **state)
     (void)stand_event(stand, "R0000000000000000000000000000002", TRIGGER, "disk", CRITICAL);
     stand_receipt(stand, &stand->sends[0], TOCSIN__OUTCOME__OUTCOME_NEVER, 0); /* and she has no other way */
     assert_int_equal(model_counts(stand->model).guardian_pages, 1);
-    if (!invariants_hold(&stand->store, sentence, sizeof sentence)) {
+    if (!invariants_hold(stand->decoded, &stand->store, sentence, sizeof sentence)) {
         fail_msg("%s", sentence);
     }
     stand_expect_peace(stand);
