@@ -165,10 +165,12 @@ void world_check(struct machine_fixture *world)
                  store->count(store->context, TABLE_INCIDENT_OPEN) + store->count(store->context, TABLE_INCIDENT_CLOSED));
     if (!world->unchecked) {
         char sentence[512];
+        struct decoded_rows *decoded = decoded_rows_new();
         fixture_check_promises(world);
-        if (!invariants_hold(store, sentence, sizeof sentence)) {
+        if (!invariants_hold(decoded, store, sentence, sizeof sentence)) {
             fuzz_broken(sentence, __FILE__, __LINE__);
         }
+        decoded_rows_free(decoded);
     }
 }
 
