@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "node/api/heartbeats/heartbeats.h"
+#include "node/api/opsgenie/opsgenie.h"
 #include "node/api/refusals.h"
 #include "node/api/render.h"
 #include "node/api/router.h"
@@ -120,8 +120,9 @@ void api_error(struct http_request *request, unsigned status, int code, const ch
         body = json_incref(json_array_get(errors, 0));
         json_decref(errors);
     } else if (family == FAMILY_OPSGENIE) {
-        body = opsgenie_answer(request, json_pack("{s:O}", "message", json_array_get(errors, 0)));
+        opsgenie_json(request, status, json_pack("{s:o}", "message", json_incref(json_array_get(errors, 0))));
         json_decref(errors);
+        return;
     } else {
         body = rest_error(message, code, errors);
     }

@@ -239,6 +239,7 @@ void api_handle(struct api *api, struct http_request *request)
     call->call.api = api;
     call->call.request = request;
     call->family = family_of_path(request);
+    call->began_ms = api->ports.wall_ms(api->ports.context);
     tocsin__actor__init(&call->call.principal.actor);
     request->state = &call->call;
 

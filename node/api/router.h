@@ -22,6 +22,7 @@ struct router_call {
     const char *idempotency_key; /* NULL when there is none */
     bool current;     /* the state looked at for authentication is the newest */
     bool wrote;       /* a command of this call was applied */
+    uint64_t began_ms; /* by the node's wall clock */
 };
 
 struct router_call *router_call_of(struct http_request *request);

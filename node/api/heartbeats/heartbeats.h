@@ -24,7 +24,4 @@ bool ping_allowed(struct http_request *request, uint64_t heartbeat_id);
 Tocsin__HeartbeatState *heartbeat_state_read(struct http_request *request, const struct machine_store *view,
                                              uint64_t id);
 
-/* Takes `answer`, and adds what each of Opsgenie's has: how long it took and the request's id. */
-json_t *opsgenie_answer(struct http_request *request, json_t *answer);
-
 #endif

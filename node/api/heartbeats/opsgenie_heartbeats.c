@@ -1,5 +1,5 @@
 /*
- * Opsgenie's heartbeats (contracts/opsgenie-alert-api.md, section 4): found by name, with an interval and no grace.
+ * Opsgenie's heartbeats (https://docs.opsgenie.com/docs/heartbeat-api): found by name, with an interval and no grace.
  *
  * The interval is waited out, and a minute more for the way. One field is ours: `service`, as in checks.c. A ping is
  * answered 202 for unknown names too, as Opsgenie does: jobs that only fire and forget must not fail by it.
@@ -8,6 +8,7 @@
 
 #include "consensus/machine/limits.h"
 #include "node/api/heartbeats/heartbeats.h"
+#include "node/api/opsgenie/opsgenie.h"
 #include "node/api/render.h"
 #include "node/api/resource.h"
 #include "node/api/roles.h"
@@ -33,13 +34,6 @@ struct heartbeat_call {
 
 /* ---------------------------------------------------------------- answers */
 
-json_t *opsgenie_answer(struct http_request *request, json_t *answer)
-{
-    json_object_set_new(answer, "took", json_real(0.0));
-    json_object_set_new(answer, "requestId", json_string(uuid_make(request)));
-    return answer;
-}
-
 static json_t *render(struct http_request *request, const struct machine_store *view,
                       const Tocsin__Heartbeat *heartbeat)
 {
@@ -57,14 +51,9 @@ static json_t *render(struct http_request *request, const struct machine_store *
                      json_time(state->last_ping_ms), "service", json_id(heartbeat->service_id));
 }
 
-static void answer_data(struct http_request *request, unsigned status, json_t *data)
-{
-    api_json(request, status, opsgenie_answer(request, json_pack("{s:o}", "data", data)));
-}
-
 static void answer_pong(struct http_request *request)
 {
-    api_json(request, 202, opsgenie_answer(request, json_pack("{s:s}", "result", "PONG - Heartbeat received")));
+    opsgenie_json(request, 202, json_pack("{s:s}", "result", "PONG - Heartbeat received"));
 }
 
 static void refused(struct http_request *request, const Tocsin__Reply *reply)
@@ -87,7 +76,7 @@ static void on_saved_view(struct http_request *request, const struct machine_sto
         api_not_found(request);
         return;
     }
-    answer_data(request, state->status, render(request, view, heartbeat));
+    opsgenie_data(request, state->status, render(request, view, heartbeat));
 }
 
 static void on_switched(struct http_request *request, const Tocsin__Reply *reply)
@@ -145,7 +134,7 @@ static void on_view(void *argument, const struct machine_store *view, bool stale
         if (state->on_found != NULL) {
             state->on_found(request, heartbeat);
         } else {
-            answer_data(request, 200, render(request, view, heartbeat));
+            opsgenie_data(request, 200, render(request, view, heartbeat));
         }
     } else if (stale) {
         answer_unavailable(request, "The cluster has no leader at the moment: try again");
@@ -289,7 +278,7 @@ static void on_deleted(struct http_request *request, const Tocsin__Reply *reply)
         refused(request, reply);
         return;
     }
-    api_json(request, 200, opsgenie_answer(request, json_pack("{s:s}", "result", "Deleted")));
+    opsgenie_json(request, 200, json_pack("{s:s}", "result", "Deleted"));
 }
 
 static void delete_found(struct http_request *request, const Tocsin__Heartbeat *heartbeat)
@@ -346,7 +335,7 @@ static void on_list_view(struct http_request *request, const struct machine_stor
             json_array_append_new(heartbeats, render(request, view, heartbeat));
         }
     }
-    answer_data(request, 200, json_pack("{s:o}", "heartbeats", heartbeats));
+    opsgenie_data(request, 200, json_pack("{s:o}", "heartbeats", heartbeats));
 }
 
 static void heartbeats_list(struct http_request *request)

@@ -2,67 +2,67 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "node/api/incidents/incidents.h"
+#include "consensus/machine/incidents/priorities.h"
 #include "node/api/opsgenie/opsgenie.h"
 #include "node/api/render.h"
-#include "consensus/machine/incidents/priorities.h"
+#include "node/api/resource.h"
 
 #define PRIORITY_DEFAULT 3u
 
 /* Alerts of one incident that are looked at for how often they came: most have one. */
 #define ALERTS_SEEN_MAX 50u
 
-/* What its alerts say together. */
-struct summary {
-    uint64_t events, last_ms, integration_id;
-    const char *alias;
-    Tocsin__AlertPayload *first; /* of the first one; NULL: it has left with retention */
-};
+static void take_sent(struct http_request *request, const struct machine_store *view, uint64_t alert_id,
+                      struct alert_summary *summary)
+{
+    Tocsin__AlertPayload *payload = alert_payload_get(view, alert_id, NULL);
 
-static struct summary summarize(struct http_request *request, const struct machine_store *view,
-                                const Tocsin__Incident *incident)
+    if (payload == NULL) { /* it has left with retention */
+        return;
+    }
+    json_t *details = json_loadb((const char *)payload->details_json.data, payload->details_json.len, 0, NULL);
+    const char *description = json_string_value(json_object_get(details, "description"));
+    summary->source = http_strdup(request, payload->source);
+    summary->entity = http_strdup(request, payload->component);
+    if (summary->description[0] == '\0' && description != NULL) {
+        summary->description = http_strdup(request, description);
+    }
+    json_decref(details);
+    tocsin__alert_payload__free_unpacked(payload, NULL);
+}
+
+struct alert_summary alert_summary(struct http_request *request, const struct machine_store *view,
+                                   const Tocsin__Incident *incident)
 {
     struct walk walk = walk_under(view, TABLE_ALERT, incident->id);
-    struct summary summary = {.last_ms = incident->created_at_ms, .alias = incident->incident_key};
+    struct alert_summary summary = {.last_ms = incident->created_at_ms,
+                                    .alias = incident->incident_key,
+                                    .source = "",
+                                    .entity = "",
+                                    .description = incident->body};
 
     for (unsigned seen = 0; seen < ALERTS_SEEN_MAX && walk_next(&walk); seen++) {
-        const Tocsin__Alert *alert = record_unpack(&tocsin__alert__descriptor, walk.value, request_memory(request));
+        Tocsin__Alert *alert = record_unpack(&tocsin__alert__descriptor, walk.value, NULL);
         if (alert == NULL) {
             continue;
         }
         if (summary.integration_id == 0) {
             summary.integration_id = alert->integration_id;
-            summary.alias = alert->dedup_key;
-            summary.first = alert_payload_get(view, alert->id, request_memory(request));
+            summary.alias = http_strdup(request, alert->dedup_key);
+            take_sent(request, view, alert->id, &summary);
         }
-        summary.events += alert->events;
+        summary.count += alert->events;
         summary.last_ms = alert->updated_at_ms > summary.last_ms && !alert->resolved ? alert->updated_at_ms : summary.last_ms;
+        tocsin__alert__free_unpacked(alert, NULL);
     }
+    summary.count += summary.count == 0 ? 1 : 0; /* made by a person */
     return summary;
 }
 
-static char *description_of(struct http_request *request, const Tocsin__AlertPayload *payload)
-{
-    json_t *details = payload != NULL ? json_loadb((const char *)payload->details_json.data, payload->details_json.len, 0, NULL)
-                                      : NULL;
-    const char *text = json_string_value(json_object_get(details, "description"));
-    char *copy = http_strdup(request, text != NULL ? text : "");
-
-    json_decref(details);
-    return copy;
-}
-
-const char *alert_description(struct http_request *request, const struct machine_store *view,
-                              const Tocsin__Incident *incident)
-{
-    return incident->body[0] != '\0' ? incident->body : description_of(request, summarize(request, view, incident).first);
-}
-
-uint32_t alert_priority(struct http_request *request, const struct machine_store *view, const Tocsin__Incident *incident)
+uint32_t alert_priority(const Tocsin__Priorities *priorities, const Tocsin__Incident *incident)
 {
     uint64_t id = incident->details != NULL ? incident->details->priority_id : 0;
-    const Tocsin__Priority *priority =
-        id != 0 ? priority_find(priorities_read(view, request_memory(request)), id) : NULL;
+    const Tocsin__Priority *priority = id != 0 ? priority_find(priorities, id) : NULL;
     uint32_t number = priority != NULL ? priority_number(priority->name) : 0;
 
     if (number == 0 && incident->labels != NULL) {
@@ -94,7 +94,7 @@ static json_t *render_details(const Tocsin__Incident *incident)
     return details;
 }
 
-static const char *user_name(struct http_request *request, const struct machine_store *view, uint64_t id)
+const char *alert_user_name(struct http_request *request, const struct machine_store *view, uint64_t id)
 {
     const Tocsin__User *user = id != 0 ? user_get(view, id, request_memory(request)) : NULL;
 
@@ -105,10 +105,10 @@ static const char *user_name(struct http_request *request, const struct machine_
 static const char *owner(struct http_request *request, const struct machine_store *view, const Tocsin__Incident *incident)
 {
     if (incident->n_acknowledgements > 0) {
-        return user_name(request, view, incident->acknowledgements[0]->user_id);
+        return alert_user_name(request, view, incident->acknowledgements[0]->user_id);
     }
     bool by_hand = incident->level == 0 && incident->n_assignments > 0;
-    return by_hand ? user_name(request, view, incident->assignments[0]->user_id) : "";
+    return by_hand ? alert_user_name(request, view, incident->assignments[0]->user_id) : "";
 }
 
 static json_t *render_responder(const char *type, uint64_t id)
@@ -160,7 +160,7 @@ static json_t *render_report(struct http_request *request, const struct machine_
     }
     if (incident->n_acknowledgements > 0) {
         json_object_set_new(report, "acknowledgedBy",
-                            json_string(user_name(request, view, incident->acknowledgements[0]->user_id)));
+                            json_string(alert_user_name(request, view, incident->acknowledgements[0]->user_id)));
     }
     if (incident->resolved_at_ms != 0) {
         const Tocsin__Actor *by = incident->last_status_change_by;
@@ -183,19 +183,18 @@ static void set_time(json_t *object, const char *name, uint64_t time_ms)
 json_t *render_alert_of(struct http_request *request, const struct machine_store *view, const Tocsin__Incident *incident,
                         bool whole)
 {
-    struct summary summary = summarize(request, view, incident);
+    struct alert_summary summary = alert_summary(request, view, incident);
     bool closed = incident->status == TOCSIN__INCIDENT_STATUS__INCIDENT_RESOLVED;
     char number[24], priority[4];
 
     (void)snprintf(number, sizeof number, "%llu", (unsigned long long)incident->number);
-    (void)snprintf(priority, sizeof priority, "P%u", alert_priority(request, view, incident) % 10);
+    (void)snprintf(priority, sizeof priority, "P%u", alert_priority(priorities_read(view, request_memory(request)), incident) % 10);
     json_t *alert = json_pack(
         "{s:o, s:s, s:s, s:s, s:s, s:b, s:b, s:o, s:b, s:I, s:s, s:s, s:s}", "id", json_id(incident->id), "tinyId", number,
         "alias", summary.alias, "message", incident->title, "status", closed ? "closed" : "open", "acknowledged",
         incident->status == TOCSIN__INCIDENT_STATUS__INCIDENT_ACKNOWLEDGED, "isSeen",
         incident->first_acknowledged_at_ms != 0, "tags", render_tags(incident), "snoozed", incident->snooze_due_ms != 0,
-        "count", (json_int_t)(summary.events > 0 ? summary.events : 1), "source",
-        summary.first != NULL ? summary.first->source : "", "owner", owner(request, view, incident), "priority", priority);
+        "count", (json_int_t)summary.count, "source", summary.source, "owner", owner(request, view, incident), "priority", priority);
     set_time(alert, "snoozedUntil", incident->snooze_due_ms);
     set_time(alert, "lastOccurredAt", summary.last_ms);
     set_time(alert, "createdAt", incident->created_at_ms);
@@ -205,9 +204,8 @@ json_t *render_alert_of(struct http_request *request, const struct machine_store
     json_object_set_new(alert, "report", render_report(request, view, incident));
     if (whole) {
         json_object_set_new(alert, "actions", json_array());
-        json_object_set_new(alert, "entity", json_string(summary.first != NULL ? summary.first->component : ""));
-        json_object_set_new(alert, "description",
-                            json_string(incident->body[0] != '\0' ? incident->body : description_of(request, summary.first)));
+        json_object_set_new(alert, "entity", json_string(summary.entity));
+        json_object_set_new(alert, "description", json_string(summary.description));
         json_object_set_new(alert, "details", render_details(incident));
     }
     return alert;

@@ -91,10 +91,9 @@ static bool request_id_take(struct http_request *request, const char *text, uint
 
 void alert_accepted(struct http_request *request, enum alert_action action, uint64_t incident_id, enum alert_result result)
 {
-    json_t *answer = opsgenie_answer(request, json_pack("{s:s}", "result", "Request will be processed"));
-
-    json_object_set_new(answer, "requestId", json_string(request_id_make(request, action, incident_id, result)));
-    api_json(request, 202, answer);
+    opsgenie_json(request, 202,
+                  json_pack("{s:s, s:s}", "result", "Request will be processed", "requestId",
+                            request_id_make(request, action, incident_id, result)));
 }
 
 static const char *status_text(enum alert_action action, enum alert_result result)
@@ -122,11 +121,12 @@ static void on_alias_view(struct http_request *request, const struct machine_sto
     const Tocsin__Incident *incident = incident_id != 0 ? incident_get(view, incident_id, request_memory(request)) : NULL;
     bool visible = incident != NULL && alert_visible(request, view, incident);
     bool done = result == RESULT_DONE;
-    alert_answer_data(request, json_pack("{s:b, s:b, s:s, s:o, s:s, s:s, s:o, s:s}", "success", done, "isSuccess", done,
-                                         "action", action_words[action], "processedAt", json_time(at_ms), "integrationId",
-                                         "", "status", status_text(action, result), "alertId",
-                                         incident_id != 0 ? json_id(incident_id) : json_string(""), "alias",
-                                         visible ? incident->incident_key : ""));
+    opsgenie_data(request, 200,
+                  json_pack("{s:b, s:b, s:s, s:o, s:s, s:s, s:o, s:s}", "success", done, "isSuccess", done, "action",
+                            action_words[action], "processedAt", json_time(at_ms), "integrationId", "", "status",
+                            status_text(action, result), "alertId",
+                            incident_id != 0 ? json_id(incident_id) : json_string(""), "alias",
+                            visible ? incident->incident_key : ""));
 }
 
 void alert_request_read(struct http_request *request)

@@ -218,7 +218,7 @@ static enum made make_description(struct http_request *request, const struct mac
 {
     char *description = alert_text(request, "description", DESCRIPTION_CHARACTERS);
 
-    if (description[0] == '\0' || strcmp(description, alert_description(request, view, incident)) == 0) {
+    if (description[0] == '\0' || strcmp(description, alert_summary(request, view, incident).description) == 0) {
         return NOTHING;
     }
     labels_of(request, incident->id)->description = description;

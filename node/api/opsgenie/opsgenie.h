@@ -10,7 +10,10 @@
  *     alert_writes.c     what is done about one alert: one table
  *     alert_targets.c    people, teams, escalations and schedules that a body names
  *     alert_render.c     an alert as Opsgenie shows it
- *     alert_reads.c      one, many, how many
+ *     alert_reads.c      one; what there is not; the routes
+ *     alert_list.c       many, and how many; alert_query.h is what they are searched by
+ *     alert_timeline.c   notes, logs, recipients of one
+ *     opsgenie_answers.c what each answer has, the heartbeats' too
  */
 #ifndef NODE_API_OPSGENIE_OPSGENIE_H
 #define NODE_API_OPSGENIE_OPSGENIE_H
@@ -81,18 +84,43 @@ bool responder_take(struct http_request *request, const struct machine_store *vi
                     Tocsin__RespondersRequest *ask);
 
 /* ---- alert_render.c */
+
+/* What its alerts say together; of the first one what its sender wrote, "" once it has left with retention. Memory of the
+ * request. */
+struct alert_summary {
+    uint64_t count, last_ms, integration_id;
+    const char *alias, *source, *entity;
+    const char *description; /* as it stands now: what was written last */
+};
+struct alert_summary alert_summary(struct http_request *request, const struct machine_store *view,
+                                   const Tocsin__Incident *incident);
 json_t *render_alert_of(struct http_request *request, const struct machine_store *view, const Tocsin__Incident *incident,
                         bool whole);
-/* As it stands now: what was written last, or what came with the first alert. */
-const char *alert_description(struct http_request *request, const struct machine_store *view,
-                              const Tocsin__Incident *incident);
 /* 1 to 5. */
-uint32_t alert_priority(struct http_request *request, const struct machine_store *view, const Tocsin__Incident *incident);
+uint32_t alert_priority(const Tocsin__Priorities *priorities, const Tocsin__Incident *incident);
+/* As Opsgenie calls people: by address; "" for nobody. */
+const char *alert_user_name(struct http_request *request, const struct machine_store *view, uint64_t id);
 
-/* ---- alert_reads.c */
-void alert_answer_data(struct http_request *request, json_t *data);
+/* ---- opsgenie_answers.c */
+
+/* Answers; adds what each of Opsgenie's answers has: how long it took, and the id of the request unless it has one, in headers
+ * too. Takes the reference. */
+void opsgenie_json(struct http_request *request, unsigned status, json_t *answer);
+void opsgenie_data(struct http_request *request, unsigned status, json_t *data);
+/* Adds to `paging` the URL of another page of the list that was asked for: its path and query, but for the parameters given. */
+void opsgenie_page(struct http_request *request, json_t *paging, const char *name, const struct http_parameter *given,
+                   size_t count);
+/* limit, within its bounds. */
+unsigned opsgenie_limit(struct http_request *request);
+
+/* ---- alert_reads.c, alert_list.c */
 void alert_show(struct http_request *request);
 void alerts_show(struct http_request *request);
 void alerts_count(struct http_request *request);
+
+/* ---- alert_timeline.c */
+void alert_notes(struct http_request *request);
+void alert_logs(struct http_request *request);
+void alert_recipients(struct http_request *request);
 
 #endif

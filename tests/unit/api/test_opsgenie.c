@@ -413,6 +413,220 @@ static void an_alias_finds_the_latest_that_is_closed(void **state)
     is_text(shown(house), "tinyId", "2");
 }
 
+/* ---------------------------------------------------------------- lists */
+
+/* The numbers of the alerts that a query finds, "3 1". */
+static const char *found(struct house *house, const char *query)
+{
+    const struct api_answer *answer = genie(house, "GET", story_text("/v2/alerts?%s", query), NULL);
+    char text[256] = "";
+    size_t i;
+    json_t *alert;
+
+    assert_int_equal(answer->status, 200);
+    json_array_foreach(json_object_get(answer->json, "data"), i, alert)
+    {
+        const char *number = json_string_value(json_object_get(alert, "tinyId"));
+        (void)strncat(text, i > 0 ? " " : "", sizeof text - strlen(text) - 1);
+        (void)strncat(text, number, sizeof text - strlen(text) - 1);
+    }
+    return story_text("%s", text);
+}
+
+/* One is closed, two is acknowledged, three is open. */
+static void three_alerts(struct house *house)
+{
+    opens(house, "{\"alias\":\"a\",\"message\":\"Disk full on db1\",\"tags\":[\"db\"],\"priority\":\"P1\",\"source\":\"probe\"}");
+    ends(house, genie(house, "POST", "/v2/alerts/a/close?identifierType=alias", NULL), "Close", DONE);
+    house->api->now_ms += 1000;
+    opens(house, "{\"alias\":\"b\",\"message\":\"Load\",\"tags\":[\"web\",\"eu-1\"],\"priority\":\"P4\",\"entity\":\"web7\"}");
+    ends(house, genie(house, "POST", "/v2/alerts/b/acknowledge?identifierType=alias", NULL), "Acknowledge", DONE);
+    house->api->now_ms += 1000;
+    opens(house, "{\"alias\":\"c\",\"message\":\"disk slow\",\"details\":{\"rack\":\"r1\"},\"description\":\"Latency\"}");
+}
+
+static void alerts_are_found_by_what_opsgenies_queries_say(void **state)
+{
+    struct house *house = *state;
+    static const struct {
+        const char *query, *numbers;
+    } cases[] = {
+        {"", "3 2 1"},
+        {"status:open", "3 2"},
+        {"status%3Dclosed", "1"},
+        {"status:%20OPEN%20AND%20acknowledged%20:%20false", "3"},
+        {"acknowledged:true", "2"},
+        {"NOT%20status:open", "1"},
+        {"-status:open", "1"},
+        {"status!=open", "1"},
+        {"alias:b", "2"},
+        {"alias:(a%20OR%20c)", "3 1"},
+        {"tag:eu*", "2"},
+        {"tags:(db%20AND%20eu)", ""},
+        {"priority:P3", "3"},
+        {"priority<=p3", "3 1"},
+        {"priority:(P1%20OR%20P4)%20status:open", "2"},
+        {"disk", "3 1"},
+        {"DISK%20slow", "3"},
+        {"%22disk%20full%22%20OR%20Load", "2 1"},
+        {"message:di*full", "1"},
+        {"(status:open%20AND%20disk)%20OR%20web", "3 2"},
+        {"entity:web7", "2"},
+        {"source:PROBE", "1"},
+        {"description:latency", "3"},
+        {"details.rack:r*", "3"},
+        {"tinyId>1%20tinyId<3", "2"},
+        {"count:1%20tinyId:3", "3"},
+        {"createdAt>=1790000001000", "3 2"},
+        {"createdAt<2026-09-21T14:13:21Z", "1"},
+        {"owner:nobody@example.com", ""},
+        {"team:none", ""},
+    };
+
+    three_alerts(house);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (strcmp(found(house, story_text("query=%s", cases[i].query)), cases[i].numbers) != 0) {
+            fail_msg("%s finds %s, and not %s", cases[i].query, found(house, story_text("query=%s", cases[i].query)),
+                     cases[i].numbers);
+        }
+    }
+    const struct api_answer *count = genie(house, "GET", "/v2/alerts/count?query=status:open", NULL);
+    assert_int_equal(json_integer_value(api_answer_at(count, "data", "count", NULL)), 2);
+}
+
+static void a_query_that_means_nothing_is_refused(void **state)
+{
+    struct house *house = *state;
+    static const struct {
+        const char *query, *sentence;
+    } cases[] = {
+        {"colour:red", "and not: colour"},
+        {"status:", "must follow"},
+        {"(status:open", "without an end"},
+        {"status:open)", "nothing opens"},
+        {"%22disk", "quotation mark"},
+        {"priority:P9", "none of P1 to P5: P9"},
+        {"createdAt>yesterday", "a number or a time"},
+        {"status>open", "no order: status"},
+        {"a%20OR", "must follow"},
+        {"NOT%20NOT%20NOT%20NOT%20NOT%20NOT%20NOT%20NOT%20NOT%20NOT%20NOT%20NOT%20NOT%20NOT%20NOT%20NOT%20NOT%20NOT%20a", "too long"},
+    };
+
+    three_alerts(house);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        refused(genie(house, "GET", story_text("/v2/alerts?query=%s", cases[i].query), NULL), 422, cases[i].sentence);
+        refused(genie(house, "GET", story_text("/v2/alerts/count?query=%s", cases[i].query), NULL), 422, cases[i].sentence);
+    }
+    refused(genie(house, "GET", "/v2/alerts?sort=color", NULL), 422, "sorted by");
+    refused(genie(house, "GET", "/v2/alerts?order=up", NULL), 422, "asc or desc");
+    refused(genie(house, "GET", "/v2/alerts?offset=-1", NULL), 422, "offset");
+    refused(genie(house, "GET", "/v2/alerts?offset=20000", NULL), 422, "20000");
+    refused(genie(house, "GET", "/v2/alerts?searchIdentifier=x", NULL), 422, "saved searches");
+}
+
+static void lists_have_orders_and_pages(void **state)
+{
+    struct house *house = *state;
+
+    three_alerts(house);
+    assert_string_equal(found(house, "order=asc"), "1 2 3");
+    assert_string_equal(found(house, "sort=message&order=asc"), "1 2 3");
+    assert_string_equal(found(house, "sort=alias"), "3 2 1");
+    assert_string_equal(found(house, "sort=priority&order=asc"), "1 3 2");
+    assert_string_equal(found(house, "sort=acknowledged&limit=1"), "2");
+    assert_string_equal(found(house, "sort=status&order=asc&limit=1"), "1");
+    assert_string_equal(found(house, "offset=1&limit=1"), "2");
+    const struct api_answer *page = genie(house, "GET", "/v2/alerts?limit=1&query=status:open%20OR%20disk&order=asc", NULL);
+    assert_null(api_answer_at(page, "paging", "prev", NULL));
+    const char *next = api_answer_text(page, "paging", "next", NULL);
+    assert_non_null(strstr(next, "/v2/alerts?query=status%3Aopen%20OR%20disk&order=asc&offset=1&limit=1"));
+    page = genie(house, "GET", strstr(next, "/v2/"), NULL);
+    assert_string_equal(api_answer_text(page, "data", "0", "tinyId", NULL), "2");
+    assert_non_null(strstr(api_answer_text(page, "paging", "first", NULL), "offset=0"));
+    assert_non_null(strstr(api_answer_text(page, "paging", "prev", NULL), "offset=0"));
+    page = genie(house, "GET", strstr(api_answer_text(page, "paging", "next", NULL), "/v2/"), NULL);
+    assert_null(api_answer_at(page, "paging", "next", NULL));
+}
+
+/* ---------------------------------------------------------------- the timeline */
+
+static void notes_are_paged_both_ways(void **state)
+{
+    struct house *house = *state;
+
+    opens(house, "{\"alias\":\"disk\",\"message\":\"Full\"}");
+    for (unsigned i = 1; i <= 5; i++) {
+        ends(house, genie(house, "POST", ALIAS("/notes"), story_text("{\"note\":\"note %u\",\"user\":\"Zoe\"}", i)), "AddNote",
+             DONE);
+    }
+    const struct api_answer *page = genie(house, "GET", ALIAS("/notes") "&limit=2", NULL);
+    assert_string_equal(api_answer_text(page, "data", "0", "note", NULL), "note 5");
+    assert_string_equal(api_answer_text(page, "data", "1", "note", NULL), "note 4");
+    assert_string_equal(api_answer_text(page, "data", "1", "owner", NULL), "Zoe (Opsgenie)");
+    assert_null(api_answer_at(page, "paging", "prev", NULL));
+    page = genie(house, "GET", strstr(api_answer_text(page, "paging", "next", NULL), "/v2/"), NULL);
+    assert_string_equal(api_answer_text(page, "data", "0", "note", NULL), "note 3");
+    const char *back = api_answer_text(page, "paging", "prev", NULL);
+    page = genie(house, "GET", strstr(api_answer_text(page, "paging", "next", NULL), "/v2/"), NULL);
+    assert_string_equal(api_answer_text(page, "data", "0", "note", NULL), "note 1");
+    assert_null(api_answer_at(page, "paging", "next", NULL));
+    page = genie(house, "GET", strstr(back, "/v2/"), NULL);
+    assert_string_equal(api_answer_text(page, "data", "0", "note", NULL), "note 5");
+    assert_string_equal(api_answer_text(page, "data", "1", "note", NULL), "note 4");
+    assert_null(api_answer_at(page, "paging", "prev", NULL));
+    page = genie(house, "GET", ALIAS("/notes") "&order=asc&limit=1", NULL);
+    assert_string_equal(api_answer_text(page, "data", "0", "note", NULL), "note 1");
+    refused(genie(house, "GET", ALIAS("/notes") "&direction=up", NULL), 422, "direction");
+    refused(genie(house, "GET", ALIAS("/notes") "&offset=!", NULL), 422, "offset");
+    assert_int_equal(genie(house, "GET", "/v2/alerts/none/notes?identifierType=alias", NULL)->status, 404);
+}
+
+static void logs_and_recipients_tell_who_was_told(void **state)
+{
+    struct house *house = *state;
+
+    opens(house, "{\"alias\":\"disk\",\"message\":\"Full\"}");
+    const struct api_answer *logs = genie(house, "GET", ALIAS("/logs") "&order=asc", NULL);
+    assert_string_equal(api_answer_text(logs, "data", "0", "log", NULL), "Full");
+    assert_string_equal(api_answer_text(logs, "data", "0", "type", NULL), "api");
+    assert_string_equal(api_answer_text(logs, "data", "0", "owner", NULL), "Opsgenie");
+    const struct api_answer *told_of = genie(house, "GET", ALIAS("/recipients"), NULL);
+    assert_int_equal(json_array_size(api_answer_at(told_of, "data", NULL)), 1);
+    assert_string_equal(api_answer_text(told_of, "data", "0", "user", "username", NULL), "alice@example.com");
+    assert_string_equal(api_answer_text(told_of, "data", "0", "state", NULL), "notactive");
+}
+
+/* ---------------------------------------------------------------- answers */
+
+static void each_answer_has_opsgenies_headers(void **state)
+{
+    struct house *house = *state;
+    const struct api_answer *answers[] = {
+        genie(house, "POST", "/v2/alerts", OPEN),         genie(house, "GET", ALIAS(""), NULL),
+        genie(house, "GET", "/v2/alerts", NULL),          genie(house, "GET", "/v2/alerts/PZZZ", NULL),
+        genie(house, "PUT", ALIAS("/priority"), "{}"),    genie(house, "GET", "/v2/heartbeats/none/ping", NULL),
+        genie(house, "PATCH", "/v2/alerts", NULL),
+    };
+
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+        assert_string_equal(api_answer_header(answers[i], "X-Request-ID"), api_answer_text(answers[i], "requestId", NULL));
+        assert_string_equal(api_answer_header(answers[i], "X-RateLimit-State"), "OK");
+        assert_string_equal(api_answer_header(answers[i], "X-Response-Time"), "0.000");
+        assert_true(json_is_real(api_answer_at(answers[i], "took", NULL)));
+    }
+}
+
+static void what_there_is_not_is_refused_in_one_sentence(void **state)
+{
+    struct house *house = *state;
+
+    opens(house, OPEN);
+    refused(genie(house, "GET", "/v2/alerts/saved-searches", NULL), 501, "not kept here");
+    refused(genie(house, "GET", "/v2/alerts/saved-searches/x", NULL), 501, "not kept here");
+    refused(genie(house, "POST", ALIAS("/attachments"), "no JSON"), 501, "not kept here");
+    refused(genie(house, "POST", ALIAS("/actions/reboot"), "{}"), 501, "not kept here");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -431,6 +645,13 @@ int main(void)
         STORY(people_teams_and_escalations_are_asked_to_help),
         STORY(what_is_deleted_is_over_and_not_shown),
         STORY(an_alias_finds_the_latest_that_is_closed),
+        STORY(alerts_are_found_by_what_opsgenies_queries_say),
+        STORY(a_query_that_means_nothing_is_refused),
+        STORY(lists_have_orders_and_pages),
+        STORY(notes_are_paged_both_ways),
+        STORY(logs_and_recipients_tell_who_was_told),
+        STORY(each_answer_has_opsgenies_headers),
+        STORY(what_there_is_not_is_refused_in_one_sentence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
