@@ -552,14 +552,14 @@ enum storage_error state_write_begin(struct state_store *store, struct machine_s
     writing->tables = store->tables;
     writing->path = store->environment.path;
     writing->fault = 0;
-    writing->rows_written = 0;
+    memset(writing->pages_touched, 0, sizeof writing->pages_touched);
     *view = state_view_port(writing);
     return STORAGE_OK;
 }
 
-uint64_t state_write_rows(const struct state_store *store)
+uint64_t state_write_pages(const struct state_store *store)
 {
-    return store->writing.rows_written;
+    return state_view_pages(&store->writing);
 }
 
 enum storage_error state_write_position(struct state_store *store, const struct state_position *position,

@@ -62,8 +62,8 @@ enum storage_error state_reader_fault(const struct state_reader *reader, struct 
  */
 enum storage_error state_write_begin(struct state_store *store, struct machine_store *view,
                                      struct storage_failure *failure);
-/* Put or deleted since begin. */
-uint64_t state_write_rows(const struct state_store *store);
+/* How many pages the open transaction keeps in memory, at most. */
+uint64_t state_write_pages(const struct state_store *store);
 enum storage_error state_write_position(struct state_store *store, const struct state_position *position,
                                         struct storage_failure *failure);
 enum storage_error state_write_commit(struct state_store *store, struct storage_failure *failure);

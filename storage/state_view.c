@@ -13,6 +13,7 @@
 #include "storage/failure.h"
 
 #define KEY_SIZE_BYTES_LMDB 511u
+#define PAGE_SIZE_BYTES 4096u
 
 MDB_val state_value(const void *data, size_t size_bytes)
 {
@@ -121,7 +122,7 @@ static void view_put(void *context, enum machine_table table, struct span key, s
     if (value.size_bytes) {
         memcpy(lmdb_value.mv_data, value.data, value.size_bytes);
     }
-    view->rows_written++;
+    view->pages_touched[table] += 1 + value.size_bytes / PAGE_SIZE_BYTES;
     judge(view, mdb_put(view->transaction, view->tables[table], &lmdb_key, &lmdb_value, 0));
 }
 
@@ -136,7 +137,7 @@ static bool view_del(void *context, enum machine_table table, struct span key)
     uint8_t key_copy[KEY_SIZE_BYTES_LMDB];
     memcpy(key_copy, key.data, key.size_bytes);
     MDB_val lmdb_key = {.mv_size = key.size_bytes, .mv_data = key_copy};
-    view->rows_written++;
+    view->pages_touched[table]++;
     return judge(view, mdb_del(view->transaction, view->tables[table], &lmdb_key, NULL));
 }
 
@@ -164,6 +165,21 @@ struct machine_store state_view_port(struct state_view *view)
 enum storage_error state_view_fault(const struct state_view *view, struct storage_failure *failure)
 {
     return view->fault ? storage_fail_code(failure, view->fault, view->path, "read or write the state") : STORAGE_OK;
+}
+
+uint64_t state_view_pages(const struct state_view *view)
+{
+    uint64_t pages = 0;
+    for (int table = 0; table < TABLE_COUNT; table++) {
+        MDB_stat stat;
+        uint64_t touched = view->pages_touched[table];
+        if (touched > 0 && mdb_stat(view->transaction, view->tables[table], &stat) == 0) {
+            uint64_t there = stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
+            touched = touched < there ? touched : there;
+        }
+        pages += touched;
+    }
+    return pages;
 }
 
 void state_view_close_cursors(struct state_view *view)

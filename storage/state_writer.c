@@ -118,7 +118,7 @@ static bool commit_is_due(const struct state_writer *writer)
     bool wanted = writer->wanted_index > writer->progress.committed_index &&
                   writer->wanted_index <= writer->position.index;
     bool full = writer->uncommitted_commands >= STATE_COMMIT_COMMANDS &&
-                state_write_rows(writer->store) >= STATE_COMMIT_ROWS;
+                state_write_pages(writer->store) >= STATE_COMMIT_PAGES;
     return wanted || full || writer->uncommitted >= STATE_COMMIT_ENTRIES ||
            now_ms() - writer->opened_ms >= STATE_COMMIT_MS;
 }

@@ -6,7 +6,7 @@
  *                                                ├─ outputs by value, per entry ── wake() ──> loop: state_writer_drain
  *                                                └─ commit: nothing came for STATE_IDLE_MS,
  *                                                   STATE_COMMIT_ENTRIES applied, STATE_COMMIT_COMMANDS that
- *                                                   wrote STATE_COMMIT_ROWS, STATE_COMMIT_MS gone by, or a
+ *                                                   touched STATE_COMMIT_PAGES, STATE_COMMIT_MS gone by, or a
  *                                                   reader waits
  *
  * A commit is durable once a sync followed it; an idle writer syncs. The log may be pruned only up to `durable_index`.
@@ -20,14 +20,15 @@
 #include "storage/state_store.h"
 
 /*
- * The bounds of one transaction. Pages are scattered, so a commit costs about the same for ten entries as for a thousand, and its sync stands in the way of
- * the log's; but until then its pages are memory of this process: some 4 to 8 KiB a command, and a page for each row at most of commands that write
- * only one, as pings do.
+ * The bounds of one transaction. Its pages are scattered, so a commit costs about the same for ten entries as for a
+ * thousand, and its sync stands in the way of the log's; but until then its pages are memory of this process: some 4
+ * to 8 KiB a command, and of pings at random no more than their table has. After a crash what is not durable yet, two
+ * transactions at most, is applied again from the log.
  */
-#define STATE_COMMIT_ENTRIES 2048
+#define STATE_COMMIT_ENTRIES 8192
 #define STATE_COMMIT_COMMANDS 1024
-#define STATE_COMMIT_ROWS 8192
-#define STATE_COMMIT_MS 500
+#define STATE_COMMIT_PAGES 16384
+#define STATE_COMMIT_MS 2000
 #define STATE_IDLE_MS 5
 
 struct state_writer;
