@@ -106,6 +106,7 @@ static const char *const table_names[TABLE_COUNT] = {
     [TABLE_DRILL] = "drill",
     [TABLE_DRILL_STATE] = "drill_state",
     [TABLE_DRILL_RUN] = "drill_run",
+    [TABLE_HEARTBEAT_QUICK] = "heartbeat_quick",
 };
 
 struct state_store {

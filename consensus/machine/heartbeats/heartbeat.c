@@ -12,6 +12,7 @@
 
 #include "consensus/machine/base/text.h"
 #include "consensus/machine/checks.h"
+#include "consensus/machine/heartbeats/quick_pings.h"
 #include "consensus/machine/planted.h"
 
 #define INVALID TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_BAD_VALUE
@@ -182,7 +183,7 @@ static Tocsin__Heartbeat *create(struct apply *apply, const Tocsin__HeartbeatPut
     heartbeat->id = apply_new_id(apply);
     heartbeat->created_at_ms = apply->time_ms;
     heartbeat_put(apply->store, heartbeat);
-    heartbeat_state_put(apply, heartbeat->id, state_of(apply, heartbeat->id));
+    heartbeat_state_put(apply, heartbeat, state_of(apply, heartbeat->id));
     index_put(apply, TABLE_HEARTBEAT_BY_KEY, key_hash(heartbeat->key), heartbeat->id);
     listed_put(apply, heartbeat);
     if (heartbeat_has_schedule(heartbeat)) {
@@ -214,7 +215,7 @@ static void change(struct apply *apply, Tocsin__Heartbeat *heartbeat, const Tocs
         heartbeat_expect(apply, heartbeat, state);
     }
     heartbeat_file(apply, heartbeat, state);
-    heartbeat_state_put(apply, heartbeat->id, state);
+    heartbeat_state_put(apply, heartbeat, state);
     reply_id(apply, reply, heartbeat->id);
 }
 
@@ -300,6 +301,7 @@ void apply_heartbeat_delete(struct apply *apply, const Tocsin__HeartbeatDelete *
     }
     listed_delete(apply, heartbeat);
     row_delete(apply, TABLE_HEARTBEAT_BY_KEY, key_hash(heartbeat->key));
+    quick_forget(apply, heartbeat->id);
     row_delete(apply, TABLE_HEARTBEAT_STATE, key_1(heartbeat->id));
     row_delete(apply, TABLE_HEARTBEAT, key_1(heartbeat->id));
     reply_id(apply, reply, heartbeat->id);
@@ -326,7 +328,7 @@ void apply_heartbeat_pause(struct apply *apply, const Tocsin__HeartbeatPause *pa
         state->last_ping_ms = 0;
     }
     heartbeat_file(apply, heartbeat, state);
-    heartbeat_state_put(apply, heartbeat->id, state);
+    heartbeat_state_put(apply, heartbeat, state);
     reply_id(apply, reply, heartbeat->id);
 }
 
@@ -449,6 +451,10 @@ void apply_ping(struct apply *apply, const Tocsin__Ping *ping, Tocsin__Reply *re
     if (!check_ping(apply, reply, ping)) {
         return;
     }
+    if (quick_ping(apply, ping)) {
+        reply_id(apply, reply, ping->heartbeat_id);
+        return;
+    }
     const Tocsin__Heartbeat *heartbeat = addressee(apply, ping, reply);
     if (heartbeat == NULL) {
         return;
@@ -486,5 +492,5 @@ void apply_ping(struct apply *apply, const Tocsin__Ping *ping, Tocsin__Reply *re
         record(apply, heartbeat->id, ping, state, has_duration);
     }
     heartbeat_file(apply, heartbeat, state);
-    heartbeat_state_put(apply, heartbeat->id, state);
+    heartbeat_state_put(apply, heartbeat, state);
 }

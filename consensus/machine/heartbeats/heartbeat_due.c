@@ -23,11 +23,6 @@ bool signs_awaited(const struct machine_store *store)
     return store->count(store->context, TABLE_HEARTBEAT) > 0 || store->count(store->context, TABLE_ALERT_EXPIRY) > 0;
 }
 
-void heartbeat_state_put(struct apply *apply, uint64_t id, const Tocsin__HeartbeatState *state)
-{
-    record_put(apply->store, TABLE_HEARTBEAT_STATE, key_1(id), &state->base);
-}
-
 /* ---------------------------------------------------------------- when */
 
 /* A start must be followed by its end within the grace. Where an outage may have hidden that end, the schedule
@@ -191,7 +186,7 @@ static bool judge(struct apply *apply, uint64_t id, uint64_t filed_ms)
     } else if (!planted(SILENCE_NOT_LOOKED_AT)) {
         heartbeat_file(apply, heartbeat, state);
     }
-    heartbeat_state_put(apply, id, state);
+    heartbeat_state_put(apply, heartbeat, state);
     return silent;
 }
 

@@ -1,7 +1,8 @@
 /*
  * Inside the machine: heartbeats, their silence, and the cluster's own blindness.
  *
- *     apply_ping ──> HeartbeatState         writes "last ping", and moves no deadline
+ *     apply_ping ──> quick_ping             one that is up goes on: writes "last ping" alone
+ *                └──> HeartbeatState         all else; neither moves a deadline that is early enough
  *     pulse.c ──> heartbeats_due ──> still alive by its last ping? filed again : down ──> event.c (incident, pages)
  *     each entry ──> blindness_look         a gap since the last entry: blind time, which no heartbeat is charged for
  *
@@ -49,7 +50,8 @@ void heartbeat_flip(struct apply *, const Tocsin__Heartbeat *, Tocsin__Heartbeat
 /* How people are told of it: by name, or by its id when it has none. */
 const char *heartbeat_name(struct apply *, const Tocsin__Heartbeat *);
 
-void heartbeat_state_put(struct apply *, uint64_t id, const Tocsin__HeartbeatState *);
+/* quick_pings.c */
+void heartbeat_state_put(struct apply *, const Tocsin__Heartbeat *, const Tocsin__HeartbeatState *);
 
 /* Looks at heartbeats that are due, at most LIMIT_PULSE_HEARTBEATS, and lets at most `left` go down; answers what is
  * left of that: 0, too, when more may be due. */

@@ -1,4 +1,5 @@
 /* What holds of heartbeats in every state. */
+#include "consensus/machine/heartbeats/quick_pings.h"
 #include "tests/sim/judge/invariants_internal.h"
 
 static bool heartbeat_is_listed(const struct check *check, const Tocsin__Heartbeat *heartbeat)
@@ -24,6 +25,37 @@ static bool filing_holds(struct check *check, uint64_t id, const Tocsin__Heartbe
     return true;
 }
 
+/* One whose pings are noted by their time alone needs nothing else of them. */
+static bool quickness_holds(struct check *check, const Tocsin__Heartbeat *heartbeat, const Tocsin__HeartbeatState *state)
+{
+    bool plain = state->status == TOCSIN__HEARTBEAT_STATUS__HEARTBEAT_UP && state->last_start_ms == 0 &&
+                 state->filed_ms != 0 && !heartbeat->post_only && heartbeat->schedule[0] == '\0';
+    return plain || !quick_is(check->view, heartbeat->id) ||
+           broken(check, "the pings of heartbeat %" PRIu64 " must do more than they do", heartbeat->id);
+}
+
+static bool judge_quick_row(struct check *check, struct span key)
+{
+    uint64_t first_id = span_number(key, 0) * QUICK_PLACES;
+    for (uint64_t id = first_id; id < first_id + QUICK_PLACES; id++) {
+        if (quick_is(check->view, id) && !row_is_there(check, TABLE_HEARTBEAT, key_1(id))) {
+            return broken(check, "the pings of heartbeat %" PRIu64 ", which is gone, are noted", id);
+        }
+    }
+    return true;
+}
+
+static bool quick_rows_hold(struct check *check)
+{
+    struct walk walk = walk_all(check->view, TABLE_HEARTBEAT_QUICK);
+    while (walk_next(&walk)) {
+        if (!judge_quick_row(check, walk.key)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool judge_heartbeat(struct check *check, struct span key, const void *record)
 {
     const Tocsin__Heartbeat *heartbeat = record;
@@ -42,7 +74,7 @@ static bool judge_heartbeat(struct check *check, struct span key, const void *re
     if (state == NULL) {
         return broken(check, "heartbeat %" PRIu64 " has no state", id);
     }
-    bool holds = filing_holds(check, id, state);
+    bool holds = filing_holds(check, id, state) && quickness_holds(check, heartbeat, state);
     if (holds && (heartbeat->schedule[0] != '\0') != row_is_there(check, TABLE_HEARTBEAT_MOMENTS, key_1(id))) {
         holds = broken(check, "heartbeat %" PRIu64 " has a schedule without moments, or moments without a schedule", id);
     }
@@ -60,6 +92,9 @@ bool heartbeats_hold(struct check *check)
         if (rows(check, BESIDE[i]) != rows(check, TABLE_HEARTBEAT)) {
             return broken(check, "something is left of a heartbeat that is gone");
         }
+    }
+    if (!quick_rows_hold(check)) {
+        return false;
     }
     return rows(check, TABLE_HEARTBEAT_DUE) == check->heartbeats_filed ||
            broken(check, "a heartbeat is filed that knows nothing of it");

@@ -349,7 +349,8 @@ static void deleting_one_ends_its_incident_and_leaves_no_row(void **state)
 {
     static const enum machine_table tables[] = {
         TABLE_HEARTBEAT,         TABLE_HEARTBEAT_STATE, TABLE_HEARTBEAT_BY_KEY,  TABLE_HEARTBEAT_BY_SLUG,
-        TABLE_HEARTBEAT_BY_NAME, TABLE_HEARTBEAT_DUE,   TABLE_HEARTBEAT_PING,    TABLE_HEARTBEAT_FLIP};
+        TABLE_HEARTBEAT_BY_NAME, TABLE_HEARTBEAT_DUE,   TABLE_HEARTBEAT_PING,    TABLE_HEARTBEAT_FLIP,
+        TABLE_HEARTBEAT_QUICK};
     struct story *story = *state;
     uint64_t job = heartbeat(story, 60, 60);
     ping(story, job);
