@@ -483,6 +483,13 @@ static int run_page(struct client *client, char *const *arguments)
     return doctor_page(control_socket(), arguments[1], arguments[2]);
 }
 
+static int run_admin_token(struct client *client, char *const *arguments)
+{
+    (void)client;
+    (void)arguments;
+    return doctor_token(control_socket());
+}
+
 static int run_help(struct client *client, char *const *arguments);
 
 static const struct verb verbs[] = {
@@ -514,6 +521,7 @@ static const struct verb verbs[] = {
     {"test", "SERVICE [S]", ARGUMENTS_ANY, run_test, "page through the whole chain; waits S seconds for an answer"},
     {"doctor", "", 0, run_doctor, "the node on this machine, without majority, token or DNS"},
     {"page", "--local WHO TEXT", 3, run_page, "page a guardian, or all, from this machine alone"},
+    {"admin-token", "", 0, run_admin_token, "an administrator's token for a day, from this machine: the way back when every other one is lost"},
     {"version", "", 0, run_version, "this program's version"},
     {"help", "", 0, run_help, "this"},
 };
@@ -526,7 +534,7 @@ static void print_help(FILE *to)
     }
     fputs("\n  --url URL      any node (TOCSIN_URL, or " URL_STANDARD ")\n"
           "  --token TOKEN  of the API (TOCSIN_TOKEN, which others on this machine cannot see)\n"
-          "  TOCSIN_SOCKET  for doctor and page --local: the socket in the node's data directory (" CONTROL_SOCKET_STANDARD ")\n\n"
+          "  TOCSIN_SOCKET  for doctor, page --local and admin-token: the socket in the node's data directory (" CONTROL_SOCKET_STANDARD ")\n\n"
           "Exits with 0 when it was done, 1 when the cluster refused it, 2 when it was asked for wrongly, 3 when no "
           "answer came.\n",
           to);

@@ -151,6 +151,7 @@ static bool find_requester(struct router_call *call, const struct machine_store 
         return false;
     }
     act_as_user(call, user);
+    call->call.principal.actor.claimed = true;
     tocsin__user__free_unpacked(user, NULL);
     return true;
 }

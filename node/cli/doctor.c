@@ -1,4 +1,4 @@
-/* tocsin doctor, tocsin page --local: see doctor.h. */
+/* tocsin doctor, tocsin page --local, tocsin admin-token: see doctor.h. */
 #include "node/cli/doctor.h"
 
 #include <errno.h>
@@ -276,5 +276,19 @@ int doctor_page(const char *socket_path, const char *who, const char *text)
         putchar('\n');
     }
     json_decref(answer);
+    return result;
+}
+
+/* The secret alone goes to standard output, so that it can be piped where it shall be. */
+int doctor_token(const char *socket_path)
+{
+    json_t *answer;
+    int result = ask(socket_path, json_pack("{s:s}", "ask", "token"), &answer);
+
+    if (result == DONE) {
+        fputs("tocsin: an administrator's token, for a day; make one that stays with it:\n", stderr);
+        puts(text_of(answer, "token"));
+        json_decref(answer);
+    }
     return result;
 }

@@ -8,5 +8,7 @@
 int doctor_run(const char *socket_path);
 /* Pages a guardian of the node's configuration, or "all", and prints what became of it. 0: at least one provider took it. */
 int doctor_page(const char *socket_path, const char *who, const char *text);
+/* Prints an administrator's token for a day: the way back for those who have lost every other one. Needs a majority. */
+int doctor_token(const char *socket_path);
 
 #endif

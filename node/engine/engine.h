@@ -149,6 +149,12 @@ size_t engine_guardian_ways(const struct engine *engine, const char *name);
 /* Pages by all of these ways at once; `paged` is called once for each, perhaps from inside. */
 void engine_page_guardians(struct engine *engine, const char *name, const char *text, last_gasp_paged paged, void *context);
 
+/* Called once: with the secret of a token that is committed, or with NULL and one sentence. Both last for the call. */
+typedef void (*engine_token_made)(void *context, const char *secret, const char *sentence);
+/* The way back for those who have lost every token: an administrator's, for a day. Needs a majority, as every change does; not called
+ * any more when the engine is closed meanwhile. */
+void engine_make_admin_token(struct engine *engine, engine_token_made made, void *context);
+
 /* What waits in this node, and is to be bounded by what comes in. */
 struct engine_queues {
     size_t commands, command_bytes;           /* without a reply yet; waiting on a leader for their entry */

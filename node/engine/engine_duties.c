@@ -1,7 +1,6 @@
-/* What comes of applied entries, and what a leader owes: pulses, the outbox, the settings of its configuration, the first token. */
+/* What comes of applied entries, and what a leader owes: pulses, the outbox, the settings of its configuration. */
 #include <assert.h>
 #include <inttypes.h>
-#include <nettle/sha2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +27,6 @@
 /* In a FRAME_CLOCK: what the node says of itself to last_gasp.h of its peers. */
 #define CLOCK_HEARS_LEADER 1u
 #define CLOCK_MAY_SPEAK 2u
-#define TOKEN_CHARACTERS 20 /* PagerDuty's command line takes no other length */
 
 uint64_t engine_leading_term(void *context) {
     struct engine *engine = context;
@@ -173,54 +171,13 @@ static void log_refusal(void *argument, enum proposal_outcome outcome, struct sp
     if (answer != NULL) tocsin__reply__free_unpacked(answer, NULL);
 }
 
-static void submit_system(struct engine *engine, Tocsin__Command *command, const char *what) {
+void engine_submit_system(struct engine *engine, Tocsin__Command *command, const char *what) {
     Tocsin__Actor actor = TOCSIN__ACTOR__INIT;
     actor.name = (char *)(uintptr_t)"Tocsin";
     command->actor = &actor;
     proposer_submit(engine->proposer, command, engine_now_ms(engine) + RECEIPT_PATIENCE_MS, log_refusal,
                     (void *)(uintptr_t)what);
     command->actor = NULL;
-}
-
-static char token_character(uint8_t byte) {
-    static const char alphabet[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    return byte < 248 ? alphabet[byte % 62] : '\0'; /* 248 = 4 * 62: no character is likelier than another */
-}
-
-static void make_token(struct engine *engine, char token[TOKEN_CHARACTERS + 1]) {
-    for (unsigned made = 0; made < TOKEN_CHARACTERS;) {
-        uint8_t byte;
-        engine->ports.random(engine->ports.context, &byte, 1);
-        char character = token_character(byte);
-        if (character != '\0') token[made++] = character;
-    }
-    token[TOKEN_CHARACTERS] = '\0';
-}
-
-/* Nobody can log in to a new cluster: its first leader makes a token and leaves it in a file that only the node's user reads. */
-static void offer_first_token(struct engine *engine, const struct machine_store *view) {
-    if (view->count(view->context, TABLE_TOKEN) > 0) return;
-    char token[TOKEN_CHARACTERS + 1], error[512];
-    make_token(engine, token);
-    if (!engine->ports.keep_first_token(engine->ports.context, token, error, sizeof error)) {
-        log_error("the first admin token cannot be kept: %s", error);
-        return;
-    }
-    uint8_t hash[SHA256_DIGEST_SIZE];
-    struct sha256_ctx sha256;
-    sha256_init(&sha256);
-    sha256_update(&sha256, TOKEN_CHARACTERS, (const uint8_t *)token);
-    sha256_digest(&sha256, sizeof hash, hash);
-    Tocsin__Token record = TOCSIN__TOKEN__INIT;
-    record.hash = (ProtobufCBinaryData){sizeof hash, hash};
-    record.name = (char *)(uintptr_t)"first admin token";
-    record.role = TOCSIN__ROLE__ROLE_OWNER;
-    Tocsin__TokenPut put = TOCSIN__TOKEN_PUT__INIT;
-    put.token = &record;
-    Tocsin__Command command = TOCSIN__COMMAND__INIT;
-    command.body_case = TOCSIN__COMMAND__BODY_TOKEN_PUT;
-    command.token_put = &put;
-    submit_system(engine, &command, "the first admin token");
 }
 
 /* What this node's configuration says of the cluster, where the state says otherwise: guardians, retention, the minute. */
@@ -272,7 +229,7 @@ static void offer_settings(struct engine *engine, const struct machine_store *vi
         Tocsin__Command command = TOCSIN__COMMAND__INIT;
         command.body_case = TOCSIN__COMMAND__BODY_SETTINGS_PUT;
         command.settings_put = &put;
-        submit_system(engine, &command, "the configuration's settings");
+        engine_submit_system(engine, &command, "the configuration's settings");
     }
     if (settings != NULL) tocsin__settings__free_unpacked(settings, NULL);
     if (config->guardians_count == 0) {
@@ -329,7 +286,7 @@ static void take_up_duties(struct engine *engine, uint64_t term) {
     if (deadline_ms < engine->next_deadline_ms || planted(DEADLINE_LOST_ON_FAILOVER)) engine->next_deadline_ms = deadline_ms;
     if (engine->tick_ms == 0) engine->tick_ms = machine_tick_ms(&reader.view);
     engine->mutes_asked = engine->mutes_asked || machine_mutes_asked(&reader.view);
-    offer_first_token(engine, &reader.view);
+    engine_offer_first_token(engine, &reader.view);
     offer_settings(engine, &reader.view);
     engine->outbox_index = reader.applied_index;
     reclaim_outbox(engine, &reader.view, term);
@@ -367,7 +324,7 @@ static void extend_support_hours(struct engine *engine, const struct machine_sto
         Tocsin__Command command = TOCSIN__COMMAND__INIT;
         command.body_case = TOCSIN__COMMAND__BODY_SUPPORT_HOURS_EXTEND;
         command.support_hours_extend = &extend;
-        submit_system(engine, &command, "the support hours of a service for a week more");
+        engine_submit_system(engine, &command, "the support hours of a service for a week more");
         free(extend.spans.data);
     }
 }
@@ -380,7 +337,7 @@ static void extend_heartbeats(struct engine *engine, const struct machine_store 
         Tocsin__Command command = TOCSIN__COMMAND__INIT;
         command.body_case = TOCSIN__COMMAND__BODY_HEARTBEAT_EXTEND;
         command.heartbeat_extend = &extend;
-        submit_system(engine, &command, "the next moments of a heartbeat's schedule");
+        engine_submit_system(engine, &command, "the next moments of a heartbeat's schedule");
         free(extend.moments_s);
     }
 }
@@ -393,7 +350,7 @@ static void extend_windows(struct engine *engine, const struct machine_store *vi
         Tocsin__Command command = TOCSIN__COMMAND__INIT;
         command.body_case = TOCSIN__COMMAND__BODY_MAINTENANCE_WINDOW_EXTEND;
         command.maintenance_window_extend = &extend;
-        submit_system(engine, &command, "the spans of a maintenance window for a day more");
+        engine_submit_system(engine, &command, "the spans of a maintenance window for a day more");
         free(extend.spans);
     }
 }
@@ -413,7 +370,7 @@ static void extend_schedules(struct engine *engine) {
         Tocsin__Command command = TOCSIN__COMMAND__INIT;
         command.body_case = TOCSIN__COMMAND__BODY_SCHEDULE_EXTEND;
         command.schedule_extend = &extend;
-        submit_system(engine, &command, "the shifts of a schedule for a day more");
+        engine_submit_system(engine, &command, "the shifts of a schedule for a day more");
         schedule_horizon_free(&extend);
     }
     extend_support_hours(engine, &reader.view);

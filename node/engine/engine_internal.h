@@ -3,6 +3,7 @@
  *
  *     engine.c          beginning, frames, the turn, the end           engine_storage.c   driver and snapshots over the stores
  *     engine_duties.c   what a leader owes                             engine_view.c      what handlers and operators see
+ *     engine_tokens.c   the first token, and the one for whoever has a shell
  *     engine_members.c  who takes part, and whom to dial             engine_gasp.c      paging without a majority
  *     engine_doctor.c   for whoever has a shell here                  engine_outer.c     outside URLs hear that all is well
  *     engine_probes.c   this node asks its providers               engine_watch.c     nodes watch each other
@@ -300,6 +301,14 @@ void engine_watch_turn(struct engine *engine, uint64_t term);
 size_t engine_watch_unheard(const struct engine *engine, Tocsin__UnheardMember unheard[MEMBERS_MAX]);
 /* What people were told of nodes, and is not over. */
 json_t *engine_conditions_json(struct engine *engine);
+/* By the cluster itself; a refusal is logged, with `what` as the subject: a literal. */
+void engine_submit_system(struct engine *engine, Tocsin__Command *command, const char *what);
+
+/* ---- engine_tokens.c */
+
+/* Nobody can log in to a new cluster: its first leader makes a token and leaves it in a file that only the node's user reads. */
+void engine_offer_first_token(struct engine *engine, const struct machine_store *view);
+
 /* ---- engine_duties.c: cluster time as this node knows it */
 uint64_t engine_cluster_ms(const struct engine *engine);
 

@@ -31,7 +31,13 @@ struct connection {
     /* Of a page: its outcomes so far. The connection stays until the last has come. */
     json_t *outcomes;
     size_t pages_left;
+    struct token_asked *token_asked; /* NULL: none is under way */
     struct connection *next;
+};
+
+/* The connection may be gone, NULL, when the token comes. */
+struct token_asked {
+    struct connection *connection;
 };
 
 struct control {
@@ -62,6 +68,7 @@ static void maybe_free(struct connection *connection) {
     while (*link != connection) link = &(*link)->next;
     *link = connection->next;
     control->connections_count--;
+    if (connection->token_asked != NULL) connection->token_asked->connection = NULL;
     json_decref(connection->outcomes);
     free(connection->answer);
     free(connection);
@@ -138,6 +145,28 @@ static void page(struct connection *connection, const json_t *request) {
         engine_page_guardians(engine, who, text, on_paged, connection); /* the last outcome may come from inside */
 }
 
+/* ---- the way back in */
+
+static void on_token(void *context, const char *secret, const char *sentence) {
+    struct token_asked *asked = context;
+    struct connection *connection = asked->connection;
+    free(asked);
+    if (connection == NULL) return;
+    connection->token_asked = NULL;
+    if (secret != NULL)
+        answer(connection, json_pack("{s:s}", "token", secret));
+    else
+        refuse(connection, sentence);
+}
+
+static void token(struct connection *connection) {
+    struct token_asked *asked = calloc(1, sizeof *asked);
+    if (asked == NULL) abort();
+    asked->connection = connection;
+    connection->token_asked = asked;
+    engine_make_admin_token(connection->control->engine, on_token, asked);
+}
+
 /* ---- requests */
 
 static void take_request(struct connection *connection) {
@@ -147,8 +176,10 @@ static void take_request(struct connection *connection) {
         answer(connection, engine_doctor(connection->control->engine));
     else if (ask != NULL && strcmp(ask, "page") == 0)
         page(connection, request);
+    else if (ask != NULL && strcmp(ask, "token") == 0)
+        token(connection);
     else
-        refuse(connection, "One line of JSON with \"ask\": \"doctor\" or \"page\" was expected.");
+        refuse(connection, "One line of JSON with \"ask\": \"doctor\", \"page\" or \"token\" was expected.");
     json_decref(request);
 }
 

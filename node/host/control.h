@@ -2,6 +2,7 @@
  * A socket in the data directory for whoever has a shell on this machine: no token, no majority, no name server. One line of JSON asks, one answers.
  *
  *     {"ask": "doctor"}                                     the node's report
+ *     {"ask": "token"}                                      an administrator's token for a day: this, unlike the others, needs a majority
  *     {"ask": "page", "who": NAME or "all", "text": TEXT}   guardians are paged from this node alone; answered when every provider has
  *
  * <data_dir>/control, mode 0600, in a directory that only the node's user may enter.

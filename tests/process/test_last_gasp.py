@@ -149,6 +149,12 @@ class LastGasp(unittest.TestCase):
                 self.assertEqual(b"", connection.recv(4096))
             except ConnectionResetError:
                 pass
+        # Who has lost every token has a shell: a token for a day, known to all.
+        made = self.tocsin(1, "admin-token")
+        self.assertEqual(0, made.returncode, made.stderr)
+        listed = company.send(2, "GET", "/tokens", token=False, headers={"Authorization": f"Token token={made.stdout.strip()}"})
+        self.assertEqual(200, listed.status)
+        self.assertIn("by hand, on node 1", [token["name"] for token in listed.body["tokens"]])
         company.kill_and_wait(1)
         gone = self.tocsin(1, "doctor")
         self.assertEqual(3, gone.returncode)

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 
 #include "consensus/machine/checks.h"
+#include "consensus/machine/directory/administrators.h"
 
 #define INVALID TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_BAD_VALUE
 #define TOKEN_HASH_SIZE_BYTES 32u /* SHA-256 */
@@ -110,8 +111,10 @@ void apply_token_delete(struct apply *apply, const Tocsin__TokenDelete *delete, 
         refuse_unknown(apply, reply, TOCSIN__REASON__REASON_UNKNOWN_OBJECT, "token", delete->id);
         return;
     }
-    token_remove(apply, token);
-    reply_id(apply, reply, token->id);
+    if (check_administrator_stays(apply, reply, &(struct leaving){.token_id = token->id})) {
+        token_remove(apply, token);
+        reply_id(apply, reply, token->id);
+    }
 }
 
 /* Which day is all that is kept: several nodes may tell of the same. */

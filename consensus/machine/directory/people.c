@@ -3,6 +3,7 @@
 
 #include "consensus/machine/base/text.h"
 #include "consensus/machine/checks.h"
+#include "consensus/machine/directory/administrators.h"
 #include "consensus/machine/directory/contacts.h"
 #include "consensus/machine/directory/teams.h"
 #include "consensus/machine/paging/notices.h"
@@ -60,11 +61,16 @@ void apply_user_put(struct apply *apply, const Tocsin__UserPut *put, Tocsin__Rep
         return;
     }
     struct key old_email = key_hash_lower(user->email);
+    bool was_administrator = role_administers(user->role);
     record_patch(&user->base, &put->user->base, creation, put->fields, user_fields);
     if (user->role == TOCSIN__ROLE__ROLE_NONE) {
         user->role = TOCSIN__ROLE__ROLE_USER;
     }
     if (!check_user(apply, reply, user)) {
+        return;
+    }
+    if (was_administrator && !role_administers(user->role) &&
+        !check_administrator_stays(apply, reply, &(struct leaving){.user_id = user->id, .demoted = true})) {
         return;
     }
     if (creation) {
@@ -108,7 +114,8 @@ void apply_user_delete(struct apply *apply, const Tocsin__UserDelete *delete, To
         refuse_unknown(apply, reply, TOCSIN__REASON__REASON_UNKNOWN_USER, "user", delete->id);
         return;
     }
-    if (!check_unused(apply, reply, USED_USER, user->id, user->name)) {
+    if (!check_unused(apply, reply, USED_USER, user->id, user->name) ||
+        !check_administrator_stays(apply, reply, &(struct leaving){.user_id = user->id})) {
         return;
     }
     /* While the records are still there, so that the timeline can name the person. */

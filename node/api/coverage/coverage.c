@@ -38,6 +38,8 @@ static const struct {
     [HOLE_INTEGRATION_NEVER_USED] = {"integration_never_used", "Have the source send an event, or delete the integration."},
     [HOLE_INTEGRATION_SILENT] = {"integration_silent",
                                  "Look whether the source still runs and has the right key, or delete the integration."},
+    [HOLE_ADMINISTRATOR_EXPIRES] = {"administrator_expires",
+                                    "Make another administrator's token: POST /tokens, or tocsin token create."},
 };
 
 static const char *const severities[HOLE_SEVERITIES] = {
@@ -278,6 +280,7 @@ static void on_read(struct http_request *request, const struct machine_store *vi
     coverage->view = view;
     coverage->listed = !coverage_by_team(coverage);
     holes_of_guardians(coverage);
+    holes_of_administrators(coverage);
     on_slice(coverage, view, false);
 }
 

@@ -50,6 +50,7 @@ enum hole_kind {
     HOLE_SERVICE_WITHOUT_INTEGRATION,
     HOLE_INTEGRATION_NEVER_USED,
     HOLE_INTEGRATION_SILENT,
+    HOLE_ADMINISTRATOR_EXPIRES,
     HOLE_KINDS
 };
 enum hole_severity { HOLE_CRITICAL, HOLE_WARNING, HOLE_NOTICE, HOLE_SEVERITIES };
@@ -102,6 +103,7 @@ void holes_of_user(struct coverage *coverage, struct span value);
 void holes_of_service(struct coverage *coverage, struct span value);
 void holes_of_orchestration_integration(struct coverage *coverage, struct span value);
 void holes_of_guardians(struct coverage *coverage);
+void holes_of_administrators(struct coverage *coverage);
 
 void incident_why(struct http_request *request);
 void service_test(struct http_request *request);

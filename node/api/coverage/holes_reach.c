@@ -1,4 +1,5 @@
 /* People who cannot be reached as they should be, services from which nothing comes, a cluster without guardians. */
+#include "consensus/machine/directory/administrators.h"
 #include "consensus/machine/services/heard.h"
 #include "node/api/coverage/coverage.h"
 #include "node/api/render.h"
@@ -231,5 +232,27 @@ void holes_of_guardians(struct coverage *coverage)
     if (settings == NULL || settings->n_guardians == 0) {
         hole_add(coverage, HOLE_GUARDIANS_MISSING, HOLE_CRITICAL, OBJECT_CLUSTER, 0,
                  "The cluster has no guardians configured: an incident that nobody acknowledges ends in silence.");
+    }
+}
+
+/* The last of those tokens that let an administrator in ends within the time ahead. The token that asks need not be one. */
+void holes_of_administrators(struct coverage *coverage)
+{
+    uint64_t last_ms = 0; /* when nobody could any more */
+    struct walk walk = walk_all(coverage->view, TABLE_TOKEN);
+
+    while (last_ms < coverage->ahead_ms && walk_next(&walk)) {
+        Tocsin__Token *token = record_unpack(&tocsin__token__descriptor, walk.value, NULL);
+        if (token != NULL && token_administers(coverage->view, token, coverage->now_ms)) {
+            uint64_t ends_ms = token->expires_at_ms != 0 ? token->expires_at_ms : UINT64_MAX;
+            last_ms = ends_ms > last_ms ? ends_ms : last_ms;
+        }
+        tocsin__token__free_unpacked(token, NULL);
+    }
+    if (last_ms < coverage->ahead_ms) {
+        hole_add(coverage, HOLE_ADMINISTRATOR_EXPIRES, HOLE_WARNING, OBJECT_CLUSTER, 0,
+                 last_ms == 0 ? "No token lets an administrator in: only tocsin admin-token, on a node itself, makes one."
+                              : "Every token that lets an administrator in expires within %u days.",
+                 COVERAGE_AHEAD_DAYS);
     }
 }

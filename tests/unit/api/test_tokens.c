@@ -304,6 +304,77 @@ static void a_responder_of_a_team_acts_on_its_incidents_and_whoever_is_paged_on_
     assert_int_equal(api_put(api, story_text("/incidents/%s", blue), ack)->status, 200);
 }
 
+/* ---------------------------------------------------------------- somebody must be able to administer */
+
+#define LAST "Nobody could administer the cluster then: make another administrator's token first."
+
+static const char *id_of_only_token(struct api_fixture *api)
+{
+    const struct api_answer *list = api_get(api, "/tokens");
+
+    assert_int_equal(json_array_size(api_answer_at(list, "tokens", NULL)), 1);
+    return api_answer_text(list, "tokens", "0", "id", NULL);
+}
+
+static void the_last_administrators_token_stays(void **state)
+{
+    struct api_fixture *api = *state;
+    const char *last = id_of_only_token(api);
+
+    /* What is less, or will be, is no way in: others' roles, scopes, what is over by then. */
+    assert_int_equal(api_post(api, "/tokens", "{\"token\":{\"name\":\"u\",\"role\":\"user\"}}")->status, 201);
+    assert_int_equal(
+        api_post(api, "/tokens", "{\"token\":{\"name\":\"s\",\"role\":\"admin\",\"scopes\":[\"*.write\"]}}")->status, 201);
+    story_refused_exactly(api_delete(api, story_text("/tokens/%s", last)), 400, 2001, LAST);
+    const struct api_answer *made = api_post(
+        api, "/tokens", "{\"token\":{\"name\":\"short\",\"role\":\"admin\",\"expires_at\":\"2026-09-22T00:00:00Z\"}}");
+    const char *other = api_answer_text(made, "token", "secret", NULL);
+    api->now_ms += 2 * DAY_MS;
+    story_refused_exactly(api_delete(api, story_text("/tokens/%s", last)), 400, 2001, LAST);
+
+    made = api_post(api, "/tokens", "{\"token\":{\"name\":\"other\",\"role\":\"admin\"}}");
+    other = api_answer_text(made, "token", "secret", NULL);
+    assert_int_equal(api_delete(api, story_text("/tokens/%s", last))->status, 204);
+    api->token = other;
+    story_refused_exactly(api_delete(api, story_text("/tokens/%s", api_answer_text(made, "token", "id", NULL))), 400, 2001, LAST);
+}
+
+static void the_last_administrator_is_neither_demoted_nor_deleted(void **state)
+{
+    struct api_fixture *api = *state;
+    const char *root = id_of_only_token(api);
+    char person[32];
+    (void)snprintf(person, sizeof person, "/users/%s", become(api, "Ada", TOCSIN__ROLE__ROLE_ADMIN));
+
+    assert_int_equal(api_delete(api, story_text("/tokens/%s", root))->status, 204); /* by Ada */
+    story_refused_exactly(api_put(api, person, "{\"user\":{\"role\":\"user\"}}"), 400, 2001, LAST);
+    story_refused_exactly(api_delete(api, person), 400, 2001, LAST);
+    assert_int_equal(api_put(api, person, "{\"user\":{\"role\":\"owner\",\"job_title\":\"all of it\"}}")->status, 200);
+    const char *ada = api->token;
+    become(api, "Grace", TOCSIN__ROLE__ROLE_ADMIN);
+    assert_int_equal(api_put(api, person, "{\"user\":{\"role\":\"user\"}}")->status, 200);
+    assert_int_equal(api_delete(api, person)->status, 204);
+    api->token = ada;
+    story_refused(api_get(api, "/users"), 401, 2006, "Authentication Failed");
+}
+
+static void coverage_says_when_the_last_administrator_expires(void **state)
+{
+    struct api_fixture *api = *state;
+    const char *root = id_of_only_token(api);
+    const char *asked = "/coverage?kind=administrator_expires";
+
+    assert_int_equal(json_array_size(api_answer_at(api_get(api, asked), "coverage", "findings", NULL)), 0);
+    const struct api_answer *made = api_post(
+        api, "/tokens", "{\"token\":{\"name\":\"short\",\"role\":\"admin\",\"expires_at\":\"2026-10-01T00:00:00Z\"}}");
+    api->token = api_answer_text(made, "token", "secret", NULL);
+    assert_int_equal(json_array_size(api_answer_at(api_get(api, asked), "coverage", "findings", NULL)), 0);
+    assert_int_equal(api_delete(api, story_text("/tokens/%s", root))->status, 204);
+    const struct api_answer *answer = api_get(api, asked);
+    assert_int_equal(json_array_size(api_answer_at(answer, "coverage", "findings", NULL)), 1);
+    assert_non_null(strstr(answer->text, "expires within 30 days"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +389,9 @@ int main(void)
         STORY(given_a_person_has_too_many_then_expired_ones_make_room_and_others_do_not),
         STORY(a_manager_of_a_team_configures_what_is_the_team_s_and_no_more),
         STORY(a_responder_of_a_team_acts_on_its_incidents_and_whoever_is_paged_on_the_own),
+        STORY(the_last_administrators_token_stays),
+        STORY(the_last_administrator_is_neither_demoted_nor_deleted),
+        STORY(coverage_says_when_the_last_administrator_expires),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -384,6 +384,9 @@ static void a_token_is_found_by_its_hash_until_it_is_deleted(void **state)
     tocsin__token_delete__init(&deletion);
     deletion.id = id;
     Tocsin__Command command = COMMAND(TOKEN_DELETE, token_delete, deletion);
+    probe_refused(probe, &command, CONFLICT, TOCSIN__REASON__REASON_LAST_ADMINISTRATOR);
+    token_request(&request, 0xad, 0);
+    probe_done(probe, &request.command);
     probe_done(probe, &command);
     probe_refused(probe, &command, NOT_FOUND, TOCSIN__REASON__REASON_UNKNOWN_OBJECT);
     memset(request.hash, 0xab, sizeof request.hash);
