@@ -53,13 +53,12 @@ static const char *severity_name(Tocsin__Severity severity)
     return known ? names[severity] : "";
 }
 
-void orchestration_set_aside(struct apply *apply, const Tocsin__Event *event, uint64_t owner_id, Tocsin__Reply *reply)
+static void set_aside(struct apply *apply, const Tocsin__Event *event, uint64_t owner_id, Tocsin__Disposition disposition)
 {
     Tocsin__EventAside aside = TOCSIN__EVENT_ASIDE__INIT;
     aside.number = newest_number(apply, owner_id) + 1;
     aside.at_ms = apply->time_ms;
-    aside.disposition =
-        event->decision != NULL ? event->decision->disposition : TOCSIN__DISPOSITION__DISPOSITION_UNROUTED;
+    aside.disposition = disposition;
     aside.summary = event->summary;
     aside.source = event->source;
     aside.severity = apply_strdup(apply, severity_name(event->severity));
@@ -72,5 +71,16 @@ void orchestration_set_aside(struct apply *apply, const Tocsin__Event *event, ui
     if (aside.number > LIMIT_EVENTS_ASIDE) {
         row_delete(apply, TABLE_EVENT_ASIDE, key_2(owner_id, aside.number - LIMIT_EVENTS_ASIDE));
     }
+}
+
+void orchestration_set_aside(struct apply *apply, const Tocsin__Event *event, uint64_t owner_id, Tocsin__Reply *reply)
+{
+    set_aside(apply, event, owner_id,
+              event->decision != NULL ? event->decision->disposition : TOCSIN__DISPOSITION__DISPOSITION_UNROUTED);
     reply->reason = TOCSIN__REASON__REASON_EVENT_ASIDE;
+}
+
+void event_set_aside_disabled(struct apply *apply, const Tocsin__Event *event, uint64_t service_id)
+{
+    set_aside(apply, event, service_id, TOCSIN__DISPOSITION__DISPOSITION_DISABLED);
 }

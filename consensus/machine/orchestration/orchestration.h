@@ -30,5 +30,7 @@ bool orchestration_decided(struct apply *, const Tocsin__Event *, Tocsin__Reply 
 const Tocsin__Integration *orchestration_source(struct apply *, const Tocsin__Event *);
 /* The decision keeps the event from becoming an alert: it is noted, and the reply says so. */
 void orchestration_set_aside(struct apply *, const Tocsin__Event *, uint64_t owner_id, Tocsin__Reply *);
+/* It is for a service that is switched off: noted there, so that whoever asks finds it. */
+void event_set_aside_disabled(struct apply *, const Tocsin__Event *, uint64_t service_id);
 
 #endif

@@ -5,6 +5,7 @@
 #include "node/api/incidents/incidents.h"
 #include "node/api/render.h"
 #include "node/api/roles.h"
+#include "node/api/suppression/suppression.h"
 
 /* Stored JSON text; null when there is none or it has left with retention. */
 static json_t *stored_json(ProtobufCBinaryData bytes)
@@ -41,22 +42,8 @@ static json_t *render_body(const struct machine_store *view, const Tocsin__Alert
     return body;
 }
 
-/* What held it back, or does: ours. `until` is null for what rules suppress however long it fires. */
-static json_t *render_suppression(const Tocsin__Alert *alert)
-{
-    const Tocsin__Hold *hold = alert->hold;
-
-    if (hold == NULL) {
-        return json_null();
-    }
-    bool for_good = hold->why == TOCSIN__WHY__WHY_RULE_SUPPRESSED;
-    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "reason", json_word(words_why, (int)hold->why), "by",
-                     hold->cause_id != 0 ? json_id(hold->cause_id) : json_null(), "text", json_text(hold->text), "since",
-                     json_time(hold->since_ms), "until", for_good ? json_null() : json_time(hold->until_ms));
-}
-
 /* `incident` is NULL for one that is held back, or was until it was resolved. */
-static json_t *render_alert(struct http_request *request, const struct machine_store *view,
+json_t *render_alert(struct http_request *request, const struct machine_store *view,
                             const Tocsin__Incident *incident, const Tocsin__Alert *alert)
 {
     char incident_id[16], id[16];
@@ -75,7 +62,7 @@ static json_t *render_alert(struct http_request *request, const struct machine_s
     json_object_set_new(object, "alert_key", json_text(alert->dedup_key));
     json_object_set_new(object, "severity", json_word(words_severity, (int)alert->severity));
     json_object_set_new(object, "suppressed", json_boolean(incident == NULL));
-    json_object_set_new(object, "suppression", render_suppression(alert));
+    json_object_set_new(object, "suppression", render_suppression(request, view, alert));
     json_object_set_new(object, "service", reference_service(request, view, alert->service_id));
     json_object_set_new(object, "incident", incident != NULL ? reference_incident(request, incident) : json_null());
     json_object_set_new(object, "integration",
@@ -87,7 +74,7 @@ static json_t *render_alert(struct http_request *request, const struct machine_s
 }
 
 /* statuses[] and alert_key; what is given must fit. */
-static bool alert_matches(const struct http_request *request, const Tocsin__Alert *alert)
+bool alert_matches(const struct http_request *request, const Tocsin__Alert *alert)
 {
     const char *key = http_query(request, "alert_key");
 
@@ -147,56 +134,6 @@ void alert_read(struct http_request *request)
 {
     if (path_id(request, 1, &api_call_of(request)->id)) {
         api_read(request, on_read_one);
-    }
-}
-
-/* ---------------------------------------------------------------- held back: alerts without an incident */
-
-/* ?statuses[]=triggered (otherwise only these) or resolved, service_ids[], alert_key; the newest first. */
-static void on_read_held(struct http_request *request, const struct machine_store *view)
-{
-    struct page *page = api_call_of(request)->data;
-    json_t *alerts = json_array(), *answer = json_pack("{s:o}", "alerts", alerts);
-    struct walk walk = walk_under_backward(view, TABLE_ALERT, 0);
-
-    while (!page_done(page) && walk_next(&walk)) {
-        Tocsin__Alert *alert = record_unpack(&tocsin__alert__descriptor, walk.value, NULL);
-        bool asked = !alert->resolved || query_given(request, "statuses");
-        if (asked && alert_matches(request, alert) && query_admits_id(request, "service_ids", alert->service_id) &&
-            page_take(page)) {
-            json_array_append_new(alerts, render_alert(request, view, NULL, alert));
-        }
-        tocsin__alert__free_unpacked(alert, NULL);
-    }
-    page_finish(page, answer);
-    api_json(request, 200, answer);
-}
-
-void held_alerts_list(struct http_request *request)
-{
-    struct page *page = http_alloc(request, sizeof *page);
-
-    api_call_of(request)->data = page;
-    if (page_parse(request, page)) {
-        api_read(request, on_read_held);
-    }
-}
-
-static void on_read_held_one(struct http_request *request, const struct machine_store *view)
-{
-    const Tocsin__Alert *alert = alert_get(view, 0, api_call_of(request)->id, request_memory(request));
-
-    if (alert == NULL) {
-        api_not_found(request);
-        return;
-    }
-    api_json(request, 200, json_pack("{s:o}", "alert", render_alert(request, view, NULL, alert)));
-}
-
-void held_alert_read(struct http_request *request)
-{
-    if (path_id(request, 0, &api_call_of(request)->id)) {
-        api_read(request, on_read_held_one);
     }
 }
 

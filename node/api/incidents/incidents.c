@@ -121,8 +121,6 @@ const struct route routes_incidents[] = {
     {"POST", "/incidents/{}/status_updates/unsubscribe", subscribers_remove, FAMILY_REST, ROUTE_JSON_BODY},
     {"GET", "/incidents/{}/notes", notes_list, FAMILY_REST, 0},
     {"POST", "/incidents/{}/notes", note_create, FAMILY_REST, ROUTE_JSON_BODY},
-    {"GET", "/alerts", held_alerts_list, FAMILY_REST, 0},
-    {"GET", "/alerts/{}", held_alert_read, FAMILY_REST, 0},
     {"GET", "/incidents/{}/alerts", alerts_list, FAMILY_REST, 0},
     {"PUT", "/incidents/{}/alerts", alerts_update, FAMILY_REST, ROUTE_JSON_BODY},
     {"GET", "/incidents/{}/alerts/{}", alert_read, FAMILY_REST, 0},

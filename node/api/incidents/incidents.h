@@ -75,8 +75,11 @@ void alerts_update(struct http_request *request);
 void alert_update(struct http_request *request);
 void alerts_list(struct http_request *request);
 void alert_read(struct http_request *request);
-void held_alerts_list(struct http_request *request);
-void held_alert_read(struct http_request *request);
+/* `incident` is NULL for one that is held back, or was until it was resolved. */
+json_t *render_alert(struct http_request *request, const struct machine_store *view, const Tocsin__Incident *incident,
+                     const Tocsin__Alert *alert);
+/* statuses[] and alert_key; what is given must fit. */
+bool alert_matches(const struct http_request *request, const Tocsin__Alert *alert);
 
 /* ---- log_entries.c */
 json_t *render_log_entry(struct http_request *request, const struct machine_store *view,

@@ -139,9 +139,12 @@ json_t *render_rules_taken(Tocsin__RuleTaken *const *taken, size_t count)
 
 static json_t *render_aside(const Tocsin__EventAside *aside)
 {
-    bool dropped = aside->disposition == TOCSIN__DISPOSITION__DISPOSITION_DROPPED;
-    return json_pack("{s:I, s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "number", (json_int_t)aside->number, "at",
-                     json_time(aside->at_ms), "disposition", dropped ? "dropped" : "unrouted", "summary",
+    static const struct word words_disposition[] = {{TOCSIN__DISPOSITION__DISPOSITION_UNROUTED, "unrouted"},
+                                                    {TOCSIN__DISPOSITION__DISPOSITION_DROPPED, "dropped"},
+                                                    {TOCSIN__DISPOSITION__DISPOSITION_DISABLED, "service_disabled"},
+                                                    {0, NULL}};
+    return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "number", (json_int_t)aside->number, "at",
+                     json_time(aside->at_ms), "disposition", json_word(words_disposition, (int)aside->disposition), "summary",
                      json_text(aside->summary), "source", json_text(aside->source), "severity", json_text(aside->severity),
                      "dedup_key", json_text(aside->dedup_key), "rules", render_rules_taken(aside->taken, aside->n_taken));
 }

@@ -40,5 +40,12 @@ void silences_list(struct http_request *request);
 void silence_read(struct http_request *request);
 void silence_save(struct http_request *request);
 void silence_expire(struct http_request *request);
+/* ---- held_alerts.c */
+
+/* What held an alert back, or does, and who is behind it: ours; null for what nothing held. */
+json_t *render_suppression(struct http_request *request, const struct machine_store *view, const Tocsin__Alert *alert);
+void held_alerts_list(struct http_request *request);
+void held_alert_read(struct http_request *request);
+void held_alert_why(struct http_request *request);
 
 #endif

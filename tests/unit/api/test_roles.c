@@ -117,6 +117,7 @@ static const struct expectation {
     {"DELETE", "/api/v2/silence/{}", RESPONDER, PUBLIC, "mutes.write"},
     {"GET", "/alerts", READER, PUBLIC, "incidents.read"},
     {"GET", "/alerts/{}", READER, PUBLIC, "incidents.read"},
+    {"GET", "/alerts/{}/why", READER, PUBLIC, "incidents.read"},
     {"GET", "/change_events", READER, PUBLIC, "change_events.read"},
     {"GET", "/change_events/{}", READER, PUBLIC, "change_events.read"},
     {"GET", "/services/{}/change_events", READER, PUBLIC, "services.read"},

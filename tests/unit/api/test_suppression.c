@@ -489,6 +489,105 @@ static void changes_that_say_nothing_are_refused(void **state)
     assert_int_equal(listed(house, "/change_events", "change_events"), 0);
 }
 
+/* ---------------------------------------------------------------- why it is quiet */
+
+static const struct api_answer *why_of_newest(struct house *house)
+{
+    const char *alert = api_answer_text(api_get(house->api, "/alerts?statuses[]=suppressed&statuses[]=resolved"), "alerts", "0", "id", NULL);
+    const struct api_answer *answer = api_get(house->api, story_text("/alerts/%s/why", alert));
+
+    assert_int_equal(answer->status, 200);
+    assert_true(json_is_false(api_answer_at(answer, "why", "paged", NULL)));
+    return answer;
+}
+
+static void says(const struct api_answer *answer, const char *reason, const char *text)
+{
+    assert_string_equal(api_answer_text(answer, "why", "reason", NULL), reason);
+    const char *sentence = api_answer_text(answer, "why", "sentence", NULL);
+    if (strstr(sentence, text) == NULL) {
+        fail_msg("%s", sentence);
+    }
+}
+
+/* The leader says of the alert that waits which mute fits it. */
+static void mutes_answered(struct house *house)
+{
+    struct walk walk = walk_under(&house->api->view, TABLE_HELD, 0);
+    assert_true(walk_next(&walk));
+    Tocsin__MuteVerdict verdict = TOCSIN__MUTE_VERDICT__INIT, *list[] = {&verdict};
+    Tocsin__MuteVerdicts verdicts = TOCSIN__MUTE_VERDICTS__INIT;
+    Tocsin__Command command = TOCSIN__COMMAND__INIT;
+    Tocsin__Counters *counters = counters_get(&house->api->view, NULL);
+    verdict.alert_id = span_number(walk.key, 1);
+    verdict.mute_id = fitting_mute(house);
+    verdicts.revision = counters->mutes_revision;
+    verdicts.verdicts = list;
+    verdicts.n_verdicts = 1;
+    command.body_case = TOCSIN__COMMAND__BODY_MUTE_VERDICTS;
+    command.mute_verdicts = &verdicts;
+    tocsin__counters__free_unpacked(counters, NULL);
+    Tocsin__Reply *reply = api_fixture_apply(house->api, &command);
+    assert_int_equal(reply->status, TOCSIN__STATUS__STATUS_OK);
+    tocsin__reply__free_unpacked(reply, NULL);
+}
+
+static void resolve(struct house *house, const char *key)
+{
+    const struct api_answer *answer = api_post(
+        house->api, "/v2/enqueue",
+        story_text("{\"routing_key\":\"%s\",\"event_action\":\"resolve\",\"dedup_key\":\"%s\"}", house->key, key));
+    assert_int_equal(answer->status, 202);
+}
+
+static void whoever_was_not_woken_can_see_why(void **state)
+{
+    struct house *house = *state;
+    uint64_t user_id = api_fixture_add_user(house->api, "Grace", "grace@example.com", TOCSIN__ROLE__ROLE_LIMITED_USER);
+    api_fixture_add_token(house->api, "tokenofgrace", TOCSIN__ROLE__ROLE_NONE, user_id);
+    house->api->token = "tokenofgrace";
+    assert_int_equal(api_post(house->api, "/mutes", "{\"mute\":{\"matchers\":[\"summary=disk full\"],\"reason\":\"ticket 7\",\"duration\":3600}}")->status,
+                     201);
+    house->api->token = API_FIXTURE_TOKEN;
+    trigger(house, "disk");
+    says(why_of_newest(house), "mutes_asked", "looked whether a mute fits");
+    mutes_answered(house);
+    const struct api_answer *why = why_of_newest(house);
+    says(why, "muted", "It wakes nobody for now: Grace muted it (ticket 7). If it still fires at 2026-09-21T15:13:20Z");
+    assert_string_equal(api_answer_text(why, "why", "who", "summary", NULL), "Grace");
+    assert_string_equal(api_answer_text(why, "why", "status", NULL), "suppressed");
+    assert_int_equal(listed(house, "/alerts?statuses[]=suppressed", "alerts"), 1);
+    assert_int_equal(listed(house, "/alerts?reasons[]=muted", "alerts"), 1);
+    assert_int_equal(listed(house, "/alerts?reasons[]=maintenance", "alerts"), 0);
+    assert_int_equal(listed(house, "/alerts?statuses[]=resolved", "alerts"), 0);
+    resolve(house, "disk");
+    says(why_of_newest(house), "muted", "It woke nobody: Grace muted it (ticket 7). It was resolved at");
+    assert_int_equal(listed(house, "/alerts?statuses[]=suppressed", "alerts"), 0);
+    assert_int_equal(listed(house, "/alerts?statuses[]=resolved", "alerts"), 1);
+    assert_int_equal(api_get(house->api, "/alerts/P00009Z/why")->status, 404);
+}
+
+static void a_window_says_whose_it_is(void **state)
+{
+    struct house *house = *state;
+    window_post(house, "\"description\":\"upgrade\",\"start_time\":\"2026-09-21T14:00:00Z\",\"end_time\":\"2026-09-21T16:00:00Z\"");
+    trigger(house, "disk");
+    says(why_of_newest(house), "maintenance", "its service was in maintenance (upgrade), as");
+}
+
+static void what_comes_for_a_service_that_is_switched_off_is_noted(void **state)
+{
+    struct house *house = *state;
+    assert_int_equal(api_put(house->api, story_text("/services/%s", house->service), "{\"service\":{\"status\":\"disabled\"}}")->status, 200);
+    trigger(house, "disk");
+    assert_int_equal(listed(house, "/alerts", "alerts"), 0);
+    const struct api_answer *aside = api_get(house->api, story_text("/event_orchestrations/%s/events_aside", house->service));
+    assert_int_equal(aside->status, 200);
+    assert_int_equal(json_array_size(api_answer_at(aside, "events_aside", NULL)), 1);
+    assert_string_equal(api_answer_text(aside, "events_aside", "0", "disposition", NULL), "service_disabled");
+    assert_string_equal(api_answer_text(aside, "events_aside", "0", "summary", NULL), "disk full");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -508,6 +607,9 @@ int main(void)
         TEST(silences_open_with_a_token_as_password),
         TEST(changes_stand_beside_incidents),
         TEST(changes_that_say_nothing_are_refused),
+        TEST(whoever_was_not_woken_can_see_why),
+        TEST(a_window_says_whose_it_is),
+        TEST(what_comes_for_a_service_that_is_switched_off_is_noted),
 #undef TEST
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
