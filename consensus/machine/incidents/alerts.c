@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "consensus/machine/checks.h"
+#include "consensus/machine/incidents/visibility.h"
 
 /* What is asked for, with all that it touches. Incidents are read once, so that counts of one are changed in one place. */
 struct update {
@@ -53,7 +54,7 @@ static bool change_check(struct apply *apply, const Tocsin__AlertsUpdate *comman
         return true;
     }
     update->targets[i] = target_get(apply, update, change->incident_id, reply);
-    return update->targets[i] != NULL;
+    return update->targets[i] != NULL && secret_check_move(apply, update->incident, update->targets[i], reply);
 }
 
 static bool update_check(struct apply *apply, const Tocsin__AlertsUpdate *command, struct update *update,

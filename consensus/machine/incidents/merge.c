@@ -12,6 +12,7 @@
 #include <inttypes.h>
 
 #include "consensus/machine/checks.h"
+#include "consensus/machine/incidents/visibility.h"
 #include "consensus/machine/planted.h"
 
 static bool refuse_merge(struct apply *apply, Tocsin__Reply *reply, const char *message)
@@ -74,7 +75,7 @@ static Tocsin__Incident **sources_check(struct apply *apply, const Tocsin__Incid
             return NULL;
         }
         sources[i] = incident_get_open(apply, merge->source_ids[i], reply);
-        if (sources[i] == NULL) {
+        if (sources[i] == NULL || !secret_check_move(apply, sources[i], target, reply)) {
             return NULL;
         }
         alerts += alerts_count(sources[i]);

@@ -9,6 +9,11 @@ static bool is_secret(Tocsin__IncidentCategory category)
            category == TOCSIN__INCIDENT_CATEGORY__CATEGORY_COMPLIANCE;
 }
 
+bool incident_is_secret(const Tocsin__Incident *incident)
+{
+    return is_secret(incident_details(incident)->category);
+}
+
 bool secrets_exist(const struct machine_store *store)
 {
     struct key key = key_meta(META_SECRETS);
@@ -41,6 +46,20 @@ bool secret_check(struct apply *apply, Tocsin__IncidentCategory category, uint64
     return false;
 }
 
+bool secret_check_move(struct apply *apply, const Tocsin__Incident *from, const Tocsin__Incident *to,
+                       Tocsin__Reply *reply)
+{
+    bool same_team = team_of(apply->store, apply->arena, from->escalation_policy_id) ==
+                     team_of(apply->store, apply->arena, to->escalation_policy_id);
+    if (!incident_is_secret(from) || (incident_is_secret(to) && same_team)) {
+        return true;
+    }
+    reply_refuse(apply, reply, TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_SECRET_STAYS,
+                 "Incident #%llu is seen by its team alone: what it has goes only where nobody else sees it.",
+                 (unsigned long long)from->number);
+    return false;
+}
+
 static bool has_part(const Tocsin__Incident *incident, uint64_t user_id)
 {
     for (size_t i = 0; i < incident->n_acknowledgements; i++) {
@@ -54,12 +73,12 @@ static bool has_part(const Tocsin__Incident *incident, uint64_t user_id)
 bool incident_seen_by(const struct machine_store *store, ProtobufCAllocator *arena, const Tocsin__Incident *incident,
                       const Tocsin__Actor *actor)
 {
-    if (!is_secret(incident_details(incident)->category) || actor->kind == TOCSIN__ACTOR_KIND__ACTOR_SYSTEM ||
+    if (!incident_is_secret(incident) || actor->kind == TOCSIN__ACTOR_KIND__ACTOR_SYSTEM ||
         actor->kind == TOCSIN__ACTOR_KIND__ACTOR_INTEGRATION) {
         return true;
     }
     const Tocsin__User *user =
-        actor->kind == TOCSIN__ACTOR_KIND__ACTOR_USER ? user_get(store, actor->id, arena) : NULL;
+        actor->kind == TOCSIN__ACTOR_KIND__ACTOR_USER && !actor->claimed ? user_get(store, actor->id, arena) : NULL;
     if (user == NULL) {
         return false;
     }

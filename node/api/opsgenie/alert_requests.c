@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "consensus/machine/incidents/visibility.h"
 #include "consensus/machine/limits.h"
 #include "node/api/heartbeats/heartbeats.h"
 #include "node/api/incidents/incidents.h"
@@ -186,7 +187,12 @@ bool alert_visible(struct http_request *request, const struct machine_store *vie
     if (incident->labels != NULL && incident->labels->deleted) {
         return false;
     }
-    return source->key != NULL ? incident->service_id == source->service_id : incident_visible(request, view, incident);
+    if (source->key == NULL) {
+        return incident_visible(request, view, incident);
+    }
+    /* A key is nobody's: what only a team may see it may close, and not read. */
+    bool reads = strcmp(request->method, "GET") == 0;
+    return incident->service_id == source->service_id && !(reads && incident_is_secret(incident));
 }
 
 /* The newest with this key that who asks may see. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "consensus/machine/limits.h"
+#include "node/api/incidents/incidents.h"
 #include "node/api/render.h"
 #include "node/api/resource.h"
 #include "node/api/router.h"
@@ -239,10 +240,9 @@ static void explain(json_t *list)
 static void on_read_related(struct http_request *request, const struct machine_store *view)
 {
     struct list_call *state = api_call_of(request)->data;
-    const Tocsin__Incident *incident = incident_get(view, state->id, request_memory(request));
+    const Tocsin__Incident *incident = incident_of_path(request, view);
 
     if (incident == NULL) {
-        api_not_found(request);
         return;
     }
     state->since_ms = incident->created_at_ms - RELATED_BEFORE_MS;
@@ -295,7 +295,7 @@ static void changes_of_service(struct http_request *request)
 
 static void changes_of_incident(struct http_request *request)
 {
-    list(request, true, on_read_related);
+    list(request, false, on_read_related); /* its number will do */
 }
 
 static void change_read(struct http_request *request)

@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -315,7 +316,9 @@ static void security_incidents_are_seen_by_their_team_alone(void **state)
     struct api_fixture *api = company->api;
     const char *eve = story_user(api, "Eve", "eve@example.org"), *carol = story_user(api, "Carol", "carol@example.org");
     const char *open = trigger(company, "disk"), *secret = trigger(company, "breach");
-    const char *self = story_text("/incidents/%s", secret), *body = "{\"incident\":{\"category\":\"security\"}}";
+    const char *body = "{\"incident\":{\"category\":\"security\"}}";
+    char self[64];
+    (void)snprintf(self, sizeof self, "/incidents/%s", secret);
     api_fixture_add_token(api, "tokenofbob0tokenofbob", TOCSIN__ROLE__ROLE_ADMIN, id_parse(company->bob));
     api_fixture_add_token(api, "tokenofeve0tokenofeve", TOCSIN__ROLE__ROLE_ADMIN, id_parse(eve));
     api_fixture_add_token(api, "tokenofcarol0tokencar", TOCSIN__ROLE__ROLE_USER, id_parse(carol));
@@ -344,8 +347,34 @@ static void security_incidents_are_seen_by_their_team_alone(void **state)
         assert_int_equal(
             api_put(api, story_text("/incidents/%s/merge", open),
                     story_text("{\"source_incidents\":[{\"id\":\"%s\"}]}", secret))->status, 404);
+        static const char *const parts[] = {"why", "notes", "status_updates", "status_updates/subscribers", "related_change_events"};
+        for (size_t j = 0; j < sizeof parts / sizeof *parts; j++) {
+            assert_int_equal(api_get(api, story_text("%s/%s", self, parts[j]))->status, 404);
+        }
+        static const char *const roads[] = {"/incidents?date_range=all", "/incidents?incident_key=breach", "/alerts?statuses[]=triggered",
+                                            "/v2/alerts", "/v2/alerts/breach?identifierType=alias", "/api/v2/alerts", "/coverage", "/oncalls"};
+        for (size_t j = 0; j < sizeof roads / sizeof *roads; j++) {
+            const struct api_answer *answer = api_get(api, roads[j]);
+            if (strstr(answer->text, "breach") != NULL || strstr(answer->text, secret) != NULL) {
+                fail_msg("%s: %s", roads[j], answer->text);
+            }
+        }
     }
+    /* Who holds an account's token may say anything of whom it is for. */
+    struct api_question claim = {.method = "PUT", .target = self, .body = "{\"incident\":{\"title\":\"breach\"}}",
+                                 .headers = {{"X-Api-Key", API_FIXTURE_TOKEN}, {"From", "bob@example.org"}, {"Content-Type", "application/json"}}};
+    assert_int_equal(api_fixture_ask(api, &claim)->status, 404);
+    api->token = company->key; /* nor does a source read what others sent */
+    assert_null(strstr(api_get(api, "/v2/alerts")->text, "breach"));
     api->token = "tokenofbob0tokenofbob"; /* of the team */
+    /* Nor does it get out with what it is merged into. */
+    story_refused(api_put(api, story_text("/incidents/%s/merge", open), story_text("{\"source_incidents\":[{\"id\":\"%s\"}]}", secret)), 400,
+                  2001, "seen by its team alone");
+    const char *moved = api_answer_text(api_get(api, story_text("%s/alerts", self)), "alerts", "0", "id", NULL);
+    story_refused(api_put(api, story_text("%s/alerts", self),
+                          story_text("{\"alerts\":[{\"id\":\"%s\",\"type\":\"alert\",\"incident\":{\"id\":\"%s\",\"type\":\"incident_reference\"}}]}",
+                                     moved, open)),
+                  400, 2001, "seen by its team alone");
     assert_string_equal(titles(api, "/incidents"), "disk breach");
     assert_non_null(strstr(api_get(api, "/log_entries?limit=100")->text, secret));
     api->token = "tokenofcarol0tokencar"; /* once she is asked to help */
