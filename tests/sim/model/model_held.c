@@ -307,8 +307,10 @@ void model_held_name(struct model *model, const struct machine_store *names)
             Tocsin__Alert *alert = record_unpack(&tocsin__alert__descriptor, walk.value, NULL);
             if (alert != NULL && is_of(held, alert)) {
                 held->id = alert->id;
-                held->service_id = alert->service_id; /* the cluster's own may have been made just now */
-                model_own_service_named(model, alert->service_id);
+                held->service_id = alert->service_id;
+                if (alert->integration_id == alert->service_id) { /* the cluster's own may have been made just now */
+                    model_own_service_named(model, alert->service_id);
+                }
             }
             tocsin__alert__free_unpacked(alert, NULL);
         }
