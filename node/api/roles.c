@@ -92,6 +92,7 @@ static const struct access table[] = {
     {"*", "/v2/heartbeats/{}/ping", "heartbeats", RESPOND, SUBJECT_NONE, 0},
     {"GET", "/v2/heartbeats", "heartbeats", READ, SUBJECT_NONE, 0},
     {"*", "/v2/heartbeats", "heartbeats", CONFIGURE, SUBJECT_NONE, 0},
+    {"GET", "/v2/schedules", "oncalls", READ, SUBJECT_NONE, 0},
     {"GET", "/v2/alerts", "incidents", READ, SUBJECT_NONE, 0},
     {"*", "/v2/alerts", "incidents", RESPOND, SUBJECT_NONE, 0},
     {"GET", "/api/v2", "incidents", READ, SUBJECT_NONE, 0},

@@ -48,7 +48,8 @@ static const struct {
     {"v2", "enqueue", FAMILY_EVENTS},    {"v2", "change", FAMILY_EVENTS},   {"integration", NULL, FAMILY_EVENTS},
     {"cluster", NULL, FAMILY_OPERATOR},  {"healthz", NULL, FAMILY_OPERATOR}, {"readyz", NULL, FAMILY_OPERATOR},
     {"ping", NULL, FAMILY_PINGS},        {"api", "v3", FAMILY_CHECKS},      {"v2", "heartbeats", FAMILY_OPSGENIE},
-    {"v2", "alerts", FAMILY_OPSGENIE},   {"api", "v2", FAMILY_ALERTMANAGER}, {"api", "v1", FAMILY_ALERTMANAGER},
+    {"v2", "alerts", FAMILY_OPSGENIE},   {"v2", "schedules", FAMILY_OPSGENIE},
+    {"api", "v2", FAMILY_ALERTMANAGER}, {"api", "v1", FAMILY_ALERTMANAGER},
 };
 
 struct api_call *api_call_of(struct http_request *request)

@@ -14,7 +14,7 @@ SUITE_SECONDS_MAX = 300
 
 class GoPagerduty(unittest.TestCase):
     def test_suite(self):
-        go = tools.go_module(MODULE)
+        go = tools.go_module("PagerDuty's Go client", MODULE)
         with Pager() as pager:
             environment = {**os.environ, "TOCSIN_URL": pager.plain_url, "TOCSIN_TOKEN": pager.token,
                            "TOCSIN_PHONES": pager.description["deliveries"]}

@@ -70,10 +70,10 @@ def javascript_packages():
     return node, folder
 
 
-def go_module(folder):
+def go_module(what, folder):
     """The go command, once it has what the module in this folder needs."""
     go = command("go", why="install Go 1.19 or newer (Debian's golang-go)")
-    install("PagerDuty's Go client", go, "mod", "download", cwd=folder)
+    install(what, go, "mod", "download", cwd=folder)
     return go
 
 

@@ -68,5 +68,7 @@ const struct route routes_opsgenie_alerts[] = {
     {"GET", "/v2/alerts/{}/attachments/{}", refuse_all, FAMILY_OPSGENIE, ROUTE_SOURCE_KEY},
     {"DELETE", "/v2/alerts/{}/attachments/{}", refuse_all, FAMILY_OPSGENIE, ROUTE_SOURCE_KEY},
     {"POST", "/v2/alerts/{}/actions/{}", refuse_all, FAMILY_OPSGENIE, ROUTE_SOURCE_KEY},
+    {"GET", "/v2/schedules/{}/on-calls", on_calls_show, FAMILY_OPSGENIE, 0},
+    {"GET", "/v2/schedules/{}/next-on-calls", next_on_calls_show, FAMILY_OPSGENIE, 0},
     {0},
 };

@@ -82,7 +82,7 @@ static uint64_t team_policy_named(struct http_request *request, const struct mac
     return policy_id != 0 ? policy_id : refuse(request, "escalation policy of the team", id_text != NULL ? id_text : name);
 }
 
-static uint64_t schedule_by_name(const struct machine_store *view, const char *name)
+uint64_t schedule_by_name(const struct machine_store *view, const char *name)
 {
     struct walk walk = walk_all(view, TABLE_SCHEDULE);
     uint64_t id = 0;

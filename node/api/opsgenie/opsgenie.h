@@ -13,6 +13,7 @@
  *     alert_reads.c      one; what there is not; the routes
  *     alert_list.c       many, and how many; alert_query.h is what they are searched by
  *     alert_timeline.c   notes, logs, recipients of one
+ *     on_calls.c         who is on call in a schedule, and next
  *     opsgenie_answers.c what each answer has, the heartbeats' too
  */
 #ifndef NODE_API_OPSGENIE_OPSGENIE_H
@@ -83,6 +84,9 @@ uint64_t policy_named(struct http_request *request, const struct machine_store *
 bool responder_take(struct http_request *request, const struct machine_store *view, const char *type, json_t *object,
                     Tocsin__RespondersRequest *ask);
 
+/* 0: there is none. */
+uint64_t schedule_by_name(const struct machine_store *view, const char *name);
+
 /* ---- alert_render.c */
 
 /* What its alerts say together; of the first one what its sender wrote, "" once it has left with retention. Memory of the
@@ -117,6 +121,10 @@ unsigned opsgenie_limit(struct http_request *request);
 void alert_show(struct http_request *request);
 void alerts_show(struct http_request *request);
 void alerts_count(struct http_request *request);
+
+/* ---- on_calls.c */
+void on_calls_show(struct http_request *request);
+void next_on_calls_show(struct http_request *request);
 
 /* ---- alert_timeline.c */
 void alert_notes(struct http_request *request);

@@ -627,6 +627,38 @@ static void what_there_is_not_is_refused_in_one_sentence(void **state)
     refused(genie(house, "POST", ALIAS("/actions/reboot"), "{}"), 501, "not kept here");
 }
 
+/* ---------------------------------------------------------------- who is on call */
+
+static void who_is_on_call_and_next_is_told_with_a_token(void **state)
+{
+    struct house *house = *state;
+    const char *bob = story_user(house->api, "Bob", "bob@example.com");
+    const char *schedule = story_create(
+        house->api, "/schedules", "schedule",
+        story_text("{\"schedule\":{\"type\":\"schedule\",\"name\":\"the rota\",\"time_zone\":\"UTC\",\"schedule_layers\":[{\"name\":"
+                   "\"days\",\"start\":\"2026-09-21T00:00:00Z\",\"rotation_virtual_start\":\"2026-09-21T00:00:00Z\","
+                   "\"rotation_turn_length_seconds\":86400,\"users\":[{\"user\":{\"id\":\"%s\",\"type\":\"user\"}},{\"user\":{\"id\":"
+                   "\"%s\",\"type\":\"user\"}}]}]}}", house->alice, bob));
+    const struct api_answer *now =
+        api_get(house->api, "/v2/schedules/the%20rota/on-calls?scheduleIdentifierType=name&flat=true");
+
+    assert_string_equal(api_answer_text(now, "data", "onCallRecipients", "0", NULL), "alice@example.com");
+    assert_string_equal(api_answer_text(now, "data", "_parent", "id", NULL), schedule);
+    now = api_get(house->api, story_text("/v2/schedules/%s/on-calls?date=2026-09-22T10:00:00.000Z", schedule));
+    assert_string_equal(api_answer_text(now, "data", "onCallParticipants", "0", "id", NULL), bob);
+    assert_string_equal(api_answer_text(now, "data", "onCallParticipants", "0", "type", NULL), "user");
+    now = api_get(house->api, story_text("/v2/schedules/%s/next-on-calls?flat=true", schedule));
+    assert_string_equal(api_answer_text(now, "data", "nextOnCallParticipants", "0", NULL), "bob@example.com");
+    now = api_get(house->api, story_text("/v2/schedules/%s/next-on-calls", schedule));
+    assert_string_equal(api_answer_text(now, "data", "exactNextOnCallRecipients", "0", "name", NULL), "bob@example.com");
+    now = api_get(house->api, story_text("/v2/schedules/%s/on-calls?date=2026-09-20T10:00:00Z&flat=true", schedule));
+    assert_int_equal(json_array_size(api_answer_at(now, "data", "onCallRecipients", NULL)), 0);
+    refused(api_get(house->api, "/v2/schedules/x/on-calls?scheduleIdentifierType=tiny"), 422, "id or name");
+    refused(api_get(house->api, "/v2/schedules/x/on-calls?date=now"), 422, "ISO 8601");
+    assert_int_equal(api_get(house->api, "/v2/schedules/PZZZ/on-calls")->status, 404);
+    assert_int_equal(genie(house, "GET", story_text("/v2/schedules/%s/on-calls", schedule), NULL)->status, 401);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -652,6 +684,7 @@ int main(void)
         STORY(logs_and_recipients_tell_who_was_told),
         STORY(each_answer_has_opsgenies_headers),
         STORY(what_there_is_not_is_refused_in_one_sentence),
+        STORY(who_is_on_call_and_next_is_told_with_a_token),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -238,6 +238,8 @@ static const struct expectation {
     {"PUT", "/v2/alerts/{}/message", RESPONDER, PUBLIC, "incidents.write"},
     {"PUT", "/v2/alerts/{}/description", RESPONDER, PUBLIC, "incidents.write"},
     {"DELETE", "/v2/alerts/{}", RESPONDER, PUBLIC, "incidents.write"},
+    {"GET", "/v2/schedules/{}/on-calls", READER, PUBLIC, "oncalls.read"},
+    {"GET", "/v2/schedules/{}/next-on-calls", READER, PUBLIC, "oncalls.read"},
     {"GET", "/v2/alerts/saved-searches", READER, PUBLIC, "incidents.read"},
     {"POST", "/v2/alerts/saved-searches", RESPONDER, PUBLIC, "incidents.write"},
     {"GET", "/v2/alerts/saved-searches/{}", READER, PUBLIC, "incidents.read"},
