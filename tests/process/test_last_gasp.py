@@ -129,6 +129,55 @@ class LastGasp(unittest.TestCase):
         wait_for(lambda: company.insist([1] + left, "GET", f"/incidents/{disk['id']}")["incident"]["status"] == "acknowledged", "the acknowledgement")
         self.assertFalse(self.texts_to("5550102"), "Bob's level never came")
 
+    def alone_after_a_power_cut(self, away):
+        """All three are killed at once, with an incident open; one comes back. `away` is told how long it was, of this machine's boot."""
+        company = self.cluster(minute_ms=60000)
+        self.assertEqual(202, self.send(1, "trigger", "disk", "Trouble with the disk").status)
+        wait_for(lambda: all(company.insist([number], "GET", "/incidents?incident_key=disk&date_range=all")["incidents"] for number in company.numbers()),
+                 "the incident, known to all")
+        for number in company.numbers():
+            company.kill(number)
+        for number in company.numbers():
+            wait_for(lambda number=number: not company.answers(number), f"the end of node {number}")
+        away(os.path.join(company.node(1)["data_dir"], "current"))
+        company.start(1)
+        return company
+
+    @staticmethod
+    def earlier(path, seconds):
+        """As if the node had known so much earlier that it was current."""
+        with open(path, encoding="ascii") as file:
+            boot, noted_ms = file.read().split()
+        with open(path, "w", encoding="ascii") as file:
+            file.write(f"{boot} {int(noted_ms) - seconds * 1000:020}\n")
+
+    def test_a_node_that_was_away_for_less_than_a_minute_pages_once(self):
+        company = self.alone_after_a_power_cut(lambda path: self.earlier(path, 40))
+        wait_for(lambda: self.texts_to("5550101") and len([text for text in self.texts_to("555019") if "no majority" in text]) == 2, "pages")
+        self.assertIn("Trouble with the disk", self.texts_to("5550101")[0])
+        standing = company.send(1, "GET", "/cluster", token=False).body["last_gasp"]
+        self.assertEqual(("speaks", True), (standing["standing"], standing["may_speak"]))
+        # Killed and started once more, it repeats nothing: what it has sent is beside its state.
+        company.kill_and_wait(1)
+        company.start(1)
+        wait_for(lambda: company.send(1, "GET", "/cluster", token=False).body["last_gasp"]["standing"] in ("speaks", "silent"), "its decision")
+        wait_for(lambda: "THERE IS NO LEADER" in self.tocsin(1, "doctor").stdout, "the doctor's word")
+        self.assert_nobody_twice()
+
+    def test_a_node_that_was_away_for_longer_stays_silent_and_says_so(self):
+        company = self.alone_after_a_power_cut(lambda path: self.earlier(path, 61))
+        wait_for(lambda: company.send(1, "GET", "/cluster", token=False).body["last_gasp"]["standing"] == "silent", "its decision")
+        told = self.tocsin(1, "doctor")
+        self.assertIn("This node does not page on its own: its state has not been current since it started", told.stdout)
+        self.assertIn("tocsin page --local all", told.stdout)
+        self.assertIn("Trouble with the disk - Alice", told.stdout)
+        self.assertEqual([], degraded(company))
+        # With a majority it is as before.
+        company.start(2)
+        company.wait_leader([1, 2])
+        wait_for(lambda: company.send(1, "GET", "/cluster", token=False).body["last_gasp"]["may_speak"], "its voice")
+        self.assertEqual([], degraded(company))
+
     def test_the_doctor_of_a_cluster_that_is_well_and_of_a_node_that_is_not(self):
         company = self.cluster()
         told = self.tocsin(1, "doctor")
