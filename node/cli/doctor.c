@@ -12,28 +12,63 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define PATIENCE_S 35
+/* A report is from memory and a short read; a page is over when its provider's time is. */
+#define DOCTOR_PATIENCE_S 5u
+#define PAGE_PATIENCE_S 35u
 #define ANSWER_SIZE_BYTES_MAX (4u << 20)
 
 enum { DONE = 0, REFUSED = 1, NO_ANSWER = 3 };
 
 /* ---------------------------------------------------------------- asking */
 
-static int nobody(const char *path)
+/* What the way in which nobody answers says of the node, and what to do about it. */
+static const struct {
+    int fault; /* 0: any other */
+    const char *means;
+} silences[] = {
+    {ENOENT, "There is no such socket: tocsind has never run here, or its data directory is elsewhere (TOCSIN_SOCKET=PATH, \"control\" in it)."},
+    {ECONNREFUSED, "Is tocsind running on this machine? It was, and ended without a word to this socket: killed, or out of memory or disk (df -h)."},
+    {EACCES, "Only the user that tocsind runs as, and root, may use the socket: sudo tocsin doctor."},
+    {0, "Is tocsind running on this machine?"},
+};
+
+static int nobody(const char *path, int fault)
 {
+    size_t row = 0;
+
+    while (silences[row].fault != fault && silences[row].fault != 0) {
+        row++;
+    }
     fprintf(stderr,
-            "tocsin: nobody answers on %s: %s\n"
-            "Is tocsind running on this machine? systemctl status tocsind, and journalctl -u tocsind -n 50 for why not. Only its user and root may\n"
-            "use the socket, \"control\" in its data directory: TOCSIN_SOCKET=PATH when that is elsewhere. Other machines of the cluster may answer:\n"
-            "tocsin doctor there. Without any of them, call the guardians yourself: their numbers are in tocsind.conf.\n",
-            path, strerror(errno));
+            "tocsin: nobody answers on %s: %s\n%s\n"
+            "Look: systemctl status tocsind, and journalctl -u tocsind -n 50, whose last line says why it does not start, and what to do.\n"
+            "Other machines of the cluster may answer: tocsin doctor there. Without any of them, call the guardians yourself: their numbers are in\n"
+            "tocsind.conf.\n",
+            path, strerror(fault), silences[row].means);
     return NO_ANSWER;
 }
 
-static int dial(const char *path)
+/* Somebody holds the socket, and says nothing. */
+static int frozen(int fd, const char *path, unsigned patience_s)
+{
+    struct ucred peer = {0};
+    socklen_t size_bytes = sizeof peer;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size_bytes) != 0) {
+        peer.pid = 0;
+    }
+    fprintf(stderr,
+            "tocsin: tocsind (process %d) does not answer on %s within %u s: it was stopped, or waits for its disk.\n"
+            "Look: ps -o pid,stat,wchan:30,etime,cmd -p %d (T: stopped, kill -CONT goes on; D: the disk), then systemctl restart tocsind. The other members\n"
+            "go on without it: tocsin doctor there. Without any of them, call the guardians yourself: their numbers are in tocsind.conf.\n",
+            (int)peer.pid, path, patience_s, (int)peer.pid);
+    return NO_ANSWER;
+}
+
+static int dial(const char *path, unsigned patience_s)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    struct timeval patience = {.tv_sec = PATIENCE_S};
+    struct timeval patience = {.tv_sec = patience_s};
 
     if (strlen(path) >= sizeof address.sun_path) {
         errno = ENAMETOOLONG;
@@ -94,7 +129,7 @@ static char *receive_line(int fd)
 }
 
 /* DONE with the answer, which is the caller's, or another result with a sentence on standard error. Takes the request over. */
-static int ask(const char *path, json_t *request, json_t **answer)
+static int ask(const char *path, json_t *request, unsigned patience_s, json_t **answer)
 {
     char *line = request != NULL ? json_dumps(request, JSON_COMPACT) : NULL;
     json_decref(request);
@@ -103,11 +138,12 @@ static int ask(const char *path, json_t *request, json_t **answer)
         fputs("tocsin: the text is not UTF-8\n", stderr);
         return REFUSED;
     }
-    int fd = dial(path);
+    int fd = dial(path, patience_s);
     bool sent = fd >= 0 && send_all(fd, line) && send_all(fd, "\n");
     free(line);
+    errno = fd >= 0 ? 0 : errno;
     char *text = sent ? receive_line(fd) : NULL;
-    int result = text != NULL ? DONE : nobody(path);
+    int fault = errno, result = text != NULL ? DONE : fault == EAGAIN ? frozen(fd, path, patience_s) : nobody(path, fault != 0 ? fault : ECONNRESET);
     if (fd >= 0) {
         close(fd);
     }
@@ -193,6 +229,9 @@ static void print_incidents(const json_t *report)
         puts("\nOpen incidents, pages owed and who is on call: NOT KNOWN, the state cannot be read here.");
         return;
     }
+    if (json_is_true(json_object_get(report, "incomplete"))) {
+        puts("\nINCOMPLETE: the state here is behind its log. What is open and who is on call may be more than this, or otherwise.");
+    }
     printf("\nOpen incidents: %lld, not acknowledged: %lld. Pages owed: %lld.\n", number_of(report, "open_incidents"),
            number_of(report, "unacknowledged_incidents"), number_of(report, "owed_pages"));
     json_array_foreach(json_object_get(report, "incidents"), i, incident)
@@ -234,7 +273,7 @@ int doctor_run(const char *socket_path)
 {
     json_t *report, *step;
     size_t i;
-    int result = ask(socket_path, json_pack("{s:s}", "ask", "doctor"), &report);
+    int result = ask(socket_path, json_pack("{s:s}", "ask", "doctor"), DOCTOR_PATIENCE_S, &report);
 
     if (result != DONE) {
         return result;
@@ -258,7 +297,8 @@ int doctor_page(const char *socket_path, const char *who, const char *text)
 {
     json_t *answer, *page;
     size_t i;
-    int result = ask(socket_path, json_pack("{s:s, s:s, s:s}", "ask", "page", "who", who, "text", text), &answer);
+    int result = ask(socket_path, json_pack("{s:s, s:s, s:s}", "ask", "page", "who", who, "text", text), PAGE_PATIENCE_S,
+                     &answer);
 
     if (result != DONE) {
         return result;

@@ -187,6 +187,11 @@ static void advise_providers(struct engine *engine, json_t *steps) {
     }
 }
 
+/* What the log has beyond the state was perhaps committed: without a leader nobody here knows. A state that was lost is all beyond it. */
+static bool is_incomplete(struct engine *engine) {
+    return engine->recovering_index != 0 || (!engine_hears_leader(engine) && engine->progress.applied_index < driver_status(engine->driver).last_index);
+}
+
 static json_t *next_steps(struct engine *engine, const json_t *report) {
     json_t *steps = json_array();
     if (engine->failed)
@@ -195,6 +200,9 @@ static json_t *next_steps(struct engine *engine, const json_t *report) {
     if (engine->removed) advise(steps, "This node was removed from the cluster: set a new one up under a new id.");
     if (!engine->failed && !engine_hears_leader(engine)) advise_majority(engine, steps);
     if (!engine->failed) advise_gasp(engine, steps);
+    if (is_incomplete(engine))
+        advise(steps, "The state here ends with entry %llu, the log with %llu: what came between is shown when there is a leader. Another node may know: tocsin doctor there.",
+               (unsigned long long)engine->progress.applied_index, (unsigned long long)driver_status(engine->driver).last_index);
     json_int_t triggered = json_integer_value(json_object_get(report, "unacknowledged_incidents"));
     if (triggered > 0)
         advise(steps, "Not acknowledged: %lld of the incidents above. tocsin --url %s incidents, then ack ID.", (long long)triggered, engine->config->public_url);
@@ -216,6 +224,7 @@ json_t *engine_doctor(struct engine *engine) {
     json_t *report = ports.cluster(ports.context);
     struct looking looking = {.report = report, .cluster_ms = engine_cluster_ms(engine)};
     engine_gasp_look(engine, look, &looking);
+    json_object_set_new(report, "incomplete", json_boolean(is_incomplete(engine)));
     json_object_set_new(report, "next", next_steps(engine, report));
     return report;
 }

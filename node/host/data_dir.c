@@ -234,3 +234,5 @@ uint64_t data_dir_remembered(const char *dir) {
     bool ours = strncmp(text, id, length) == 0 && text[length] == ' ';
     return ours ? strtoull(text + length + 1, NULL, 10) : 0;
 }
+
+enum data_dir_error data_dir_forget_current(const char *dir, char *error, size_t error_size) { return remove_small(dir, CURRENT_FILE, error, error_size); }

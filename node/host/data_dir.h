@@ -54,5 +54,7 @@ enum data_dir_error data_dir_read_bytes(const char *dir, const char *name, size_
  * has booted. 0 when there is none of this boot. */
 void data_dir_remember(const char *dir, uint64_t boottime_ms);
 uint64_t data_dir_remembered(const char *dir);
+/* The state that was current is gone. */
+enum data_dir_error data_dir_forget_current(const char *dir, char *error, size_t error_size);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
+#include "node/host/data_dir.h"
 #include "node/host/host_internal.h"
 #include "node/log.h"
 
@@ -24,6 +25,7 @@ static bool open_state(struct host *host, char *error, size_t error_size) {
     if (result == STORAGE_CORRUPT) {
         log_error("the state is damaged and will be rebuilt: %s", failure.message);
         if (state_store_discard(config->data_dir, &failure) != STORAGE_OK) return refuse(error, error_size, &failure);
+        if (data_dir_forget_current(config->data_dir, error, error_size) != DATA_DIR_OK) return false;
         result = state_store_open(config->data_dir, map_size_bytes, &host->state_store, &failure);
     }
     return result == STORAGE_OK || refuse(error, error_size, &failure);
@@ -32,8 +34,13 @@ static bool open_state(struct host *host, char *error, size_t error_size) {
 bool host_storage_open(struct host *host, char *error, size_t error_size) {
     const struct config *config = host->config;
     struct storage_failure failure;
-    if (log_store_open(config->data_dir, (size_t)config->map_size_mib << 20, &host->log_store, &failure) != STORAGE_OK)
-        return refuse(error, error_size, &failure);
+    enum storage_error result = log_store_open(config->data_dir, (size_t)config->map_size_mib << 20, &host->log_store, &failure);
+    if (result == STORAGE_CORRUPT)
+        snprintf(error, error_size,
+                 "%s: this equals a lost disk, the node must not come back under its old id. Remove it (DELETE /cluster/members/%llu), and start it under a new "
+                 "id with an empty data directory and --join",
+                 failure.message, (unsigned long long)config->id);
+    if (result != STORAGE_OK) return result != STORAGE_CORRUPT && refuse(error, error_size, &failure);
     return open_state(host, error, error_size);
 }
 
