@@ -12,9 +12,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* A report is from memory and a short read; a page is over when its provider's time is. */
+/* A report is from memory and a short read; a page takes what its provider takes, and a token what a commit takes. */
 #define DOCTOR_PATIENCE_S 5u
-#define PAGE_PATIENCE_S 35u
+#define REQUEST_PATIENCE_S 35u
 #define ANSWER_SIZE_BYTES_MAX (4u << 20)
 
 enum { DONE = 0, REFUSED = 1, NO_ANSWER = 3 };
@@ -297,7 +297,7 @@ int doctor_page(const char *socket_path, const char *who, const char *text)
 {
     json_t *answer, *page;
     size_t i;
-    int result = ask(socket_path, json_pack("{s:s, s:s, s:s}", "ask", "page", "who", who, "text", text), PAGE_PATIENCE_S,
+    int result = ask(socket_path, json_pack("{s:s, s:s, s:s}", "ask", "page", "who", who, "text", text), REQUEST_PATIENCE_S,
                      &answer);
 
     if (result != DONE) {
@@ -323,7 +323,7 @@ int doctor_page(const char *socket_path, const char *who, const char *text)
 int doctor_token(const char *socket_path)
 {
     json_t *answer;
-    int result = ask(socket_path, json_pack("{s:s}", "ask", "token"), &answer);
+    int result = ask(socket_path, json_pack("{s:s}", "ask", "token"), REQUEST_PATIENCE_S, &answer);
 
     if (result == DONE) {
         fputs("tocsin: an administrator's token, for a day; make one that stays with it:\n", stderr);
