@@ -4,14 +4,13 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import unittest
 import urllib.error
 import urllib.request
 
-from cluster import wait_for
+from cluster import free_port, wait_for
 from pager import Pager
 
 PAGE_SECONDS_MAX = 60
@@ -51,12 +50,6 @@ receivers:
     pagerduty_configs: [{{url: "{url}/v2/enqueue", routing_key: "{pagerduty}"}}]
     opsgenie_configs: [{{api_url: "{url}/", api_key: "{opsgenie}"}}]
 """
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def is_ready(port):

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.parse
@@ -12,6 +13,9 @@ import urllib.parse
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("TOCSIN_BUILD", os.path.join(ROOT, "build"))
 DEV_CLUSTER = os.path.join(ROOT, "ops", "dev-cluster")
+sys.path.append(os.path.join(ROOT, "ops"))
+from free_port import free_port  # noqa: E402, F401 (for the tests)
+
 PATIENCE_SECONDS = 60
 
 

@@ -10,17 +10,11 @@ import subprocess
 import tempfile
 import unittest
 
-from cluster import BUILD, PATIENCE_SECONDS, wait_for
+from cluster import BUILD, PATIENCE_SECONDS, free_port, wait_for
 
 TOCSIND = os.path.join(BUILD, "tocsind")
 # A start is counted before anything else; lock files are LMDB's and hold nothing that lasts.
 COUNTED = ("boot", "state.mdb-lock", "log.mdb-lock")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def contents(directory):
