@@ -192,7 +192,7 @@
 #define LIMIT_HEARTBEAT_MOMENTS 256u
 #define HEARTBEAT_MOMENTS_HORIZON_MS (366ull * 24 * 3600 * 1000)
 #define HEARTBEAT_MOMENTS_EVERY_MS (24ull * 3600 * 1000)
-/* Made where the request is taken, they begin this long before that node's own time, so that they cover the cluster's. */
+/* What the leader adds begins this long before its time: what is looked for behind an outage may lie before. */
 #define HEARTBEAT_MOMENTS_BEFORE_MS (10ull * 60 * 1000)
 /* What comes after the year 36812 is no moment. */
 #define LIMIT_MOMENT_S (1ull << 40)

@@ -85,6 +85,8 @@ static void count_model(struct sim *sim) {
     sim_count(sim, "guardians paged", counts.guardian_pages);
     sim_count(sim, "pings", counts.pings);
     sim_count(sim, "heartbeats silent", counts.heartbeats_silent);
+    sim_count(sim, "heartbeats' moments told", counts.moments_told);
+    sim_count(sim, "heartbeats' moments passed over", counts.moments_passed);
     sim_count(sim, "schedules rendered for longer", counts.extensions);
     sim_count(sim, "news of shifts", counts.news);
     sim_count(sim, "conditions of nodes told", counts.conditions);

@@ -2,7 +2,7 @@
 
 SIM_SOURCES := $(filter-out $(wildcard tests/sim/*/test_*.c tests/sim/*/*_stand.c),$(wildcard tests/sim/*/*.c))
 SIM_OBJECTS := $(SIM_SOURCES:%.c=$(BUILD)/%.o)
-SIM_SUPPORT := $(BUILD)/tests/support/raft_checks.o $(BUILD)/tests/support/decoded_rows.o
+SIM_SUPPORT := $(patsubst %,$(BUILD)/tests/support/%.o,raft_checks decoded_rows plain_cron)
 SIM := $(BUILD)/tests/sim/sim
 
 $(patsubst %.c,$(BUILD)/%,$(wildcard tests/sim/*/test_*.c)): $(SIM_OBJECTS)

@@ -188,12 +188,7 @@ static void port_random(void *context, void *buffer, size_t size_bytes)
     }
 }
 
-static uint64_t port_wall_ms(void *context)
-{
-    return ((struct api_fixture *)context)->now_ms;
-}
-
-static uint64_t port_cluster_ms(void *context)
+static uint64_t port_time_ms(void *context)
 {
     const struct api_fixture *fixture = context;
     return fixture->now_ms + fixture->ahead_ms;
@@ -450,8 +445,8 @@ struct api_fixture *api_fixture_new(void)
                   .read_later = port_read_later,
                   .caught_up = port_caught_up,
                   .random = port_random,
-                  .wall_ms = port_wall_ms,
-                  .cluster_ms = port_cluster_ms,
+                  .wall_ms = port_time_ms,
+                  .cluster_ms = port_time_ms,
                   .cluster = port_cluster,
                   .rehearse_last_gasp = port_cluster,
                   .health = port_health,

@@ -7,10 +7,9 @@
 
 #define TIME_ZONE_DEFAULT "UTC"
 
-static void take_moments(const struct field_target *target, Tocsin__HeartbeatPut *put)
+static void take_moments(const struct field_target *target, uint64_t since_ms, Tocsin__HeartbeatPut *put)
 {
     struct http_request *request = target->reader->request;
-    struct api_ports *ports = &api_call_of(request)->api->ports;
     const Tocsin__Heartbeat *heartbeat = put->heartbeat;
     char sentence[CRON_SENTENCE_SIZE_BYTES];
     struct cron cron;
@@ -24,7 +23,6 @@ static void take_moments(const struct field_target *target, Tocsin__HeartbeatPut
         field_error(target->reader, "'tz' must be a time zone like Europe/Berlin");
         return;
     }
-    uint64_t since_ms = ports->wall_ms(ports->context) - HEARTBEAT_MOMENTS_BEFORE_MS;
     put->moments_s = http_alloc(request, LIMIT_HEARTBEAT_MOMENTS * sizeof *put->moments_s);
     put->n_moments_s = cron_next(&cron, zone, (int64_t)(since_ms / 1000),
                                  (int64_t)((since_ms + HEARTBEAT_MOMENTS_HORIZON_MS) / 1000), put->moments_s,
@@ -36,7 +34,7 @@ static void take_moments(const struct field_target *target, Tocsin__HeartbeatPut
 }
 
 void check_schedule_take(const struct field_target *target, const Tocsin__Heartbeat *known, bool has_timeout,
-                         Tocsin__HeartbeatPut *put)
+                         uint64_t since_ms, Tocsin__HeartbeatPut *put)
 {
     struct http_request *request = target->reader->request;
     Tocsin__Heartbeat *heartbeat = put->heartbeat;
@@ -59,6 +57,6 @@ void check_schedule_take(const struct field_target *target, const Tocsin__Heartb
     target_mark(target, "schedule");
     target_mark(target, "time_zone");
     if (!by_period) {
-        take_moments(target, put);
+        take_moments(target, since_ms, put);
     }
 }

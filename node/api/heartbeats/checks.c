@@ -271,8 +271,9 @@ static void refuse_unsupported(struct field_reader *reader)
 }
 
 /* The command from the body, for a new check when `known` is NULL; false: answered. */
-static bool check_command(struct http_request *request, const Tocsin__Heartbeat *known)
+static bool check_command(struct http_request *request, const struct machine_store *view, const Tocsin__Heartbeat *known)
 {
+    const Tocsin__Counters *counters = counters_get(view, request_memory(request));
     struct field_reader reader = {.request = request, .object = api_call_of(request)->body, .prefix = ""};
     Tocsin__HeartbeatPut *put = api_command(request, TOCSIN__COMMAND__BODY_HEARTBEAT_PUT)->heartbeat_put;
     Tocsin__Heartbeat *heartbeat = http_alloc(request, sizeof *heartbeat);
@@ -292,7 +293,8 @@ static bool check_command(struct http_request *request, const Tocsin__Heartbeat 
     take_seconds(&target, "grace", "grace_s", &heartbeat->grace_s);
     take_service(&target, &heartbeat->service_id);
     take_switches(&target, heartbeat);
-    check_schedule_take(&target, known, json_object_get(reader.object, "timeout") != NULL, put);
+    check_schedule_take(&target, known, json_object_get(reader.object, "timeout") != NULL,
+                        counters != NULL ? counters->last_time_ms : 0, put);
     refuse_unsupported(&reader);
     if (known == NULL) {
         take_unique(&reader, &put->unique_fields);
@@ -317,19 +319,25 @@ static void check_read(struct http_request *request)
     find(request, render_found);
 }
 
-static void check_create(struct http_request *request)
+static void on_read_for_creation(struct http_request *request, const struct machine_store *view)
 {
-    if (role_require(request, PERMISSION_CONFIGURE) && check_command(request, NULL)) {
+    if (check_command(request, view, NULL)) {
         api_call_of(request)->data = http_alloc(request, sizeof(struct check_call));
         api_submit(request, on_saved);
+    }
+}
+
+static void check_create(struct http_request *request)
+{
+    if (role_require(request, PERMISSION_CONFIGURE)) {
+        api_read(request, on_read_for_creation);
     }
 }
 
 static void update_found(struct http_request *request, const struct machine_store *view,
                          const Tocsin__Heartbeat *heartbeat)
 {
-    (void)view;
-    if (check_command(request, heartbeat)) {
+    if (check_command(request, view, heartbeat)) {
         api_submit(request, on_saved);
     }
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/plain_cron.h"
+
 #define JOBS_MAX 8u
 #define PERIOD_MOST_MINUTES 4u
 #define GRACE_LEAST_MINUTES 2u
@@ -13,8 +15,20 @@
 #define DEAD_MOST_MINUTES 30u
 #define TRIES_PER_MINUTE 5u /* while nobody says OK */
 #define START_WAITS_MS 30000u
+#define REAL_MINUTE_MS 60000u
 /* At the end a state must have become what it is to be: the longest silence, and then somebody has noticed. */
 #define SETTLED_MINUTES (2u * PERIOD_MOST_MINUTES + GRACE_MOST_MINUTES + 2u)
+
+/* Of jobs that have one. Real minutes, whatever a minute is otherwise. */
+static const struct schedule {
+    const char *expression, *zone;
+    unsigned apart_most_minutes; /* 0: now and then long */
+} SCHEDULES[] = {
+    {"* * * * *", "UTC", 1},           {"*/2 * * * *", "Asia/Kolkata", 2},      {"1-59/3 * * * *", "Asia/Tokyo", 3},
+    {"*/4 * * * *", "UTC", 4},         {"*/2 7-9 * * *", "America/Phoenix", 0}, {"3,13,14,50 * * * *", "UTC", 0},
+    {"*/3 */2 * * *", "Asia/Kolkata", 0},
+};
+#define SCHEDULES_COUNT (sizeof SCHEDULES / sizeof SCHEDULES[0])
 
 enum ping_kind { PING_SUCCESS, PING_START, PING_FAIL, PING_LOG };
 static const char *const tails[] = {"", "/start", "/fail", "/log"};
@@ -24,6 +38,7 @@ struct job {
     unsigned number;
     char key[SILENCE_KEY_SIZE];
     unsigned period_minutes, grace_minutes;
+    const struct schedule *schedule; /* in place of the period; NULL: none */
     bool alive, gone, rests, failed; /* failed: the last sign of life that was answered said so */
     unsigned loose_starts;           /* that are under way, or may be: they may arrive behind the end of their run */
     uint64_t since_ms;  /* it lives, or is dead */
@@ -64,9 +79,38 @@ static uint64_t minutes_ms(const struct jobs *jobs, unsigned minutes)
     return (uint64_t)minutes * jobs->company->minute_ms;
 }
 
-static void tell_length(struct job *job, unsigned period_minutes, unsigned grace_minutes)
+/* With a schedule the next moment may be near. */
+static void tell_length(struct job *job, bool scheduled, unsigned period_minutes, unsigned grace_minutes)
 {
-    silence_job(job->jobs->silence, job->key, minutes_ms(job->jobs, period_minutes), minutes_ms(job->jobs, grace_minutes));
+    silence_job(job->jobs->silence, job->key, scheduled ? 0 : minutes_ms(job->jobs, period_minutes), minutes_ms(job->jobs, grace_minutes));
+}
+
+static const struct schedule *some_schedule(struct jobs *jobs)
+{
+    return sim_chance(jobs->sim, 400) ? &SCHEDULES[sim_random(jobs->sim, SCHEDULES_COUNT)] : NULL;
+}
+
+/* What is asked for, of a body in JSON. */
+static char *rhythm_text(const struct schedule *schedule, unsigned period_minutes, unsigned grace_minutes)
+{
+    return schedule != NULL ? text_of("\"schedule\":\"%s\",\"tz\":\"%s\",\"grace\":%u", schedule->expression, schedule->zone, grace_minutes * 60)
+                            : text_of("\"timeout\":%u,\"grace\":%u", period_minutes * 60, grace_minutes * 60);
+}
+
+/* What the answer says. */
+static void take_rhythm(struct job *job, json_t *check)
+{
+    const char *expression = json_text_at(check, "schedule"), *zone = json_text_at(check, "tz");
+    job->schedule = NULL;
+    for (size_t i = 0; expression != NULL && zone != NULL && i < SCHEDULES_COUNT; i++) {
+        if (strcmp(SCHEDULES[i].expression, expression) == 0 && strcmp(SCHEDULES[i].zone, zone) == 0) {
+            job->schedule = &SCHEDULES[i];
+        }
+    }
+    unsigned period = (unsigned)json_integer_value(json_object_get(check, "timeout")) / 60;
+    job->period_minutes = period != 0 ? period : job->period_minutes;
+    job->grace_minutes = (unsigned)json_integer_value(json_object_get(check, "grace")) / 60;
+    tell_length(job, job->schedule != NULL, job->period_minutes, job->grace_minutes);
 }
 
 /* ---------------------------------------------------------------- one ping */
@@ -259,9 +303,7 @@ static void on_edited(void *context, const struct client_answer *answer)
     struct job *job = context;
 
     if (answer_ok(answer) && !job->gone) {
-        job->period_minutes = (unsigned)json_integer_value(json_object_get(answer->json, "timeout")) / 60;
-        job->grace_minutes = (unsigned)json_integer_value(json_object_get(answer->json, "grace")) / 60;
-        tell_length(job, job->period_minutes, job->grace_minutes);
+        take_rhythm(job, answer->json);
     }
 }
 
@@ -276,12 +318,15 @@ static void edit(struct job *job)
     struct jobs *jobs = job->jobs;
     unsigned period = (unsigned)sim_between(jobs->sim, 1, PERIOD_MOST_MINUTES);
     unsigned grace = (unsigned)sim_between(jobs->sim, GRACE_LEAST_MINUTES, GRACE_MOST_MINUTES);
+    const struct schedule *schedule = some_schedule(jobs);
+    char *rhythm = rhythm_text(schedule, period, grace);
 
     job->period_minutes = lesser(job->period_minutes, period);
     job->grace_minutes = lesser(job->grace_minutes, grace);
-    tell_length(job, job->period_minutes, job->grace_minutes);
+    tell_length(job, job->schedule != NULL || schedule != NULL, job->period_minutes, job->grace_minutes);
     sim_count(jobs->sim, "heartbeats edited", 1);
-    ask_about(job, "POST", text_of("/api/v3/checks/%s", job->key), text_of("{\"timeout\":%u,\"grace\":%u}", period * 60, grace * 60), on_edited);
+    ask_about(job, "POST", text_of("/api/v3/checks/%s", job->key), text_of("{%s}", rhythm), on_edited);
+    free(rhythm);
 }
 
 static void leave(struct job *job)
@@ -316,10 +361,23 @@ static void work(struct job *job)
     }
 }
 
+/* A job with a schedule begins when its clock says so, and takes a moment; no two clocks agree. */
+static uint64_t until_next_ms(struct job *job)
+{
+    struct jobs *jobs = job->jobs;
+    struct plain_cron cron;
+
+    if (job->schedule == NULL || !plain_cron_read(job->schedule->expression, job->schedule->zone, &cron)) {
+        return minutes_ms(jobs, job->period_minutes);
+    }
+    uint64_t now_ms = sim_now_ms(jobs->sim);
+    return plain_cron_next_ms(&cron, now_ms + 1) - now_ms + sim_random(jobs->sim, minutes_ms(jobs, job->grace_minutes) / 4);
+}
+
 static void is_due(struct job *job)
 {
     struct jobs *jobs = job->jobs;
-    uint64_t next_ms = minutes_ms(jobs, job->period_minutes);
+    uint64_t next_ms = until_next_ms(job);
 
     if (!jobs->stopped && sim_chance(jobs->sim, 60)) {
         die(job);
@@ -331,7 +389,7 @@ static void is_due(struct job *job)
     }
     if (!jobs->stopped && sim_chance(jobs->sim, 30)) {
         edit(job);
-        next_ms = minutes_ms(jobs, job->period_minutes);
+        next_ms = until_next_ms(job);
     }
     if (!jobs->stopped && sim_chance(jobs->sim, 100)) { /* late by its own doing */
         next_ms += sim_random(jobs->sim, minutes_ms(jobs, job->grace_minutes) / 2);
@@ -354,7 +412,7 @@ static void on_made(void *context, const struct client_answer *answer)
         return;
     }
     (void)snprintf(job->key, sizeof job->key, "%s", json_text_at(answer->json, "uuid"));
-    tell_length(job, job->period_minutes, job->grace_minutes);
+    take_rhythm(job, answer->json);
     job->alive = true;
     job->since_ms = sim_now_ms(jobs->sim);
     is_due(job);
@@ -370,11 +428,12 @@ void jobs_begin(struct jobs *jobs, unsigned count)
                             .number = jobs->count++,
                             .period_minutes = (unsigned)sim_between(jobs->sim, 1, PERIOD_MOST_MINUTES),
                             .grace_minutes = (unsigned)sim_between(jobs->sim, GRACE_LEAST_MINUTES, GRACE_MOST_MINUTES)};
+        char *rhythm = rhythm_text(some_schedule(jobs), job->period_minutes, job->grace_minutes);
         ask_about(job, "POST", text_of("/api/v3/checks"),
-                  text_of("{\"name\":\"job %u\",\"timeout\":%u,\"grace\":%u,\"service\":\"%s\"}", job->number,
-                          job->period_minutes * 60, job->grace_minutes * 60,
+                  text_of("{\"name\":\"job %u\",%s,\"service\":\"%s\"}", job->number, rhythm,
                           company->services[sim_random(jobs->sim, company->services_count)].id),
                   on_made);
+        free(rhythm);
     }
 }
 
@@ -385,10 +444,15 @@ void jobs_stop(struct jobs *jobs)
 
 /* ---------------------------------------------------------------- the end */
 
-/* NULL: either would do. */
+/* NULL: either would do. A job that keeps to its schedule by its own clock may come too early by the cluster's. */
 static const char *due_status(const struct job *job)
 {
     uint64_t settled_ms = minutes_ms(job->jobs, SETTLED_MINUTES), now_ms = sim_now_ms(job->jobs->sim);
+
+    if (job->schedule != NULL && (job->alive || job->schedule->apart_most_minutes == 0)) {
+        return NULL;
+    }
+    settled_ms += job->schedule != NULL ? 2 * REAL_MINUTE_MS * job->schedule->apart_most_minutes : 0;
 
     if (job->gone || job->rests || job->failed || job->heard_ms == 0 || now_ms < job->since_ms + settled_ms) {
         return NULL;

@@ -501,7 +501,7 @@ static void old_answers_are_found(void **state)
 static void dropped_events_are_found(void **state)
 {
     (void)state;
-    assert_lie_is_found(LIE_DROPPED_EVENTS, 0, "P1: incident #", "P1: incident #");
+    assert_lie_is_found(LIE_DROPPED_EVENTS, 0, "P1: ", "P1: "); /* as an incident that is not there, or a trigger that was not counted */
 }
 
 static void forgotten_keys_are_found(void **state)

@@ -7,6 +7,9 @@
  * the next time that a ping is expected, no longer than a period and a grace after the outage, unless the grace is so
  * long that it covers that anyway. A node that is away may have been the only one that a job knows, if that was not
  * heard since: its absence is left out like a short gap.
+ *
+ * A job with a schedule is expected at the moments that fit it, each minute looked at by itself. A moment that an outage
+ * may have swallowed, or the time that it is waited for, is passed over, and people are told; the first one behind the outage counts.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -88,23 +91,28 @@ static uint64_t outage_in(const struct model *model, uint64_t from_ms, uint64_t 
     return end_ms;
 }
 
-static uint64_t absent_ms(const struct model *model, uint64_t heard_ms)
+/* A sign of life, and since when the next one is missed. */
+struct waiting {
+    uint64_t heard_ms, since_ms;
+};
+
+static uint64_t absent_ms(const struct model *model, struct waiting waiting)
 {
     uint64_t absent_ms = 0;
     for (size_t i = 0; i < model->absences.count; i++) {
         const struct absence *absence = &model->absences.items[i];
-        if (heard_ms > absence->told_ms) {
+        if (waiting.heard_ms > absence->told_ms || absence->until_ms <= waiting.since_ms) {
             continue; /* by way of another node */
         }
-        absent_ms += absence->until_ms - (absence->from_ms > heard_ms ? absence->from_ms : heard_ms);
+        absent_ms += absence->until_ms - (absence->from_ms > waiting.since_ms ? absence->from_ms : waiting.since_ms);
     }
     return absent_ms;
 }
 
 /* When silence since then is to be believed. */
-static uint64_t believed_ms(const struct model *model, uint64_t since_ms, uint64_t period_ms, uint64_t grace_ms)
+static uint64_t believed_ms(const struct model *model, struct waiting waiting, uint64_t period_ms, uint64_t grace_ms)
 {
-    uint64_t short_ms = absent_ms(model, since_ms), outage_ms = 0;
+    uint64_t since_ms = waiting.since_ms, short_ms = absent_ms(model, waiting), outage_ms = 0;
     for (size_t i = 0; i < model->gaps.count; i++) {
         short_ms += left_of(model->gaps.items[i].short_ms, &model->gaps.items[i], since_ms);
         outage_ms += left_of(model->gaps.items[i].outage_ms, &model->gaps.items[i], since_ms);
@@ -132,18 +140,107 @@ static uint64_t believed_ms(const struct model *model, uint64_t since_ms, uint64
     return next_ms > plain_ms ? next_ms : plain_ms;
 }
 
+/* ---------------------------------------------------------------- moments of a schedule */
+
+/* The first that the log has told; 0: none. */
+static uint64_t moment_from(const struct heartbeat *heartbeat, uint64_t from_ms)
+{
+    uint64_t moment_ms = plain_cron_next_ms(&heartbeat->cron, from_ms);
+    return moment_ms <= heartbeat->told_until_ms ? moment_ms : 0;
+}
+
+/* A sign of life now is the one of the moment before, or of none: the next one is waited for. */
+static void expect(const struct model *model, struct heartbeat *heartbeat)
+{
+    bool waits = heartbeat->has_cron && heartbeat->life == LIFE_UP;
+    heartbeat->expected_ms = waits ? moment_from(heartbeat, model->now_ms + 1) : 0;
+}
+
+/* When nobody waits for it any longer; of what was not told, when to look whether it is by then. */
+static uint64_t moment_believed_ms(const struct model *model, const struct heartbeat *heartbeat)
+{
+    if (heartbeat->expected_ms == 0) {
+        return model->now_ms + model->minute_ms;
+    }
+    return believed_ms(model, (struct waiting){heartbeat->heard_ms, heartbeat->expected_ms}, 0, seconds_ms(model, heartbeat->grace_s));
+}
+
+/* Elections and what was lost on the way are over by then. */
+#define HEALED_FOR_MS 30000u
+
+/* What may have been said while nobody listened is passed over, and the next one behind the outage waited for. */
+static void moments_pass(struct model *model, struct heartbeat *heartbeat)
+{
+    if (!heartbeat->has_cron || heartbeat->life != LIFE_UP) {
+        return;
+    }
+    if (heartbeat->expected_ms == 0) {
+        expect(model, heartbeat);
+        if (heartbeat->expected_ms == 0 && model->healed && model->true_ms > model->healed_true_ms + HEALED_FOR_MS) {
+            model_broken(model, "everything is whole, and nobody knows when heartbeat %" PRIu64 " is expected", heartbeat->id);
+        }
+        return;
+    }
+    uint64_t expected_ms = heartbeat->expected_ms, believed_at_ms, heard_again_ms;
+    while (heartbeat->expected_ms != 0 && (believed_at_ms = moment_believed_ms(model, heartbeat)) <= model->now_ms &&
+           (heard_again_ms = outage_in(model, heartbeat->expected_ms, believed_at_ms)) != 0) {
+        heartbeat->expected_ms = moment_from(heartbeat, heard_again_ms);
+    }
+    if (heartbeat->expected_ms != expected_ms) {
+        model->counts.moments_passed++;
+        model_incident_of_blindness(model);
+    }
+}
+
+/* All from the one that is next on, and none beside them. */
+static void moments_hear(struct model *model, struct heartbeat *heartbeat, const uint64_t *moments_s, size_t count)
+{
+    uint64_t next_ms = plain_cron_next_ms(&heartbeat->cron, model->now_ms + 1);
+    bool right = count > 0;
+    for (size_t i = 0; right && i < count; i++) {
+        bool follows = i == 0 || moments_s[i] * 1000 == plain_cron_next_ms(&heartbeat->cron, moments_s[i - 1] * 1000 + 1);
+        right = follows && plain_cron_fits(&heartbeat->cron, moments_s[i] * 1000);
+    }
+    if (!right || moments_s[0] * 1000 > next_ms) {
+        model_broken(model, "entry %" PRIu64 ": heartbeat %" PRIu64 " is next expected at %s, and the moments that are told are others, from %s on",
+                     model->index, heartbeat->id, model_clock(model, next_ms),
+                     count > 0 ? model_clock(model, moments_s[0] * 1000) : "never");
+    }
+    heartbeat->told_until_ms = count > 0 ? moments_s[count - 1] * 1000 : 0;
+    model->counts.moments_told++;
+}
+
+static void cron_set(struct model *model, struct heartbeat *heartbeat, const Tocsin__HeartbeatPut *put)
+{
+    const Tocsin__Heartbeat *asked = put->heartbeat;
+    heartbeat->has_cron = asked->schedule[0] != '\0';
+    if (heartbeat->has_cron && !plain_cron_read(asked->schedule, asked->time_zone, &heartbeat->cron)) {
+        model_broken(model, "entry %" PRIu64 ": the model does not know the schedule %s of %s", model->index, asked->schedule, asked->time_zone);
+        heartbeat->has_cron = false;
+    }
+    if (heartbeat->has_cron) {
+        moments_hear(model, heartbeat, put->moments_s, put->n_moments_s);
+    }
+    expect(model, heartbeat);
+}
+
+/* ---------------------------------------------------------------- when it goes down */
+
 /* When it goes down if nothing is heard; 0: not by silence. */
 static uint64_t goes_down_ms(const struct model *model, const struct heartbeat *heartbeat)
 {
     uint64_t grace_ms = seconds_ms(model, heartbeat->grace_s), period_ms = seconds_ms(model, heartbeat->period_s);
-    uint64_t next_ms =
-        heartbeat->life == LIFE_UP ? believed_ms(model, heartbeat->heard_ms, period_ms, grace_ms) : 0;
+    uint64_t heard_ms = heartbeat->heard_ms, started_ms = heartbeat->started_ms, next_ms = 0;
+    if (heartbeat->life == LIFE_UP) {
+        next_ms = heartbeat->has_cron ? moment_believed_ms(model, heartbeat)
+                                      : believed_ms(model, (struct waiting){heard_ms, heard_ms}, period_ms, grace_ms);
+    }
     if (heartbeat->life == LIFE_DOWN || heartbeat->started_ms == 0) {
         return next_ms;
     }
     /* It runs, and is to end within the grace; an outage may have swallowed that word of it, and then the schedule
      * tells. */
-    uint64_t run_ms = believed_ms(model, heartbeat->started_ms, 0, grace_ms);
+    uint64_t run_ms = believed_ms(model, (struct waiting){started_ms, started_ms}, 0, grace_ms);
     if (next_ms == 0) {
         return run_ms;
     }
@@ -167,7 +264,7 @@ static void look_set(const struct model *model, struct heartbeat *heartbeat)
 static void goes_down(struct model *model, struct heartbeat *heartbeat)
 {
     heartbeat->life = LIFE_DOWN;
-    heartbeat->look_ms = 0;
+    heartbeat->look_ms = heartbeat->expected_ms = 0;
     model_incident_of_cluster(model, heartbeat->id, heartbeat->service_id, true);
 }
 
@@ -178,6 +275,7 @@ static void is_heard(struct model *model, struct heartbeat *heartbeat)
         model_incident_of_cluster(model, heartbeat->id, heartbeat->service_id, false);
     }
     heartbeat->life = LIFE_UP;
+    expect(model, heartbeat);
 }
 
 static void run_ends(struct heartbeat *heartbeat, const Tocsin__Ping *ping)
@@ -254,6 +352,9 @@ static void heartbeat_define(struct model *model, const Tocsin__HeartbeatPut *pu
     heartbeat->grace_s = heartbeat->grace_s == 0 ? grace_for(heartbeat->period_s) : heartbeat->grace_s;
     heartbeat->manual_resume = model_given(creation, put->fields, 10) ? asked->manual_resume : heartbeat->manual_resume;
     heartbeat->post_only = model_given(creation, put->fields, 11) ? asked->post_only : heartbeat->post_only;
+    if (model_given(creation, put->fields, 13)) {
+        cron_set(model, heartbeat, put);
+    }
     look_set(model, heartbeat);
 }
 
@@ -275,8 +376,17 @@ static void heartbeat_rest(struct model *model, const Tocsin__HeartbeatPause *pa
         return;
     }
     heartbeat->life = pause->resume ? LIFE_NEW : LIFE_PAUSED;
-    heartbeat->started_ms = 0;
+    heartbeat->started_ms = heartbeat->expected_ms = 0;
     look_set(model, heartbeat);
+}
+
+/* Refused when somebody was quicker, which is no harm. */
+static void moments_extend(struct model *model, const Tocsin__HeartbeatExtend *extend, const Tocsin__Reply *reply)
+{
+    struct heartbeat *heartbeat = heartbeat_find(model, extend->heartbeat_id);
+    if (reply->status == TOCSIN__STATUS__STATUS_OK && heartbeat != NULL && heartbeat->has_cron) {
+        moments_hear(model, heartbeat, extend->moments_s, extend->n_moments_s);
+    }
 }
 
 static bool is_absent(const Tocsin__Tick *tick, uint64_t node)
@@ -347,6 +457,9 @@ bool model_heartbeats_command(struct model *model, const Tocsin__Command *comman
     case TOCSIN__COMMAND__BODY_HEARTBEAT_PAUSE:
         heartbeat_rest(model, command->heartbeat_pause, reply);
         return true;
+    case TOCSIN__COMMAND__BODY_HEARTBEAT_EXTEND:
+        moments_extend(model, command->heartbeat_extend, reply);
+        return true;
     default:
         return false;
     }
@@ -401,8 +514,9 @@ void model_heartbeats_due(struct model *model, uint32_t limit)
         if (heartbeat == NULL || heartbeat->look_ms > model->now_ms) {
             return;
         }
-        uint64_t down_ms = goes_down_ms(model, heartbeat);
         heartbeat->look_ms = 0;
+        moments_pass(model, heartbeat);
+        uint64_t down_ms = goes_down_ms(model, heartbeat);
         if (down_ms != 0 && down_ms <= model->now_ms) {
             judge_lateness(model, heartbeat, down_ms);
             model->counts.heartbeats_silent++;
@@ -446,15 +560,17 @@ bool model_heartbeats_compare(const struct model *model, const struct machine_st
         Tocsin__HeartbeatState *found = heartbeat_state_get(view, expected->id, NULL);
         bool agrees = found != NULL && found->status == (Tocsin__HeartbeatStatus)expected->life &&
                       (expected->life != LIFE_UP || found->last_ping_ms == expected->heard_ms) &&
-                      found->last_start_ms == expected->started_ms && found->filed_ms == expected->look_ms;
+                      found->last_start_ms == expected->started_ms && found->filed_ms == expected->look_ms &&
+                      found->expected_ms == expected->expected_ms;
         if (!agrees) {
             (void)snprintf(sentence, size,
                            "heartbeat %" PRIu64 " is otherwise: expected status %d, heard at %" PRIu64 ", started at %" PRIu64
-                           ", to be looked at %" PRIu64 "; found %d, %" PRIu64 ", %" PRIu64 ", %" PRIu64,
+                           ", to be looked at %" PRIu64 ", waited for at %" PRIu64 "; found %d, %" PRIu64 ", %" PRIu64 ", %" PRIu64
+                           ", %" PRIu64,
                            expected->id, (int)expected->life, expected->heard_ms, expected->started_ms,
-                           expected->look_ms, found != NULL ? (int)found->status : -1,
+                           expected->look_ms, expected->expected_ms, found != NULL ? (int)found->status : -1,
                            found != NULL ? found->last_ping_ms : 0, found != NULL ? found->last_start_ms : 0,
-                           found != NULL ? found->filed_ms : 0);
+                           found != NULL ? found->filed_ms : 0, found != NULL ? found->expected_ms : 0);
         }
         tocsin__heartbeat_state__free_unpacked(found, NULL);
         if (!agrees) {

@@ -16,6 +16,7 @@
 
 #include "consensus/machine/limits.h"
 #include "tests/sim/model/model.h"
+#include "tests/support/plain_cron.h"
 
 #define LIST(type)                                                                                                    \
     struct {                                                                                                          \
@@ -125,6 +126,10 @@ struct heartbeat {
     enum life life;
     uint32_t period_s, grace_s;
     bool manual_resume, post_only;
+    bool has_cron; /* then not the period counts, but: */
+    struct plain_cron cron;
+    uint64_t told_until_ms; /* the last of its moments that the log tells */
+    uint64_t expected_ms;   /* while it is up: the moment that it is waited for; 0: not told */
     uint64_t heard_ms;   /* last */
     uint64_t started_ms; /* 0: it does not run */
     char run[40];

@@ -425,6 +425,19 @@ static void a_schedule_takes_the_place_of_the_timeout_and_back(void **state)
     assert_null(api_answer_at(answer, "schedule", NULL));
 }
 
+/* The simulator found that such a job was not missed for hours. */
+static void a_node_whose_clock_is_ahead_leaves_out_no_moment(void **state)
+{
+    struct house *house = *state;
+    house->api->ahead_ms = 2 * 3600000;
+    const struct api_answer *made =
+        api_post(house->api, "/api/v3/checks", "{\"name\":\"backup\",\"schedule\":\"* * * * *\",\"tz\":\"UTC\",\"grace\":120}");
+    assert_int_equal(made->status, 201);
+    const char *key = story_text("%s", api_answer_text(made, "uuid", NULL));
+    send(house, "GET", story_text("/ping/%s", key), NULL);
+    assert_string_equal(api_answer_text(api_get(house->api, story_text("/api/v3/checks/%s", key)), "next_ping", NULL), "2026-09-21T14:14:00Z");
+}
+
 static void errors_have_healthchecks_shape(void **state)
 {
     static const struct {
@@ -584,6 +597,7 @@ int main(void)
         STORY(lists_are_filtered_by_every_tag),
         STORY(one_that_is_deleted_is_shown_a_last_time),
         STORY(a_schedule_takes_the_place_of_the_timeout_and_back),
+        STORY(a_node_whose_clock_is_ahead_leaves_out_no_moment),
         STORY(errors_have_healthchecks_shape),
         STORY(observers_look_and_change_nothing),
         STORY(the_second_service_must_be_named),

@@ -11,6 +11,7 @@
 
 #include "node/cron/cron.h"
 #include "node/host/zones.h"
+#include "tests/support/plain_cron.h"
 
 #define DAY_S 86400
 #define FOUND_MAX 3000u
@@ -252,6 +253,33 @@ static void every_minute_of_sixty_days_is_as_the_slow_judge_says(void **state)
     assert_in_range(judged, SEEDS, SEEDS * FOUND_MAX);
 }
 
+/* The one that the simulator's jobs go by. */
+static void simple_ones_are_as_the_plain_reading_says(void **state)
+{
+    static const char *const SIMPLE[][2] = {{"* * * * *", "UTC"},
+                                            {"*/7 * * * *", "Asia/Kolkata"},
+                                            {"1-59/3 * * * *", "Asia/Tokyo"},
+                                            {"3,13,14,50 7-9 * * *", "America/Phoenix"},
+                                            {"59 */5 * * *", "Asia/Kolkata"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof SIMPLE / sizeof *SIMPLE; i++) {
+        struct cron cron = parsed(SIMPLE[i][0]);
+        struct zone *zone = zone_of(SIMPLE[i][1]);
+        struct plain_cron plain;
+        assert_true(plain_cron_read(SIMPLE[i][0], SIMPLE[i][1], &plain));
+        size_t count = cron_next(&cron, zone, JANUARY_2026_S, INT64_MAX, found, FOUND_MAX);
+        uint64_t moment_ms = (uint64_t)JANUARY_2026_S * 1000;
+        for (size_t n = 0; n < count; n++) {
+            moment_ms = plain_cron_next_ms(&plain, moment_ms + 1);
+            assert_int_equal(found[n] * 1000, moment_ms);
+        }
+        zone_free(zone);
+    }
+    struct plain_cron plain;
+    assert_false(plain_cron_read("0 3 * * MON", "UTC", &plain));
+    assert_false(plain_cron_read("0 3 * * *", "Europe/Berlin", &plain));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +288,7 @@ int main(void)
         cmocka_unit_test(days_by_month_and_by_week),
         cmocka_unit_test(what_is_no_schedule_is_refused_with_a_sentence),
         cmocka_unit_test(every_minute_of_sixty_days_is_as_the_slow_judge_says),
+        cmocka_unit_test(simple_ones_are_as_the_plain_reading_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
