@@ -171,7 +171,7 @@ struct engine *engine_new(const struct engine_options *options, const struct eng
     assert(engine->machine_version >= MACHINE_VERSION && engine->machine_version <= MACHINE_VERSION + 1);
     engine->recovering_index = options->recovering_index;
     engine->joining = options->join;
-    engine->zones = options->zones;
+    engine_vitals_open(engine, options->zones);
     engine->next_deadline_ms = UINT64_MAX;
     engine->changed = true;
     cluster_clock_init(&engine->clock, engine->config->id, engine->config->members_count);

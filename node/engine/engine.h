@@ -129,14 +129,15 @@ struct engine_status {
     struct driver_status driver;
     uint64_t applied_index, committed_index, durable_index;
     uint64_t duties_term;      /* in which the duties of a leader were taken up last */
-    uint64_t cluster_now_ms;   /* cluster time as this node would stamp it */
-    bool cluster_time_live;    /* this process stamped or saw a stamp arrive; until then cluster_now_ms is a guess by wall clocks */
+    bool cluster_time_live;    /* this process stamped or saw a stamp arrive; until then engine_cluster_ms is a guess by wall clocks */
     uint32_t state_version;    /* of the rules in force, 0: not looked at yet */
     uint64_t recovering_index; /* not 0: it does not vote before its state covers this */
     const char *failure;       /* NULL while it takes part */
     enum gasp_standing gasp;
 };
 struct engine_status engine_status(const struct engine *engine);
+/* Cluster time as this node would stamp it now. */
+uint64_t engine_cluster_ms(const struct engine *engine);
 /* Valid until the next call into the engine. */
 const struct raft_configuration *engine_configuration(const struct engine *engine);
 

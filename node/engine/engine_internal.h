@@ -178,7 +178,7 @@ struct engine {
     unsigned reports_count;
 
     struct engine_watch watch; /* engine_watch.c */
-    uint64_t zones;            /* hash of the system's zone data */
+    struct vitals vitals;      /* what stays as it was at the start */
 
     struct last_gasp *gasp;                 /* engine_gasp.c */
     uint64_t gasp_next_ms;                  /* boottime */
@@ -293,6 +293,8 @@ const char *engine_guardians_fault(const struct engine *engine);
 void engine_configuration_warn(struct engine *engine);
 /* ---- engine_watch.c */
 #define ENGINE_VITALS_SIZE_BYTES 56u
+/* `zones`: hash of the system's zone data. */
+void engine_vitals_open(struct engine *engine, uint64_t zones);
 struct vitals engine_vitals(const struct engine *engine);
 void engine_vitals_put(const struct vitals *vitals, uint8_t out[ENGINE_VITALS_SIZE_BYTES]);
 struct vitals engine_vitals_read(struct wire_reader *reader);
@@ -310,7 +312,6 @@ void engine_submit_system(struct engine *engine, Tocsin__Command *command, const
 void engine_offer_first_token(struct engine *engine, const struct machine_store *view);
 
 /* ---- engine_duties.c: cluster time as this node knows it */
-uint64_t engine_cluster_ms(const struct engine *engine);
 
 /* The term in which this node leads with its barrier applied and the state committed; 0 otherwise. */
 uint64_t engine_leading_term(void *context);

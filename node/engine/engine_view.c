@@ -310,12 +310,10 @@ struct api_ports engine_api_ports(struct engine *engine) {
 const struct raft_configuration *engine_configuration(const struct engine *engine) { return driver_configuration(engine->driver); }
 
 struct engine_status engine_status(const struct engine *engine) {
-    const struct engine_ports *ports = &engine->ports;
     return (struct engine_status){
         .driver = driver_status(engine->driver), .applied_index = engine->progress.applied_index,
         .committed_index = engine->progress.committed_index, .durable_index = engine->progress.durable_index,
         .duties_term = engine->duties_term,
-        .cluster_now_ms = cluster_clock_now(&engine->clock, ports->wall_ms(ports->context), ports->boottime_ms(ports->context)),
         .cluster_time_live = engine->clock.seen_live,
         .state_version = engine->members.state_version, .recovering_index = engine->recovering_index, .failure = engine->failed ? engine->failure : NULL,
         .gasp = last_gasp_status(engine->gasp).standing};

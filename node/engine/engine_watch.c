@@ -26,12 +26,16 @@ static uint64_t code_hash(const struct engine *engine) {
     return value | 1; /* 0 says that it is not known */
 }
 
-struct vitals engine_vitals(const struct engine *engine) {
-    struct vitals vitals = {.code = code_hash(engine), .zones = engine->zones};
-    engine->ports.disk(engine->ports.context, &vitals.disk_free_bytes, &vitals.disk_total_bytes);
+void engine_vitals_open(struct engine *engine, uint64_t zones) {
+    engine->vitals = (struct vitals){.code = code_hash(engine), .zones = zones};
     unsigned bit = 0;
     for (const struct channel *const *channel = channels_all(); *channel != NULL; channel++, bit++)
-        if ((*channel)->missing(&engine->config->notify) == NULL) vitals.providers |= UINT64_C(1) << bit;
+        if ((*channel)->missing(&engine->config->notify) == NULL) engine->vitals.providers |= UINT64_C(1) << bit;
+}
+
+struct vitals engine_vitals(const struct engine *engine) {
+    struct vitals vitals = engine->vitals;
+    engine->ports.disk(engine->ports.context, &vitals.disk_free_bytes, &vitals.disk_total_bytes);
     vitals.providers_refused = engine_probes_refused(engine);
     vitals.providers_failing = engine_probes_failing(engine);
     return vitals;

@@ -47,7 +47,7 @@ static bool hears(const struct sim *sim, uint64_t listener, uint64_t speaker) {
 
 static bool both_hear(const struct sim *sim, uint64_t a, uint64_t b) { return hears(sim, a, b) && hears(sim, b, a); }
 
-static bool leads(const struct sim *sim, uint64_t id) {
+static bool is_leading(const struct sim *sim, uint64_t id) {
     const struct node *node = &sim->nodes[id];
     if (!is_moving(node)) return false;
     struct engine_status status = engine_status(node->engine);
@@ -61,12 +61,12 @@ static uint64_t lag_ms(const struct sim *sim, uint64_t from, uint64_t to) {
     return queued_ms > link->slow_ms ? queued_ms : link->slow_ms;
 }
 
-/* The quickest way from somebody whom `knows` picks, to this node; a node that leads needs none. */
-static struct gasp_way way_from(const struct sim *sim, uint64_t id, bool (*knows)(const struct sim *sim, uint64_t id)) {
-    struct gasp_way way = {.open = leads(sim, id)};
+/* The quickest way from somebody who knows, to this node; a node that leads needs none. */
+static struct gasp_way way_from(const struct sim *sim, uint64_t id, const bool leads[SIM_NODES_MAX + 1], const bool knows[SIM_NODES_MAX + 1]) {
+    struct gasp_way way = {.open = leads[id]};
     if (way.open) return way;
     for (uint64_t other = 1; other <= sim->nodes_count; other++) {
-        if (other == id || !both_hear(sim, id, other) || !knows(sim, other)) continue;
+        if (other == id || !knows[other] || !both_hear(sim, id, other)) continue;
         uint64_t other_lag_ms = lag_ms(sim, other, id);
         if (!way.open || other_lag_ms < way.lag_ms) way = (struct gasp_way){true, other_lag_ms};
     }
@@ -82,10 +82,13 @@ static bool hears_leader(const struct sim *sim, uint64_t id) {
 static void look(void *context) {
     struct sim *sim = context;
     struct gasp_judge *judge = sim->gasp;
-    for (uint64_t id = 1; id <= sim->nodes_count; id++) gasp_reach_look(&judge->nodes[id].direct, way_from(sim, id, leads), sim->now_ms);
+    bool leads[SIM_NODES_MAX + 1], hears_one[SIM_NODES_MAX + 1];
+    for (uint64_t id = 1; id <= sim->nodes_count; id++) leads[id] = is_leading(sim, id);
+    for (uint64_t id = 1; id <= sim->nodes_count; id++) gasp_reach_look(&judge->nodes[id].direct, way_from(sim, id, leads, leads), sim->now_ms);
+    for (uint64_t id = 1; id <= sim->nodes_count; id++) hears_one[id] = hears_leader(sim, id);
     for (uint64_t id = 1; id <= sim->nodes_count; id++) {
         struct node *node = &sim->nodes[id];
-        gasp_reach_look(&judge->nodes[id].by_others, way_from(sim, id, hears_leader), sim->now_ms);
+        gasp_reach_look(&judge->nodes[id].by_others, way_from(sim, id, leads, hears_one), sim->now_ms);
         bool led = !node->up || engine_status(node->engine).gasp == GASP_LED;
         judge->nodes[id].epoch += led && !judge->nodes[id].was_led;
         judge->nodes[id].was_led = led;

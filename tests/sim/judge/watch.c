@@ -128,7 +128,7 @@ static void look(void *context) {
         return;
     }
     struct reading now = {.node = node->id, .process = node->process, .term = status.driver.term, .true_ms = sim->now_ms,
-                          .cluster_ms = status.cluster_now_ms};
+                          .cluster_ms = engine_cluster_ms(node->engine)};
     for (unsigned id = 1; id <= sim->nodes_count; id++) {
         if (sim->nodes[id].up && sim->nodes[id].knows_time) now.processes[id] = sim->nodes[id].process;
     }

@@ -15,7 +15,7 @@
 #define SEEDS 40u
 #define JUMP_MS 600000
 
-static uint64_t cluster_ms(const struct sim *sim, uint64_t id) { return engine_status(sim->nodes[id].engine).cluster_now_ms; }
+static uint64_t cluster_ms(const struct sim *sim, uint64_t id) { return engine_cluster_ms(sim->nodes[id].engine); }
 
 static void a_follower_tells_cluster_time_to_one_that_has_just_started(void **state) {
     (void)state;
