@@ -91,7 +91,7 @@ enum machine_table {
     TABLE_DRILL,                 /* id: Drill */
     TABLE_DRILL_STATE,           /* id: DrillState */
     TABLE_DRILL_RUN,             /* drill, number: DrillRun */
-    TABLE_HEARTBEAT_QUICK,       /* id / 64: the last pings of those that are up, as quick_pings.c packs them */
+    TABLE_HEARTBEAT_QUICK,       /* id / 64: the last pings of those that are up, packed by quick_pings.c */
     TABLE_COUNT
 };
 

@@ -1,11 +1,12 @@
 /*
  * Where most pings go: "still alive", of one that is up and expects no more than that.
  *
- *     TABLE_HEARTBEAT_QUICK    id / 64 ──> | last ping (8 bytes), pings since its state was written (4) | x 64
+ *     TABLE_HEARTBEAT_QUICK    id / 64 ──> | last ping (6 bytes), pings since its state was written (2) | x 64
  *
  * Such a ping changes nothing else, so it is noted here alone. Sixty-four neighbours share a row and hundreds a page:
- * of a million that ping in any order, few pages are written at each commit. A place of zeros means that the pings of
- * this heartbeat go the long way, through its HeartbeatState, which holds everything then.
+ * of a million that ping in any order, few pages are written at each commit. Without a last ping, the pings of this
+ * heartbeat go the long way, through its HeartbeatState, which holds everything then. Its place is there from its
+ * creation on, so that rows are made in their order, which fills pages; a place of zeros is nobody's.
  */
 #include "consensus/machine/heartbeats/quick_pings.h"
 
@@ -15,12 +16,16 @@
 #include "consensus/machine/heartbeats/heartbeats.h"
 #include "consensus/machine/planted.h"
 
-#define PLACE_SIZE_BYTES 12u
+#define PLACE_SIZE_BYTES 8u
+#define PINGS_BITS 16u
+#define PINGS_MAX ((1u << PINGS_BITS) - 1)
+#define LAST_PING_MS_MAX ((1ull << 48) - 1) /* in the year 10889 */
+#define TAKEN 1u /* in place of pings, of one that goes the long way */
 #define ROW_SIZE_BYTES (QUICK_PLACES * PLACE_SIZE_BYTES)
 
 struct quick {
     uint64_t last_ping_ms; /* 0: not quick */
-    uint32_t pings;
+    uint64_t pings;
 };
 
 static uint8_t *place_of(uint8_t row[ROW_SIZE_BYTES], uint64_t id)
@@ -30,23 +35,19 @@ static uint8_t *place_of(uint8_t row[ROW_SIZE_BYTES], uint64_t id)
 
 static struct quick place_read(const uint8_t *place)
 {
-    struct quick quick = {0};
-    for (unsigned i = 0; i < 8; i++) {
-        quick.last_ping_ms = quick.last_ping_ms << 8 | place[i];
+    uint64_t number = 0;
+    for (unsigned i = 0; i < PLACE_SIZE_BYTES; i++) {
+        number = number << 8 | place[i];
     }
-    for (unsigned i = 8; i < PLACE_SIZE_BYTES; i++) {
-        quick.pings = quick.pings << 8 | place[i];
-    }
-    return quick;
+    return (struct quick){.last_ping_ms = number >> PINGS_BITS, .pings = number & PINGS_MAX};
 }
 
 static void place_write(uint8_t *place, struct quick quick)
 {
-    for (unsigned i = 0; i < 8; i++) {
-        place[i] = (uint8_t)(quick.last_ping_ms >> (56 - 8 * i));
-    }
-    for (unsigned i = 8; i < PLACE_SIZE_BYTES; i++) {
-        place[i] = (uint8_t)(quick.pings >> (88 - 8 * i));
+    assert(quick.last_ping_ms <= LAST_PING_MS_MAX && quick.pings <= PINGS_MAX);
+    uint64_t number = quick.last_ping_ms << PINGS_BITS | quick.pings;
+    for (unsigned i = PLACE_SIZE_BYTES; i > 0; i--, number >>= 8) {
+        place[i - 1] = (uint8_t)number;
     }
 }
 
@@ -94,7 +95,7 @@ static bool is_quick(struct apply *apply, const Tocsin__Heartbeat *heartbeat, co
                       apply_seconds_ms(apply, heartbeat->grace_s);
     return state->status == TOCSIN__HEARTBEAT_STATUS__HEARTBEAT_UP && state->last_start_ms == 0 &&
            state->run[0] == '\0' && !state->has_duration && !heartbeat->post_only &&
-           !heartbeat_has_schedule(heartbeat) && state->filed_ms != 0 && state->filed_ms <= due_ms;
+           !heartbeat_has_schedule(heartbeat) && state->filed_ms != 0 && state->filed_ms <= due_ms && state->last_ping_ms <= LAST_PING_MS_MAX;
 }
 
 bool quick_ping(struct apply *apply, const Tocsin__Ping *ping)
@@ -107,7 +108,7 @@ bool quick_ping(struct apply *apply, const Tocsin__Ping *ping)
         return false;
     }
     struct quick quick = place_read(place_of(row, ping->heartbeat_id));
-    if (quick.last_ping_ms == 0 || quick.pings == UINT32_MAX) {
+    if (quick.last_ping_ms == 0 || quick.pings == PINGS_MAX || apply->time_ms > LAST_PING_MS_MAX) {
         return false;
     }
     if (!planted(PING_NOT_NOTED)) {
@@ -126,9 +127,12 @@ void quick_forget(struct apply *apply, uint64_t id)
 
 void heartbeat_state_put(struct apply *apply, const Tocsin__Heartbeat *heartbeat, const Tocsin__HeartbeatState *state)
 {
-    bool quick = is_quick(apply, heartbeat, state);
+    struct quick quick = {.pings = TAKEN};
+    if (is_quick(apply, heartbeat, state)) {
+        quick = (struct quick){.last_ping_ms = state->last_ping_ms};
+    }
     record_put(apply->store, TABLE_HEARTBEAT_STATE, key_1(heartbeat->id), &state->base);
-    place_set(apply->store, heartbeat->id, (struct quick){.last_ping_ms = quick ? state->last_ping_ms : 0});
+    place_set(apply->store, heartbeat->id, quick);
 }
 
 Tocsin__HeartbeatState *heartbeat_state_get(const struct machine_store *store, uint64_t id, ProtobufCAllocator *allocator)

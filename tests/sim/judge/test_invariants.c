@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "consensus/machine/heartbeats/quick_pings.h"
 #include "consensus/machine/limits.h"
 #include "consensus/machine/records.h"
 #include "tests/sim/judge/invariants.h"
@@ -514,6 +515,31 @@ static void heartbeat_gone(struct town *town)
     row_cut(town, TABLE_HEARTBEAT, key_1(JOB));
 }
 
+/* A ping of this heartbeat is noted by its time alone. */
+static void quick_place_put(struct town *town, uint64_t id)
+{
+    uint8_t row[QUICK_PLACES * 8] = {0};
+    struct key key = key_1(id / QUICK_PLACES);
+    row[id % QUICK_PLACES * 8] = 1;
+    town->store->put(town->store->context, TABLE_HEARTBEAT_QUICK, key_span(&key),
+                     (struct span){.data = row, .size_bytes = sizeof row});
+}
+
+static void heartbeat_quick_while_it_runs(struct town *town)
+{
+    Tocsin__HeartbeatState state = TOCSIN__HEARTBEAT_STATE__INIT;
+    state.status = TOCSIN__HEARTBEAT_STATUS__HEARTBEAT_UP;
+    state.filed_ms = JOB_DUE_MS;
+    state.last_start_ms = 1;
+    record_put(town->store, TABLE_HEARTBEAT_STATE, key_1(JOB), &state.base);
+    quick_place_put(town, JOB);
+}
+
+static void heartbeat_quick_though_gone(struct town *town)
+{
+    quick_place_put(town, JOB + 1);
+}
+
 static void heartbeat_filed_twice(struct town *town)
 {
     row_put(town, TABLE_HEARTBEAT_DUE, key_2(JOB_DUE_MS + 1, JOB), (struct key){.size_bytes = 0});
@@ -571,6 +597,8 @@ static const struct breakage {
     {heartbeat_without_state, "heartbeat 7 has no state"},
     {heartbeat_key_lost, "heartbeat 7 is not found by its key, name and slug"},
     {heartbeat_gone, "something is left of a heartbeat that is gone"},
+    {heartbeat_quick_while_it_runs, "the pings of heartbeat 7 must do more than they do"},
+    {heartbeat_quick_though_gone, "the pings of heartbeat 8, which is gone, are noted"},
     {heartbeat_filed_twice, "a heartbeat is filed that knows nothing of it"},
 };
 

@@ -19,6 +19,7 @@
 
 #define SEEDS 12u
 #define STEPS 60u
+#define AT_ONCE 200u
 #define SECOND_MS 1000ull
 #define STATUS(name) TOCSIN__HEARTBEAT_STATUS__HEARTBEAT_##name
 #define KIND(name) TOCSIN__PING_KIND__PING_##name
@@ -240,6 +241,27 @@ static void a_quick_ping_writes_its_place_alone(void **state)
     assert_int_equal(fixture_rows(story->f, TABLE_HEARTBEAT_QUICK), 1);
 }
 
+static void more_pings_than_a_place_counts_are_counted(void **state)
+{
+    struct story *story = *state;
+    uint64_t job = heartbeat(story, 60, 60), pings = 70000; /* a place counts to 65,535 */
+    Tocsin__Ping ping = TOCSIN__PING__INIT;
+    ping.heartbeat_id = job;
+    Tocsin__Command command = fixture_command();
+    command.body_case = TOCSIN__COMMAND__BODY_PING;
+    command.ping = &ping;
+    for (uint64_t sent = 0; sent < pings;) {
+        ProtobufCBinaryData commands[AT_ONCE];
+        for (unsigned i = 0; i < AT_ONCE; i++, sent++) {
+            commands[i] = fixture_pack(story->f, &command);
+        }
+        fixture_apply_entry(story->f, AT_ONCE, commands);
+    }
+    Tocsin__HeartbeatState *now = state_of(story, job);
+    assert_int_equal(now->pings, pings);
+    tocsin__heartbeat_state__free_unpacked(now, NULL);
+}
+
 static void one_that_is_deleted_leaves_no_place(void **state)
 {
     struct story *story = *state;
@@ -261,6 +283,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STORY(twins_stay_alike),
         STORY(a_quick_ping_writes_its_place_alone),
+        STORY(more_pings_than_a_place_counts_are_counted),
         STORY(one_that_is_deleted_leaves_no_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
