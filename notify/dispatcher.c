@@ -76,6 +76,7 @@ struct dispatcher {
     struct ended ended[ENDED_MAX]; /* a ring; ended_count is of all time */
     uint64_t ended_count;
     uint64_t last_transfer_id, last_probe_id;
+    uint64_t moved_ms; /* when a page was taken or refused for good, or nothing waited */
     struct dispatcher_statistics totals; /* its last two are computed when asked for */
 };
 
@@ -200,6 +201,8 @@ static uint32_t provider_wait_ms(int64_t retry_after_s)
 
 static void count_outcome(struct dispatcher *dispatcher, Tocsin__Outcome outcome)
 {
+    if (outcome != TOCSIN__OUTCOME__OUTCOME_RETRY && outcome != TOCSIN__OUTCOME__OUTCOME_UNKNOWN)
+        dispatcher->moved_ms = now_ms(dispatcher);
     switch (outcome) {
     case TOCSIN__OUTCOME__OUTCOME_SENT: dispatcher->totals.sent++; break;
     case TOCSIN__OUTCOME__OUTCOME_RETRY: dispatcher->totals.retried++; break;
@@ -301,7 +304,7 @@ static void claim_anew(struct dispatcher *dispatcher, struct job *job)
     job_free(job);
 }
 
-/* A probe has come as far as a page would: nothing is sent, and it counts nowhere. */
+/* A probe has come as far as a page's claim would: nothing is sent, it waits for nobody, and it counts nowhere. */
 static void end_probe(struct dispatcher *dispatcher, struct job *job)
 {
     struct ended ended = {.notification_id = job->notification->id,
@@ -310,6 +313,14 @@ static void end_probe(struct dispatcher *dispatcher, struct job *job)
     dispatcher->last_probe_id = ended.notification_id;
     offer_receipt(dispatcher, &ended, job->notification);
     job_free(job);
+}
+
+static void take_probe(struct dispatcher *dispatcher, struct job *job)
+{
+    if (claim_is_valid(dispatcher, job))
+        end_probe(dispatcher, job);
+    else
+        claim_anew(dispatcher, job);
 }
 
 /* Sends, refuses, or claims anew. The job is out of the queue. */
@@ -358,8 +369,6 @@ static void start_waiting(struct dispatcher *dispatcher)
     while (*link && dispatcher->under_way_count < DISPATCHER_TRANSFERS_MAX) {
         if (!claim_is_valid(dispatcher, *link)) {
             claim_anew(dispatcher, queue_remove(dispatcher, link));
-        } else if (is_probe((*link)->notification)) {
-            end_probe(dispatcher, queue_remove(dispatcher, link));
         } else if (channel_has_room(dispatcher, (*link)->notification->channel)) {
             start(dispatcher, queue_remove(dispatcher, link));
         } else {
@@ -433,6 +442,18 @@ static void give_up_overdue(struct dispatcher *dispatcher)
     }
 }
 
+static size_t waiting(const struct dispatcher *dispatcher)
+{
+    return dispatcher->queue_count + dispatcher->claims.wanted_count + dispatcher->claims.asked_count;
+}
+
+/* Before anything is added and after everything was tried. */
+static void note_idleness(struct dispatcher *dispatcher)
+{
+    if (waiting(dispatcher) == 0)
+        dispatcher->moved_ms = now_ms(dispatcher);
+}
+
 static void pump(struct dispatcher *dispatcher)
 {
     if (observe_term(dispatcher) == 0)
@@ -440,6 +461,7 @@ static void pump(struct dispatcher *dispatcher)
     claims_expire(&dispatcher->claims, now_ms(dispatcher));
     start_waiting(dispatcher);
     claim_wanted(dispatcher);
+    note_idleness(dispatcher);
 }
 
 /* ---- the public face */
@@ -471,7 +493,13 @@ void dispatcher_take(struct dispatcher *dispatcher, const Tocsin__Notification *
 {
     if (observe_term(dispatcher) != term || term == 0)
         return;
+    note_idleness(dispatcher);
     claims_granted(&dispatcher->claims, notification->id);
+    if (is_probe(notification)) {
+        take_probe(dispatcher, job_new(notification, term));
+        pump(dispatcher);
+        return;
+    }
     struct job *under_way = under_way_find(dispatcher, notification->id);
     struct job *queued = queue_find(dispatcher, notification->id);
     struct ended *ended = ended_since_claim(dispatcher, notification);
@@ -505,6 +533,7 @@ void dispatcher_reclaim(struct dispatcher *dispatcher, const uint64_t *notificat
 {
     if (observe_term(dispatcher) == 0)
         return;
+    note_idleness(dispatcher);
     for (size_t i = 0; i < count; i++)
         if (!claims_want(&dispatcher->claims, notification_ids[i], TOCSIN__CHANNEL__CHANNEL_NONE, 0))
             break; /* the outbox's deadlines bring the others */
@@ -557,7 +586,7 @@ void dispatcher_tick(struct dispatcher *dispatcher)
 struct dispatcher_statistics dispatcher_statistics(const struct dispatcher *dispatcher)
 {
     struct dispatcher_statistics statistics = dispatcher->totals;
-    statistics.waiting = dispatcher->queue_count + dispatcher->claims.wanted_count + dispatcher->claims.asked_count;
+    statistics.waiting = waiting(dispatcher);
     statistics.under_way = dispatcher->under_way_count;
     return statistics;
 }
@@ -567,6 +596,11 @@ uint64_t dispatcher_failures_in_a_row(const struct dispatcher *dispatcher, Tocsi
     assert((unsigned)channel < CHANNELS_COUNT);
     bool recent = now_ms(dispatcher) - dispatcher->failures_in_a_row[channel].last_ms <= within_ms;
     return recent ? dispatcher->failures_in_a_row[channel].count : 0;
+}
+
+bool dispatcher_moves(const struct dispatcher *dispatcher, uint64_t within_ms)
+{
+    return waiting(dispatcher) == 0 || now_ms(dispatcher) - dispatcher->moved_ms <= within_ms;
 }
 
 uint64_t dispatcher_last_probe(const struct dispatcher *dispatcher) { return dispatcher->last_probe_id; }

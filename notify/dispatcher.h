@@ -72,7 +72,11 @@ struct dispatcher_statistics dispatcher_statistics(const struct dispatcher *disp
  * that does not exist counts neither way. */
 uint64_t dispatcher_failures_in_a_row(const struct dispatcher *dispatcher, Tocsin__Channel channel, uint64_t within_ms);
 
-/* The last notification that tells nobody (consensus/machine/paging/notices.h) and came to where requests start, its claim valid; 0: none yet. */
+/* False when pages have waited for a slot for `within_ms`, and not one was taken or refused for good meanwhile: full, and standing still. */
+bool dispatcher_moves(const struct dispatcher *dispatcher, uint64_t within_ms);
+
+/* The last notification that tells nobody (consensus/machine/paging/notices.h) and came here with a valid claim; 0: none yet. It takes no slot, and says
+ * nothing of them: dispatcher_moves does. */
 uint64_t dispatcher_last_probe(const struct dispatcher *dispatcher);
 
 #endif

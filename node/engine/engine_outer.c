@@ -4,14 +4,15 @@
  *     round ─┬─> a probe: the API's own way into the log, through a majority, into the outbox, claimed, handed to the dispatcher, receipt committed ─┐
  *            └─> a question to each provider that somebody could be told by (channel.h: probe) ─────────────────────────────────────────────────────┴─> check
  *
- * The check alarms nobody: a probe is ended where a page's request would begin, and the providers are asked for nothing. It costs two entries a minute.
- * It passes, and the pings go out, when the probe's end is in the state in time, no notification is overdue, and of the providers that guardians' and
+ * The check alarms nobody: a probe is ended where a page would wait for its request, and the providers are asked for nothing. It costs two entries a minute.
+ * It passes, and the pings go out, when the probe's end is in the state in time, no notification is overdue, pages that wait for each other leave, and of the providers that guardians' and
  * people's ways of being told need one answers, takes this node's credentials and has not refused the last requests. Whatever does not answer ends with the round's time.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "consensus/machine/limits.h"
 #include "consensus/machine/records.h"
 #include "node/engine/engine_internal.h"
 #include "node/log.h"
@@ -21,6 +22,8 @@
 #define ROUND_PATIENCE_MS 10000u
 /* A notification that should have been sent, or have ended, for so many minutes is stuck; never less, for a claim without receipt takes its time. */
 #define STUCK_MINUTES 2u
+/* ... but while pages leave one after the other, and more wait than can leave at once, the last of them has to wait. */
+#define STUCK_MINUTES_BUSY 10u
 #define STUCK_MS_LEAST 10000u
 /* Looked at, the oldest first: more than an outbox holds unless it is stuck. */
 #define OUTBOX_LOOK_MAX 10000u
@@ -153,7 +156,8 @@ static void look_into_outbox(void *argument, const struct machine_store *view) {
 }
 
 static bool outbox_is_stuck(struct engine *engine) {
-    uint64_t stuck_ms = (uint64_t)engine->config->minute_ms * STUCK_MINUTES;
+    bool busy = dispatcher_statistics(engine->dispatcher).waiting > 0;
+    uint64_t stuck_ms = (uint64_t)engine->config->minute_ms * (busy ? STUCK_MINUTES_BUSY : STUCK_MINUTES);
     struct outbox_look look = {.now_ms = engine_cluster_ms(engine), .patience_ms = stuck_ms > STUCK_MS_LEAST ? stuck_ms : STUCK_MS_LEAST};
     engine_gasp_look(engine, look_into_outbox, &look);
     return look.stuck;
@@ -217,6 +221,11 @@ static void begin(struct engine *engine, uint64_t now_ms) {
     ask_providers(engine);
 }
 
+/* A minute in which pages waited and none was taken; never less than a request may take. */
+static uint64_t standstill_ms(const struct engine *engine) {
+    return engine->config->minute_ms > 2 * ATTEMPT_DEADLINE_MS ? engine->config->minute_ms : 2 * ATTEMPT_DEADLINE_MS;
+}
+
 static const char *fault(struct engine *engine) {
     const struct engine_outer *outer = &engine->outer;
     if (outer->probe_id == 0) return "a command was not committed in time";
@@ -227,6 +236,7 @@ static const char *fault(struct engine *engine) {
     if (outer->askable != 0 && outer->reached == 0)
         return outer->refused != 0 ? "no provider that anybody could be told by takes this node's credentials" : "no provider answers that anybody could be told by";
     if (!provider_works(engine)) return "each provider that could tell somebody refused the last requests";
+    if (!dispatcher_moves(engine->dispatcher, standstill_ms(engine))) return "pages wait, and none is taken";
     if (outbox_is_stuck(engine)) return "a notification is stuck in the outbox";
     return NULL;
 }

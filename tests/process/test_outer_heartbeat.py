@@ -110,6 +110,22 @@ class OuterHeartbeat(unittest.TestCase):
         configure(company, "", lambda text: re.sub("(?m)^url = smtp.*", "url = smtp://127.0.0.1:1", re.sub(r"(\[twilio\]\n(?:.+\n)*?base_url = ).*", rf"\1{gone}", text)))
         wait_for(lambda: (standing(company, "hc") or {}).get("why_not") == "no provider answers that anybody could be told by", "what push is worth")
 
+    def test_a_storm_that_moves_and_one_that_stands_still(self):
+        outside, company = Outside(), self.company(nodes=1)
+        self.addCleanup(outside.close)
+        configure(company, f"\n[outer.hc]\npreset = healthchecks\nurl = {outside.url}/hc\n")
+        wait_for(lambda: outside.count("/hc") > 0, "pings")
+        # More than go out at once, to a provider that knows us and takes nothing.
+        company.misbehave(channel="sms", mode="hang")
+        keys = company.trigger_many([1], "storm", 60)
+        wait_for(lambda: (standing(company, "hc") or {}).get("why_not") == "pages wait, and none is taken", "the end of pings while nothing leaves")
+        before = outside.count("/hc")
+        time.sleep(2 * MINUTE_SECONDS)
+        self.assertEqual(before, outside.count("/hc"))
+        company.misbehave(channel="sms", mode="ok")
+        wait_for(lambda: outside.count("/hc") > before, "pings while pages leave")
+        company.wait_paged([1], keys[-1])
+
     def test_two_clusters_watch_each_other(self):
         pair = [self.company(nodes=1) for _ in range(2)]
         # The first has its mail server and nothing else to reach people by.

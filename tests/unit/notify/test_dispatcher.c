@@ -585,8 +585,34 @@ static void a_probe_comes_as_far_as_a_page_and_is_not_sent(void **state)
     struct person people[] = {by_text, by_push, {TOCSIN__CHANNEL__CHANNEL_WEBHOOK, "http://h.example/x"}};
     for (uint64_t id = 100; id < 100 + DISPATCHER_TRANSFERS_MAX; id++)
         take(world, id, &people[id % 3], 0);
-    take_probe(world, 9, 0); /* no slot: a page would wait, too */
-    assert_int_equal(dispatcher_last_probe(world->dispatcher), 7);
+    take_probe(world, 9, 0); /* no slot: whether they get free is another question */
+    assert_int_equal(dispatcher_last_probe(world->dispatcher), 9);
+    assert_int_equal(world->transfers_count, DISPATCHER_TRANSFERS_MAX);
+}
+
+static void one_that_is_full_moves_while_pages_are_taken_and_not_when_none_is(void **state)
+{
+    struct world *world = *state;
+    struct person people[] = {by_text, by_push, {TOCSIN__CHANNEL__CHANNEL_WEBHOOK, "http://h.example/x"}};
+    world->now_ms += 60000; /* nothing waits: that is no standstill */
+    assert_true(dispatcher_moves(world->dispatcher, 20000));
+    for (uint64_t id = 100; id < 110 + DISPATCHER_TRANSFERS_MAX; id++)
+        take(world, id, &people[id % 3], 0);
+    assert_true(dispatcher_statistics(world->dispatcher).waiting > 0);
+    assert_true(dispatcher_moves(world->dispatcher, 20000));
+    for (unsigned i = 0; i < 3; i++) { /* busy: one goes now and then */
+        world->now_ms += 15000;
+        answer(world, i, 201, -1, "{}");
+        assert_true(dispatcher_moves(world->dispatcher, 20000));
+    }
+    for (unsigned i = 3; i < 6; i++) { /* no answer at all, or "later", is no page */
+        world->now_ms += 7000;
+        answer(world, i, 503, -1, "{}");
+    }
+    assert_true(dispatcher_statistics(world->dispatcher).waiting > 0);
+    assert_false(dispatcher_moves(world->dispatcher, 20000));
+    answer(world, 6, 201, -1, "{}");
+    assert_true(dispatcher_moves(world->dispatcher, 20000));
 }
 
 #define STORY(function) cmocka_unit_test_setup_teardown(function, a_leader, tear_down)
@@ -619,6 +645,7 @@ int main(void)
         STORY(a_transfer_without_an_end_is_given_up_as_unknown),
         STORY(no_receipt_repeats_a_secret),
         STORY(a_probe_comes_as_far_as_a_page_and_is_not_sent),
+        STORY(one_that_is_full_moves_while_pages_are_taken_and_not_when_none_is),
     };
     return cmocka_run_group_tests(stories, NULL, NULL);
 }
