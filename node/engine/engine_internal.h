@@ -20,6 +20,7 @@
 #include "node/engine/certificates.h"
 #include "node/engine/conditions.h"
 #include "node/engine/engine.h"
+#include "node/engine/provider_conditions.h"
 #include "node/last_gasp/last_gasp.h"
 #include "notify/dispatcher.h"
 
@@ -37,6 +38,7 @@ struct engine_watch {
     uint64_t looked_ms, interval_ms;
     uint64_t applied_before[ENGINE_WATCH_LOOKS]; /* what it had applied at its last looks, the oldest first */
     struct conditions conditions;
+    struct provider_conditions providers;
 };
 
 #define ENGINE_FAREWELLS_MAX 8u

@@ -4,7 +4,6 @@
 #include "consensus/machine/base/siphash.h"
 #include "consensus/machine/planted.h"
 #include "node/engine/engine_internal.h"
-#include "node/engine/provider_conditions.h"
 #include "node/log.h"
 #include "node/version.h"
 #include "notify/channel.h"
@@ -111,7 +110,7 @@ static void look(void *argument, const struct machine_store *view) {
     conditions_look(&watch->conditions, members, count, engine->config->id, known, engine->config->minute_ms, watch->interval_ms,
                     engine_now_ms(engine), submit_notice, engine);
     const struct engine_certificates *certificates = &engine->certificates;
-    provider_conditions_look(members, count, engine->config->id, known, submit_notice, engine);
+    provider_conditions_look(&watch->providers, members, count, engine->config->id, known, engine->config->minute_ms, engine_now_ms(engine), submit_notice, engine);
     certificates_look(certificates->list, certificates->count, known, engine_cluster_ms(engine), submit_notice, engine);
     if (known != NULL) tocsin__node_conditions__free_unpacked(known, NULL);
     memmove(watch->applied_before, watch->applied_before + 1, sizeof watch->applied_before - sizeof watch->applied_before[0]);

@@ -8,15 +8,17 @@
 
 #include "consensus/machine/limits.h"
 #include "consensus/members.h"
-#include "notify/channel.h"
 
 #define SUMMARY_CHARACTERS 400
 #define NODES_CHARACTERS 120
+/* A node asks every six minutes at most, and its own patience is counted from there (engine_probes.c): before that it may not have noticed what others have. */
+#define PARTLY_MINUTES 8u
 
 /* Of one provider: how many voters that are heard of use it, and what they say. */
 struct users {
     size_t count, refused, failing;
     bool leader_failing;
+    bool settled; /* it has been so for long enough that those who say nothing have asked, too */
     char refused_nodes[NODES_CHARACTERS], failing_nodes[NODES_CHARACTERS];
 };
 
@@ -66,7 +68,7 @@ static bool down(const struct users *users, const char *provider, char *text, si
 
 static bool partly(const struct users *users, const char *provider, char *text, size_t size) {
     (void)snprintf(text, size, "Provider %s fails when node %s asks it, and works elsewhere: look at the way out of there", provider, users->failing_nodes);
-    return users->failing > 0 && !is_down(users);
+    return users->failing > 0 && !is_down(users) && users->settled;
 }
 
 /* Error is of high urgency and wakes people; a warning is of low urgency and waits until morning (node/README.md has the reasons). */
@@ -100,8 +102,16 @@ static bool of_one_code(const struct member_facts *members, size_t count) {
     return true;
 }
 
-void provider_conditions_look(const struct member_facts *members, size_t count, uint64_t leader_id, const Tocsin__NodeConditions *known,
-                              void (*notice)(void *context, const struct condition_notice *), void *context) {
+static bool partly_for_long(uint64_t *since_ms, const struct users *users, uint64_t minute_ms, uint64_t now_ms) {
+    if (users->failing == 0 || is_down(users))
+        *since_ms = 0;
+    else if (*since_ms == 0)
+        *since_ms = now_ms;
+    return *since_ms != 0 && now_ms - *since_ms >= PARTLY_MINUTES * minute_ms;
+}
+
+void provider_conditions_look(struct provider_conditions *conditions, const struct member_facts *members, size_t count, uint64_t leader_id,
+                              const Tocsin__NodeConditions *known, uint64_t minute_ms, uint64_t now_ms, void (*notice)(void *context, const struct condition_notice *), void *context) {
     assert(count <= MEMBERS_MAX);
     if (!of_one_code(members, count)) return;
     bool all_heard = true;
@@ -113,12 +123,15 @@ void provider_conditions_look(const struct member_facts *members, size_t count, 
         for (unsigned i = 0; channels[i] != NULL; i++) same |= channels[i]->probe == channels[place]->probe ? 1ull << i : 0;
         if ((same & ((1ull << place) - 1)) != 0) continue; /* an earlier channel stands for its provider */
         struct users users = users_of(members, count, leader_id, 1ull << place, same);
+        users.settled = partly_for_long(&conditions->partly_since_ms[place], &users, minute_ms, now_ms);
         for (size_t kind = 0; kind < KINDS_COUNT; kind++) {
             char key[LIMIT_NODE_CONDITION_KEY_CHARACTERS], text[SUMMARY_CHARACTERS];
             (void)snprintf(key, sizeof key, CONDITION_PROVIDER_KEY "%s/%s", channels[place]->provider, KINDS[kind].name);
             bool is = KINDS[kind].is(&users, channels[place]->provider, text, sizeof text);
             const Tocsin__NodeCondition *before = told(known, key);
-            if (is == (before != NULL) || (!is && !all_heard)) continue;
+            /* Once told it lasts while it is so, however short a time this leader has seen it. */
+            bool unsettled = !is && KINDS[kind].is == partly && users.failing > 0 && !is_down(&users);
+            if (is == (before != NULL) || (!is && !all_heard) || unsettled) continue;
             notice(context, &(struct condition_notice){key, is ? text : before->summary, KINDS[kind].severity, !is});
         }
     }

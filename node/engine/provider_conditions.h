@@ -4,17 +4,23 @@
  *     each member's vitals ──> who is refused, whom does it fail? ──> told already? ──> notice: began, or ended
  *
  * One condition for a provider, not one for each node: a key that was revoked is one trouble, and one page. How long something must be so is each node's own
- * affair, so that a new leader need not count anew. Of members that are not heard of nothing is known: nothing ends while one is away.
+ * affair, so that a new leader need not count anew; only that others do without trouble must hold for a while, because they may not have asked yet. Of members that are not heard of nothing is known: nothing ends while one is away.
  */
 #ifndef NODE_ENGINE_PROVIDER_CONDITIONS_H
 #define NODE_ENGINE_PROVIDER_CONDITIONS_H
 
 #include "node/engine/conditions.h"
+#include "notify/channel.h"
 
 #define CONDITION_PROVIDER_KEY "provider-"
 
+/* Starts zeroed, with each term. */
+struct provider_conditions {
+    uint64_t partly_since_ms[CHANNELS_MAX]; /* 0: it is not so */
+};
+
 /* As with conditions_look. */
-void provider_conditions_look(const struct member_facts *members, size_t count, uint64_t leader_id, const Tocsin__NodeConditions *known,
-                              void (*notice)(void *context, const struct condition_notice *), void *context);
+void provider_conditions_look(struct provider_conditions *conditions, const struct member_facts *members, size_t count, uint64_t leader_id, const Tocsin__NodeConditions *known,
+                              uint64_t minute_ms, uint64_t now_ms, void (*notice)(void *context, const struct condition_notice *), void *context);
 
 #endif
