@@ -19,6 +19,7 @@
 #include "consensus/machine/limits.h"
 #include "consensus/machine/planted.h"
 #include "notify/claims.h"
+#include "notify/codes.h"
 #include "notify/compose.h"
 
 /* A provider that hangs must leave room for the others, even when two channels (texts and calls) share it. */
@@ -48,6 +49,8 @@ struct job {
     uint64_t term;
     uint64_t transfer_id; /* in a slot */
     uint64_t started_ms;
+    bool has_code; /* that its message asks back */
+    uint8_t code_hash[CODE_HASH_SIZE_BYTES];
 };
 
 /* How an attempt ended. */
@@ -58,6 +61,8 @@ struct ended {
     uint32_t retry_after_ms;
     char provider[32];
     struct verdict verdict;
+    bool has_code;
+    uint8_t code_hash[CODE_HASH_SIZE_BYTES];
 };
 
 struct dispatcher {
@@ -234,7 +239,16 @@ static void offer_receipt(struct dispatcher *dispatcher, struct ended *ended, co
     receipt.provider = ended->provider;
     receipt.provider_id = ended->verdict.provider_id;
     receipt.retry_after_ms = ended->retry_after_ms;
+    receipt.code_hash = (ProtobufCBinaryData){ended->has_code ? sizeof ended->code_hash : 0, ended->code_hash};
     dispatcher->ports.receipt(dispatcher->ports.context, &receipt);
+}
+
+/* A provider may repeat the message when it says what is wrong with it. */
+static void withhold_code(const struct job *job, char *text)
+{
+    const char *code = job->has_code ? job->notification->notice->code : "";
+    for (char *found = text; *code && (found = strstr(found, code)) != NULL; found += strlen(code))
+        memset(found, '*', strlen(code));
 }
 
 static void end_attempt(struct dispatcher *dispatcher, const struct job *job, const char *provider,
@@ -245,7 +259,10 @@ static void end_attempt(struct dispatcher *dispatcher, const struct job *job, co
         (struct ended){.notification_id = job->notification->id,
                        .ended_ms = now_ms(dispatcher),
                        .failures = job->notification->failures,
-                       .verdict = *verdict};
+                       .verdict = *verdict,
+                       .has_code = job->has_code};
+    memcpy(ended->code_hash, job->code_hash, sizeof ended->code_hash);
+    withhold_code(job, ended->verdict.detail);
     (void)snprintf(ended->provider, sizeof ended->provider, "%s", provider);
     withhold_secrets(dispatcher->settings, ended->verdict.detail, sizeof ended->verdict.detail);
     withhold_secrets(dispatcher->settings, ended->verdict.provider_id, sizeof ended->verdict.provider_id);
@@ -338,6 +355,7 @@ static void start(struct dispatcher *dispatcher, struct job *job)
     const char *missing = channel->missing(dispatcher->settings);
     char error[200] = "";
     struct outgoing outgoing = {0};
+    job->has_code = code_put(job->notification, dispatcher->ports.random(dispatcher->ports.context), job->code_hash);
     if (missing) {
         refuse(dispatcher, job, channel->provider, TOCSIN__OUTCOME__OUTCOME_MISCONFIGURED, missing);
         job_free(job);

@@ -28,7 +28,7 @@
 struct dispatcher_ports {
     void *context;
     uint64_t (*boottime_ms)(void *context);
-    uint32_t (*random)(void *context); /* for jitter */
+    uint32_t (*random)(void *context); /* for jitter, and for codes: nobody can guess it */
     /* The term in which this node leads and is ready, 0 while it does not. */
     uint64_t (*leading_term)(void *context);
     /* Has commands committed, best effort while this node leads. The dispatcher hears of granted claims through dispatcher_take. */

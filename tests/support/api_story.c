@@ -9,6 +9,8 @@
 #include <cmocka.h>
 
 #include "consensus/machine/limits.h"
+#include "notify/codes.h"
+#include "notify/news.h"
 
 #define TEXTS_COUNT 24
 #define TEXT_SIZE_BYTES 8192
@@ -127,6 +129,32 @@ size_t story_deliver(struct api_fixture *api)
         tocsin__reply__free_unpacked(api_fixture_apply(api, &command), NULL);
     }
     return count;
+}
+
+const char *story_code(struct api_fixture *api)
+{
+    char text[600];
+    uint8_t hash[CODE_HASH_SIZE_BYTES];
+    assert_int_equal(api->output.sends_count, 1);
+    Tocsin__Notification *message = tocsin__notification__unpack(NULL, api->output.sends[0].packed.size_bytes,
+                                                                 api->output.sends[0].packed.data);
+    assert_string_equal(message->notice->code, "");
+    assert_true(code_put(message, 4242424242u, hash));
+    news_short(message, text, sizeof text);
+    const char *code = story_text("%s", message->notice->code);
+    assert_int_equal(strlen(code), CONTACT_CODE_CHARACTERS);
+    assert_non_null(strstr(text, code));
+    Tocsin__Receipt receipt = TOCSIN__RECEIPT__INIT;
+    receipt.notification_id = message->id;
+    receipt.attempt = message->attempt;
+    receipt.outcome = TOCSIN__OUTCOME__OUTCOME_SENT;
+    receipt.code_hash = (ProtobufCBinaryData){sizeof hash, hash};
+    Tocsin__Command command = TOCSIN__COMMAND__INIT;
+    command.body_case = TOCSIN__COMMAND__BODY_RECEIPT;
+    command.receipt = &receipt;
+    tocsin__notification__free_unpacked(message, NULL);
+    tocsin__reply__free_unpacked(api_fixture_apply(api, &command), NULL);
+    return code;
 }
 
 void story_run_until(struct api_fixture *api, uint64_t at_ms)

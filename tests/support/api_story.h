@@ -29,6 +29,8 @@ const char *story_service(struct api_fixture *api, const char *name, const char 
 
 /* Everybody who is told by the last entry hears of it; how many. */
 size_t story_deliver(struct api_fixture *api);
+/* The message of the last entry, which asks for a code, goes out: the code that is in it. */
+const char *story_code(struct api_fixture *api);
 /* Moves the time on to that moment and handles what is due on the way. */
 void story_run_until(struct api_fixture *api, uint64_t at_ms);
 

@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "consensus/machine/base/text.h"
 #include "consensus/machine/checks.h"
 #include "consensus/machine/paging/notices.h"
 
@@ -89,22 +88,16 @@ void contact_page_answered(struct apply *apply, uint64_t incident_id, uint64_t u
 
 /* ---------------------------------------------------------------- codes */
 
-static bool code_is_well_formed(const Tocsin__ContactCode *code)
-{
-    return code->hash.len == HASH_SIZE_BYTES && text_is_digits(code->code) &&
-           strlen(code->code) == CONTACT_CODE_CHARACTERS;
-}
-
 static bool code_is_out(const struct apply *apply, const Tocsin__ContactProof *proof)
 {
     return proof->code_hash.len == HASH_SIZE_BYTES && proof->tries_left > 0 &&
            apply->time_ms < proof->code_sent_at_ms + CONTACT_CODE_VALID_MS;
 }
 
-/* Takes the place of the code that is out. False: too many on one day. */
-static bool code_begin(struct apply *apply, uint64_t user_id, const Tocsin__ContactCode *code)
+/* Takes the place of the code that is out; it is known when it has been sent. False: too many on one day. */
+static bool code_begin(struct apply *apply, uint64_t user_id, uint64_t contact_method_id)
 {
-    Tocsin__ContactProof *proof = proof_get(apply, user_id, code->contact_method_id);
+    Tocsin__ContactProof *proof = proof_get(apply, user_id, contact_method_id);
     if (apply->time_ms >= proof->codes_since_ms + DAY_MS) {
         proof->codes_since_ms = apply->time_ms;
         proof->codes_sent = 0;
@@ -113,23 +106,45 @@ static bool code_begin(struct apply *apply, uint64_t user_id, const Tocsin__Cont
         return false;
     }
     proof->codes_sent++;
-    proof->code_hash = code->hash;
+    proof->code_hash = (ProtobufCBinaryData){.len = 0, .data = NULL};
     proof->code_sent_at_ms = apply->time_ms;
     proof->tries_left = LIMIT_CONTACT_CODE_TRIES;
     proof_put(apply, proof);
     return true;
 }
 
-/* `code` may be "". */
+/* The message went to where the method still is, and no later one was asked for. */
+static bool is_latest(struct apply *apply, const Tocsin__Notification *notification, const Tocsin__ContactProof *proof)
+{
+    const Tocsin__ContactMethod *method =
+        contact_method_get(apply->store, notification->user_id, notification->contact_method_id, apply->arena);
+    return method != NULL && strcmp(method->address, notification->address) == 0 &&
+           method->country_code == notification->country_code && proof->code_sent_at_ms == notification->created_at_ms;
+}
+
+void contact_code_sent(struct apply *apply, const Tocsin__Notification *notification, const Tocsin__Receipt *receipt)
+{
+    bool may_have_arrived = receipt->outcome == TOCSIN__OUTCOME__OUTCOME_SENT ||
+                            receipt->outcome == TOCSIN__OUTCOME__OUTCOME_UNKNOWN;
+    if (!notification->notice->code_wanted || !may_have_arrived || receipt->code_hash.len != HASH_SIZE_BYTES) {
+        return;
+    }
+    Tocsin__ContactProof *proof = proof_get(apply, notification->user_id, notification->contact_method_id);
+    if (is_latest(apply, notification, proof)) {
+        proof->code_hash = receipt->code_hash;
+        proof_put(apply, proof);
+    }
+}
+
 static void tell(struct apply *apply, const Tocsin__User *user, uint64_t contact_method_id, Tocsin__NoticeKind kind,
-                 char *code)
+                 bool code_wanted)
 {
     Tocsin__Notice *notice = apply_alloc(apply, sizeof *notice);
     tocsin__notice__init(notice);
     notice->kind = kind;
     notice->schedule_name = user->name;
     notice->valid_until_ms = apply->time_ms + PERSON_TEST_VALID_MS;
-    notice->code = code;
+    notice->code_wanted = code_wanted;
     notice_tell(apply, user->id, contact_method_id, TOCSIN__WHY__WHY_TEST, notice);
 }
 
@@ -145,28 +160,26 @@ static bool check_method(struct apply *apply, Tocsin__Reply *reply, uint64_t use
 void apply_contact_code_send(struct apply *apply, const Tocsin__ContactCodeSend *send, Tocsin__Reply *reply)
 {
     const Tocsin__User *user = user_get(apply->store, send->user_id, apply->arena);
-    const Tocsin__ContactCode *code = send->code;
-    if (!check_given(apply, reply, code) || !check_method(apply, reply, send->user_id, code->contact_method_id)) {
+    if (!check_method(apply, reply, send->user_id, send->contact_method_id)) {
         return;
     }
-    if (user == NULL || !code_is_well_formed(code)) {
-        reply_refuse(apply, reply, INVALID, TOCSIN__REASON__REASON_BAD_VALUE, "A code is %u digits, with their hash.",
-                     CONTACT_CODE_CHARACTERS);
+    if (user == NULL) {
+        refuse_unknown(apply, reply, TOCSIN__REASON__REASON_UNKNOWN_USER, "user", send->user_id);
         return;
     }
-    const Tocsin__ContactProof *proof = proof_get(apply, user->id, code->contact_method_id);
+    const Tocsin__ContactProof *proof = proof_get(apply, user->id, send->contact_method_id);
     if (proof->code_sent_at_ms != 0 && apply->time_ms < proof->code_sent_at_ms + CONTACT_CODE_EVERY_MS) {
         reply_refuse(apply, reply, TOCSIN__STATUS__STATUS_LIMIT, TOCSIN__REASON__REASON_CODE_SENT_JUST_NOW,
                      "A code was sent within the last minute: wait for it to arrive.");
         return;
     }
-    if (!code_begin(apply, user->id, code)) {
+    if (!code_begin(apply, user->id, send->contact_method_id)) {
         reply_refuse(apply, reply, TOCSIN__STATUS__STATUS_LIMIT, TOCSIN__REASON__REASON_TOO_MANY,
                      "No more than %u codes are sent to a contact method on one day.", LIMIT_CONTACT_CODES_PER_DAY);
         return;
     }
-    tell(apply, user, code->contact_method_id, TOCSIN__NOTICE_KIND__NOTICE_CODE, code->code);
-    reply_id(apply, reply, code->contact_method_id);
+    tell(apply, user, send->contact_method_id, TOCSIN__NOTICE_KIND__NOTICE_CODE, true);
+    reply_id(apply, reply, send->contact_method_id);
 }
 
 /* The same time for every wrong one. */
@@ -209,19 +222,6 @@ void apply_contact_code_give(struct apply *apply, const Tocsin__ContactCodeGive 
 
 /* ---------------------------------------------------------------- tests */
 
-/* The code that the test of this method may ask for; "" for none. */
-static char *code_of(struct apply *apply, const Tocsin__PersonTest *test, uint64_t contact_method_id)
-{
-    for (size_t i = 0; i < test->n_codes; i++) {
-        const Tocsin__ContactCode *code = test->codes[i];
-        if (code->contact_method_id == contact_method_id && code_is_well_formed(code) &&
-            code_begin(apply, test->user_id, code)) {
-            return code->code;
-        }
-    }
-    return apply_strdup(apply, "");
-}
-
 void apply_person_test(struct apply *apply, const Tocsin__PersonTest *test, Tocsin__Reply *reply)
 {
     Tocsin__User *user = user_get(apply->store, test->user_id, apply->arena);
@@ -237,7 +237,8 @@ void apply_person_test(struct apply *apply, const Tocsin__PersonTest *test, Tocs
     struct walk walk = walk_under(apply->store, TABLE_CONTACT_METHOD, user->id);
     while (walk_next(&walk)) {
         uint64_t contact_method_id = span_number(walk.key, 1);
-        tell(apply, user, contact_method_id, TOCSIN__NOTICE_KIND__NOTICE_TEST, code_of(apply, test, contact_method_id));
+        bool code_wanted = code_begin(apply, user->id, contact_method_id);
+        tell(apply, user, contact_method_id, TOCSIN__NOTICE_KIND__NOTICE_TEST, code_wanted);
         reply_id(apply, reply, contact_method_id);
     }
     if (reply->n_ids == 0) {

@@ -19,4 +19,7 @@ void contact_page_answered(struct apply *, uint64_t incident_id, uint64_t user_i
 /* Another address, or none any more: what was known of it goes. */
 void contact_forget(struct apply *, uint64_t user_id, uint64_t contact_method_id);
 
+/* A message that asks for a code has gone out, or may have: from now on that code counts, if it is the latest. */
+void contact_code_sent(struct apply *, const Tocsin__Notification *, const Tocsin__Receipt *);
+
 #endif

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "consensus/machine/checks.h"
+#include "consensus/machine/directory/contacts.h"
 #include "consensus/machine/drills/drills.h"
 #include "consensus/machine/output.h"
 #include "consensus/machine/paging/notices.h"
@@ -123,7 +124,6 @@ static void row_end(struct apply *apply, Tocsin__Incident *incident, Tocsin__Not
     notification->state = state;
     notification->why_ended = why_ended;
     if (incident == NULL) {
-        notification->notice->code = (char *)protobuf_c_empty_string; /* whoever lists news must not read it */
         notice_keep(apply, notification);
         return;
     }
@@ -376,6 +376,7 @@ void apply_receipt(struct apply *apply, const Tocsin__Receipt *receipt, Tocsin__
     }
     if (incident == NULL) {
         notice_attempt(notification, receipt);
+        contact_code_sent(apply, notification, receipt);
     }
     log_attempt(apply, incident, notification, receipt, notification->why);
     if (receipt->outcome == TOCSIN__OUTCOME__OUTCOME_SENT) {

@@ -19,21 +19,6 @@ static void on_person_tested(struct http_request *request, const Tocsin__Reply *
     api_json(request, 201, json_pack("{s:{s:o}}", "test", "contact_methods", methods));
 }
 
-/* Each of the person's methods gets a code: to give it back is to answer the test. */
-static void on_read_person(struct http_request *request, const struct machine_store *view)
-{
-    uint64_t user_id = api_call_of(request)->principal.user_id;
-    Tocsin__PersonTest *test = api_command(request, TOCSIN__COMMAND__BODY_PERSON_TEST)->person_test;
-    struct walk walk = walk_under(view, TABLE_CONTACT_METHOD, user_id);
-
-    test->user_id = user_id;
-    test->codes = http_alloc(request, LIMIT_CONTACT_METHODS_PER_USER * sizeof *test->codes);
-    while (test->n_codes < LIMIT_CONTACT_METHODS_PER_USER && walk_next(&walk)) {
-        test->codes[test->n_codes++] = contact_code_new(request, user_id, span_number(walk.key, 1));
-    }
-    api_submit(request, on_person_tested);
-}
-
 void person_test(struct http_request *request)
 {
     uint64_t user_id = api_call_of(request)->principal.user_id;
@@ -46,5 +31,6 @@ void person_test(struct http_request *request)
                   json_pack("[s]", "This token belongs to nobody: a test is sent to the person whose token asks for it"));
         return;
     }
-    api_read(request, on_read_person);
+    api_command(request, TOCSIN__COMMAND__BODY_PERSON_TEST)->person_test->user_id = user_id;
+    api_submit(request, on_person_tested);
 }

@@ -4,50 +4,17 @@
  *     POST /users/{}/contact_methods/{}/verification    a code of six digits is sent there
  *     POST /users/{}/contact_methods/{}/verify          {"code": "482913"}: it arrived
  *
- * Of the code a SHA-256 is kept. It is in the message to be sent, and so in the log; what is listed of messages has it not.
+ * The code is made where it is sent from and is in the message alone; of it a SHA-256 is kept (notify/codes.h).
  */
-#include <nettle/sha2.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "consensus/machine/limits.h"
 #include "node/api/people/people.h"
 #include "node/api/render.h"
 #include "node/api/roles.h"
+#include "notify/codes.h"
 
-#define CODES_COUNT 1000000u /* of CONTACT_CODE_CHARACTERS digits */
 #define CODE_GIVEN_CHARACTERS_MAX 20u
-
-/* The same code is another one elsewhere. */
-static ProtobufCBinaryData hash_of(struct http_request *request, uint64_t user_id, uint64_t contact_method_id,
-                                   const char *code)
-{
-    struct sha256_ctx context;
-    char text[96];
-    ProtobufCBinaryData hash = {.len = SHA256_DIGEST_SIZE, .data = http_alloc(request, SHA256_DIGEST_SIZE)};
-    int length = snprintf(text, sizeof text, "%llu/%llu/%s", (unsigned long long)user_id,
-                          (unsigned long long)contact_method_id, code);
-
-    sha256_init(&context);
-    sha256_update(&context, (size_t)length, (const uint8_t *)text);
-    sha256_digest(&context, SHA256_DIGEST_SIZE, hash.data);
-    return hash;
-}
-
-Tocsin__ContactCode *contact_code_new(struct http_request *request, uint64_t user_id, uint64_t contact_method_id)
-{
-    const struct api_ports *ports = &api_call_of(request)->api->ports;
-    Tocsin__ContactCode *code = http_alloc(request, sizeof *code);
-    uint64_t random; /* so many more than there are codes that each is as likely as the others */
-
-    tocsin__contact_code__init(code);
-    ports->random(ports->context, &random, sizeof random);
-    code->contact_method_id = contact_method_id;
-    code->code = http_alloc(request, CONTACT_CODE_CHARACTERS + 1);
-    (void)snprintf(code->code, CONTACT_CODE_CHARACTERS + 1, "%06u", (unsigned)(random % CODES_COUNT));
-    code->hash = hash_of(request, user_id, contact_method_id, code->code);
-    return code;
-}
 
 /* ---------------------------------------------------------------- sending */
 
@@ -78,7 +45,7 @@ void contact_code_send(struct http_request *request)
     if (path_of_own(request, &user_id, &id)) {
         Tocsin__ContactCodeSend *send = api_command(request, TOCSIN__COMMAND__BODY_CONTACT_CODE_SEND)->contact_code_send;
         send->user_id = user_id;
-        send->code = contact_code_new(request, user_id, id);
+        send->contact_method_id = id;
         api_submit(request, on_sent);
     }
 }
@@ -127,7 +94,8 @@ void contact_code_give(struct http_request *request)
     Tocsin__ContactCodeGive *give = api_command(request, TOCSIN__COMMAND__BODY_CONTACT_CODE_GIVE)->contact_code_give;
     give->user_id = user_id;
     give->contact_method_id = id;
-    give->hash = hash_of(request, user_id, id, digits);
+    give->hash = (ProtobufCBinaryData){.len = CODE_HASH_SIZE_BYTES, .data = http_alloc(request, CODE_HASH_SIZE_BYTES)};
+    code_hash(user_id, id, digits, give->hash.data);
     api_call_of(request)->id = user_id;
     api_submit(request, on_given);
 }

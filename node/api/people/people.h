@@ -26,8 +26,6 @@ void contact_method_remove(struct http_request *request);
 /* contact_codes.c */
 void contact_code_send(struct http_request *request);
 void contact_code_give(struct http_request *request);
-/* A code for the contact method, in the request's memory: six digits, and their hash. */
-Tocsin__ContactCode *contact_code_new(struct http_request *request, uint64_t user_id, uint64_t contact_method_id);
 
 /* notification_rules.c */
 void notification_rules_list(struct http_request *request);

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "consensus/machine/limits.h"
-#include "notify/news.h"
+#include "notify/codes.h"
 #include "tests/support/api_story.h"
 
 #define MINUTE_MS 60000u
@@ -51,20 +51,9 @@ static const struct api_answer *send_code(struct company *company)
     return api_post(company->api, method_path(company, "/verification"), NULL);
 }
 
-/* The code of the message that goes out by the last entry. */
 static const char *code_sent(struct company *company)
 {
-    assert_int_equal(company->api->output.sends_count, 1);
-    Tocsin__Notification *notification =
-        tocsin__notification__unpack(NULL, company->api->output.sends[0].packed.size_bytes,
-                                      company->api->output.sends[0].packed.data);
-    char text[600];
-    news_short(notification, text, sizeof text);
-    const char *code = story_text("%s", notification->notice->code);
-    assert_int_equal(strlen(code), CONTACT_CODE_CHARACTERS);
-    assert_non_null(strstr(text, code));
-    tocsin__notification__free_unpacked(notification, NULL);
-    return code;
+    return story_code(company->api);
 }
 
 static const struct api_answer *give_code(struct company *company, const char *code)
@@ -94,7 +83,6 @@ static void a_code_that_comes_back_verifies(void **state)
     assert_int_equal(answer->status, 201);
     assert_non_null(api_answer_text(answer, "verification", "expires_at", NULL));
     const char *code = code_sent(company);
-    story_deliver(company->api);
     assert_int_equal(give_code(company, story_text("%.3s %s", code, code + 3))->status, 200);
     assert_true(is_verified(company));
     const struct api_answer *method = api_get(company->api, method_path(company, ""));
@@ -109,13 +97,39 @@ static void the_code_is_with_nobody_but_the_message(void **state)
 
     send_code(company);
     const char *code = code_sent(company);
-    story_deliver(company->api);
     const struct api_answer *news = api_get(company->api, story_text("/users/%s/shift_notifications", company->alice));
     assert_int_equal(news->status, 200);
     assert_null(strstr(news->text, code));
     struct walk walk = walk_under(&company->api->view, TABLE_NOTICE, id_parse(company->alice));
     assert_true(walk_next(&walk));
     assert_null(memmem(walk.value.data, walk.value.size_bytes, code, strlen(code)));
+}
+
+/* What was on its way to the old address says nothing of the new one. */
+static void a_code_that_arrives_at_the_old_address_is_none(void **state)
+{
+    struct company *company = *state;
+    struct api_fixture *api = company->api;
+
+    send_code(company);
+    struct span packed = api->output.sends[0].packed;
+    Tocsin__Notification *late = tocsin__notification__unpack(NULL, packed.size_bytes, packed.data);
+    api_put(api, method_path(company, ""),
+            "{\"contact_method\":{\"type\":\"sms_contact_method\",\"label\":\"Mine\",\"address\":\"5552222\"}}");
+    uint8_t hash[CODE_HASH_SIZE_BYTES];
+    Tocsin__Receipt receipt = TOCSIN__RECEIPT__INIT;
+    Tocsin__Command command = TOCSIN__COMMAND__INIT;
+    code_hash(late->user_id, late->contact_method_id, "123456", hash);
+    receipt.notification_id = late->id;
+    receipt.attempt = late->attempt;
+    receipt.outcome = TOCSIN__OUTCOME__OUTCOME_SENT;
+    receipt.code_hash = (ProtobufCBinaryData){sizeof hash, hash};
+    command.body_case = TOCSIN__COMMAND__BODY_RECEIPT;
+    command.receipt = &receipt;
+    tocsin__notification__free_unpacked(late, NULL);
+    tocsin__reply__free_unpacked(api_fixture_apply(api, &command), NULL);
+    story_refused(give_code(company, "123456"), 400, 2001, "No code is waiting");
+    assert_false(is_verified(company));
 }
 
 static void a_wrong_code_is_tried_five_times(void **state)
@@ -196,7 +210,6 @@ static void a_test_page_asks_for_its_code(void **state)
     company->api->token = "alicetoken123";
     assert_int_equal(api_post(company->api, "/users/me/test", NULL)->status, 201);
     const char *code = code_sent(company);
-    story_deliver(company->api);
     assert_int_equal(give_code(company, code)->status, 200);
     assert_true(is_verified(company));
 }
@@ -265,6 +278,7 @@ int main(void)
 #define STORY(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         STORY(a_code_that_comes_back_verifies),
         STORY(the_code_is_with_nobody_but_the_message),
+        STORY(a_code_that_arrives_at_the_old_address_is_none),
         STORY(a_wrong_code_is_tried_five_times),
         STORY(a_code_is_good_for_a_quarter_of_an_hour),
         STORY(codes_are_few),

@@ -10,6 +10,7 @@
 
 #include "consensus/machine/limits.h"
 #include "notify/claims.h"
+#include "notify/codes.h"
 #include "notify/dispatcher.h"
 
 #define EVENTS_MAX 4096
@@ -22,6 +23,7 @@ struct seen_receipt {
     uint32_t retry_after_ms;
     char detail[256];
     char provider_id[128];
+    uint8_t code_hash[CODE_HASH_SIZE_BYTES]; /* zeroes: none */
 };
 
 /* The world around the dispatcher. */
@@ -40,6 +42,7 @@ struct world {
     size_t transfers_count;
     uint64_t aborted[EVENTS_MAX];
     size_t aborted_count;
+    char body[2048]; /* of the last request */
 };
 
 static void look(struct world *world)
@@ -89,6 +92,8 @@ static void port_receipt(void *context, const Tocsin__Receipt *receipt)
                                   .retry_after_ms = receipt->retry_after_ms};
     (void)snprintf(seen->detail, sizeof seen->detail, "%s", receipt->detail);
     (void)snprintf(seen->provider_id, sizeof seen->provider_id, "%s", receipt->provider_id);
+    if (receipt->code_hash.len == sizeof seen->code_hash)
+        memcpy(seen->code_hash, receipt->code_hash.data, sizeof seen->code_hash);
 }
 
 static void port_transfer(void *context, uint64_t transfer_id, const struct outgoing *outgoing)
@@ -99,6 +104,7 @@ static void port_transfer(void *context, uint64_t transfer_id, const struct outg
     world->transfer_times_ms[world->transfers_count] = world->now_ms;
     world->transfers[world->transfers_count++] = transfer_id;
     world->deadline_ms = outgoing->deadline_ms;
+    (void)snprintf(world->body, sizeof world->body, "%.*s", (int)outgoing->body_size_bytes, outgoing->body ? outgoing->body : "");
 }
 
 static void port_abort_transfer(void *context, uint64_t transfer_id)
@@ -559,6 +565,40 @@ static void no_receipt_repeats_a_secret(void **state)
     }
 }
 
+/* What the person reads, and its hash in the receipt: nowhere else, whatever the provider says. */
+static void a_code_is_made_where_it_is_sent_from(void **state)
+{
+    struct world *world = *state;
+    uint8_t hash[CODE_HASH_SIZE_BYTES];
+    Tocsin__Notice notice = TOCSIN__NOTICE__INIT;
+    Tocsin__Notification message = TOCSIN__NOTIFICATION__INIT;
+    world->random = 3000042u;
+    notice.kind = TOCSIN__NOTICE_KIND__NOTICE_CODE;
+    notice.code_wanted = true;
+    message.notice = &notice;
+    message.user_id = 3;
+    message.contact_method_id = 4;
+    message.channel = by_text.channel;
+    message.address = by_text.address;
+    message.claim_boottime_ms = world->now_ms;
+    for (uint32_t attempt = 1; attempt <= 2; attempt++) {
+        message.id = 10 + attempt;
+        message.attempt = attempt;
+        dispatcher_take(world->dispatcher, &message, TERM);
+        assert_non_null(strstr(world->body, "000042"));
+    }
+    code_hash(3, 4, "000042", hash);
+    answer(world, 0, 400, -1, "{\"code\":1,\"message\":\"you sent 000042, 000042\"}");
+    answer(world, 1, 201, -1, "{\"sid\":\"SM1\"}");
+    assert_int_equal(world->receipts_count, 2);
+    assert_null(strstr(world->receipts[0].detail, "000042"));
+    assert_memory_equal(world->receipts[1].code_hash, hash, sizeof hash);
+    static const uint8_t none[CODE_HASH_SIZE_BYTES];
+    take(world, 20, &by_text, 0);
+    answer(world, 2, 201, -1, "{\"sid\":\"SM2\"}");
+    assert_memory_equal(world->receipts[2].code_hash, none, sizeof none);
+}
+
 static void take_probe(struct world *world, uint64_t id, uint64_t age_ms)
 {
     Tocsin__Notice notice = TOCSIN__NOTICE__INIT;
@@ -644,6 +684,7 @@ int main(void)
         STORY(an_address_that_cannot_be_told_is_never_tried_again),
         STORY(a_transfer_without_an_end_is_given_up_as_unknown),
         STORY(no_receipt_repeats_a_secret),
+        STORY(a_code_is_made_where_it_is_sent_from),
         STORY(a_probe_comes_as_far_as_a_page_and_is_not_sent),
         STORY(one_that_is_full_moves_while_pages_are_taken_and_not_when_none_is),
     };
