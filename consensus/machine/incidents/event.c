@@ -268,7 +268,9 @@ static void trigger_new(struct apply *apply, const struct occurrence *occurrence
         return;
     }
     if (service->disabled) {
-        event_set_aside_disabled(apply, occurrence->event, service->id);
+        if (!is_test(occurrence->event)) {
+            event_set_aside_disabled(apply, occurrence->event, service->id);
+        }
         occurrence->reply->reason = TOCSIN__REASON__REASON_NO_OPEN_ALERT;
         return;
     }

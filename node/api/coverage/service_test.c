@@ -2,7 +2,8 @@
  * A test of a service through the whole chain:
  *
  *     POST /services/{}/test        an event by one of its integrations, through rules, mutes and grouping, which a test
- *                                   goes past and tells of; the incident, the people, their pages
+ *                                   goes past and tells of; the incident, the people, their pages; with `routing_key` by
+ *                                   an event orchestration
  *     GET  /services/{}/test/{}     the same test later: what providers said of each page, and who answered
  *
  * A test is known by its incident. Every step is told from what was stored when it was taken; only mutes are looked at anew, as
@@ -10,6 +11,7 @@
  */
 #include <string.h>
 
+#include "consensus/machine/limits.h"
 #include "consensus/machine/suppression/suppression.h"
 #include "node/api/coverage/coverage.h"
 #include "node/api/incidents/incidents.h"
@@ -27,6 +29,7 @@ struct service_test {
     uint64_t service_id, integration_id, incident_id;
     Tocsin__Event *event; /* as the integration would take it */
     bool is_given;        /* the body had an event */
+    const char *key;      /* of an integration of an event orchestration; NULL: by the service's own */
     unsigned attempts;
 };
 
@@ -364,6 +367,33 @@ static void send_event(struct http_request *request, const struct machine_store 
     api_submit(request, on_tested);
 }
 
+/* By an event orchestration: its rules must bring the event to the service, or the test would test another one. */
+static void send_routed(struct http_request *request, const struct machine_store *view, const Tocsin__Service *service)
+{
+    struct service_test *test = api_call_of(request)->data;
+
+    if (orchestration_integration_get_by_key(view, test->key, request_memory(request)) == NULL) {
+        api_not_found(request);
+        return;
+    }
+    test->event->routing_key = http_strdup(request, test->key);
+    if (!test->is_given) {
+        test->event->summary = title_of(request, "", service);
+    }
+    Tocsin__Event *decided = event_decide(request, view, test->event);
+    uint64_t to_id = decided->decision != NULL ? decided->decision->service_id : 0;
+    if (to_id != service->id) {
+        const Tocsin__Service *other = service_get(view, to_id, request_memory(request));
+        api_error(request, 400, 2001, "Invalid Input Provided",
+                  json_pack("[o]", other != NULL ? json_format("The rules bring this event to the service %s: its test would say "
+                                                               "nothing of %s", other->name, service->name)
+                                                 : json_string("The rules drop this event or route it nowhere: it would wake nobody")));
+        return;
+    }
+    api_command(request, TOCSIN__COMMAND__BODY_EVENT)->event = decided;
+    api_submit(request, on_tested);
+}
+
 static void on_read_service(struct http_request *request, const struct machine_store *view)
 {
     const struct service_test *test = api_call_of(request)->data;
@@ -372,6 +402,8 @@ static void on_read_service(struct http_request *request, const struct machine_s
 
     if (service == NULL || (integration == NULL && test->integration_id != 0)) {
         api_not_found(request);
+    } else if (test->key != NULL) {
+        send_routed(request, view, service);
     } else if (integration != NULL) {
         send_event(request, view, service, integration);
     } else {
@@ -426,6 +458,9 @@ static bool integration_take(struct http_request *request, struct service_test *
         if (test->integration_id == 0) {
             field_error(&reader, "'integration_id' must be an id");
         }
+    }
+    if (reader.object != NULL) {
+        (void)field_string(&reader, "routing_key", ROUTING_KEY_CHARACTERS, &test->key, NULL);
     }
     return fields_finish(&reader);
 }

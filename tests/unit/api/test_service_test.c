@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -241,6 +242,35 @@ static void a_test_is_no_sign_of_life(void **state)
     tocsin__service__free_unpacked(service, NULL);
 }
 
+static const char *route(const char *service)
+{
+    return story_text("{\"orchestration_path\":{\"sets\":[{\"id\":\"start\",\"rules\":[{\"label\":\"all\",\"conditions\":[],\"actions\":{"
+                      "\"route_to\":\"%s\"}}]}],\"catch_all\":{\"actions\":{\"route_to\":\"unrouted\"}}}}",
+                      service);
+}
+
+static void a_test_begins_at_an_orchestration_whose_rules_bring_it_here(void **state)
+{
+    struct company *company = *state;
+    struct api_fixture *api = company->api;
+    const struct api_answer *made = api_post(api, "/event_orchestrations", "{\"orchestration\":{\"name\":\"All\"}}");
+    const char *router = story_text("/event_orchestrations/%s/router", api_answer_text(made, "orchestration", "id", NULL));
+    char body[80], path[64];
+    (void)snprintf(body, sizeof body, "{\"routing_key\":\"%s\"}",
+                   api_answer_text(made, "orchestration", "integrations", "0", "parameters", "routing_key", NULL));
+    (void)snprintf(path, sizeof path, "/services/%s/test", company->shop);
+
+    story_refused(api_post(api, path, body), 400, 2001, "route it nowhere");
+    const char *other = story_service(api, "Other", company->policy);
+    assert_int_equal(api_put(api, router, route(other))->status, 200);
+    story_refused(api_post(api, path, body), 400, 2001, "to the service Other");
+    assert_int_equal(json_array_size(api_answer_at(api_get(api, "/incidents?date_range=all"), "incidents", NULL)), 0);
+    assert_int_equal(api_put(api, router, route(company->shop))->status, 200);
+    const struct api_answer *begun = begin_with(company, body);
+    assert_non_null(step(begun, "all"));
+    assert_int_equal(api_post(api, path, "{\"routing_key\":\"00000000000000000000000000000000\"}")->status, 404);
+}
+
 static void what_cannot_be_tested_is_refused(void **state)
 {
     struct company *company = *state;
@@ -269,6 +299,7 @@ int main(void)
         STORY(rules_are_told_and_gone_past),
         STORY(a_test_joins_nothing_and_nothing_joins_it),
         STORY(a_test_is_no_sign_of_life),
+        STORY(a_test_begins_at_an_orchestration_whose_rules_bring_it_here),
         STORY(what_cannot_be_tested_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
