@@ -87,7 +87,7 @@ static const struct access table[] = {
     {"POST", "/event_orchestrations/services/{}/dry_run", "event_orchestrations", READ, SUBJECT_NONE, 0},
     {"GET", "/event_orchestrations", "event_orchestrations", READ, SUBJECT_NONE, 0},
     {"*", "/event_orchestrations/services", "event_orchestrations", CONFIGURE, SUBJECT_SERVICE, 0},
-    {"*", "/event_orchestrations", "event_orchestrations", CONFIGURE, SUBJECT_NONE, 0},
+    {"*", "/event_orchestrations", "event_orchestrations", CONFIGURE, SUBJECT_ORCHESTRATION, 0},
 
     {"*", "/v2/heartbeats/{}/ping", "heartbeats", RESPOND, SUBJECT_NONE, 0},
     {"GET", "/v2/heartbeats", "heartbeats", READ, SUBJECT_NONE, 0},

@@ -2,7 +2,8 @@
  * A role in a team raises what a person may do with what is the team's:
  *
  *     team ── escalation policy ── service ── incident
- *      └───── schedule
+ *      ├───── schedule
+ *      └───── event orchestration
  *
  * What is about to be made has no team yet: then the team counts under which it shall be made. And whoever an incident is
  * assigned to may act on it: nobody is woken by something and kept from acknowledging it.
@@ -127,6 +128,54 @@ static enum permission on_new_policy(struct http_request *request, const struct 
     return policy != NULL ? on_policy(request, view, id_in(policy)) : PERMISSION_ADMINISTER; /* the one that it has */
 }
 
+/* What rules do with events: a service, and a policy, of another team is not for them to wake. */
+static enum permission on_actions(struct http_request *request, const struct machine_store *view, const json_t *actions)
+{
+    const char *route = json_string_value(json_object_get(actions, "route_to"));
+    const char *policy = json_string_value(json_object_get(actions, "escalation_policy"));
+    uint64_t service_id = route != NULL ? id_parse(route) : 0; /* otherwise a set, or nowhere */
+    enum permission permission = service_id != 0 ? on_service(request, view, service_id) : PERMISSION_ADMINISTER;
+
+    if (!json_is_null(json_object_get(actions, "dynamic_route_to")) && json_object_get(actions, "dynamic_route_to") != NULL) {
+        return PERMISSION_READ; /* to wherever an event says */
+    }
+    return policy != NULL ? lesser(permission, on_policy(request, view, id_parse(policy))) : permission;
+}
+
+static enum permission on_path(struct http_request *request, const struct machine_store *view, const json_t *path)
+{
+    const json_t *sets = json_object_get(path, "sets");
+    enum permission permission =
+        on_actions(request, view, json_object_get(json_object_get(path, "catch_all"), "actions"));
+
+    for (size_t i = 0; i < json_array_size(sets); i++) {
+        const json_t *rules = json_object_get(json_array_get(sets, i), "rules");
+        for (size_t j = 0; j < json_array_size(rules) && permission > PERMISSION_READ; j++) {
+            const json_t *actions = json_object_get(json_array_get(rules, j), "actions");
+            permission = lesser(permission, on_actions(request, view, actions));
+        }
+    }
+    return permission;
+}
+
+/* Of its team, and of the one that it is given. */
+static enum permission on_orchestration(struct http_request *request, const struct machine_store *view, bool exists,
+                                        uint64_t id)
+{
+    const json_t *body = api_call_of(request)->body, *given = json_object_get(body, "orchestration");
+    const json_t *team = json_object_get(given, "team"), *path = json_object_get(body, "orchestration_path");
+    const Tocsin__Orchestration *orchestration = exists ? orchestration_get(view, id, request_memory(request)) : NULL;
+    enum permission permission = PERMISSION_ADMINISTER;
+
+    if (exists) {
+        permission = orchestration != NULL ? in_team(request, view, orchestration->team_id) : PERMISSION_READ;
+    }
+    if (!exists || team != NULL) {
+        permission = lesser(permission, in_team(request, view, id_in(team)));
+    }
+    return path != NULL ? lesser(permission, on_path(request, view, path)) : permission;
+}
+
 enum permission team_permission(struct http_request *request, const struct machine_store *view, enum subject subject)
 {
     const struct api_call *call = api_call_of(request);
@@ -142,13 +191,16 @@ enum permission team_permission(struct http_request *request, const struct machi
         return text != NULL ? on_policy(request, view, id)
                             : on_teams(request, view, json_object_get(json_object_get(call->body, "escalation_policy"), "teams"));
     case SUBJECT_SERVICE:
-        return text != NULL ? lesser(on_service(request, view, id), on_new_policy(request, view, call->body))
+        return text != NULL ? lesser(lesser(on_service(request, view, id), on_new_policy(request, view, call->body)),
+                                     on_path(request, view, json_object_get(call->body, "orchestration_path")))
                             : lesser(PERMISSION_CONFIGURE, on_new_policy(request, view, call->body));
     case SUBJECT_SCHEDULE:
         return text != NULL ? on_schedule(request, view, id)
                             : on_teams(request, view, json_object_get(json_object_get(call->body, "schedule"), "teams"));
     case SUBJECT_INCIDENT:
         return text != NULL ? on_incident(request, view, text) : on_incidents(request, view, call->body);
+    case SUBJECT_ORCHESTRATION:
+        return on_orchestration(request, view, text != NULL, id);
     case SUBJECT_NONE:
     case SUBJECT_PERSON:
         break;

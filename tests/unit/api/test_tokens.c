@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -268,6 +269,45 @@ static void a_manager_of_a_team_configures_what_is_the_team_s_and_no_more(void *
     story_refused(api_post(api, "/users", "{\"user\":{\"name\":\"U\",\"email\":\"u@example.org\"}}"), 403, 2010, "role");
 }
 
+static const char *route_to(const char *service)
+{
+    return story_text("{\"orchestration_path\":{\"sets\":[{\"id\":\"start\",\"rules\":[{\"conditions\":[],\"actions\":{\"route_to\":\"%s\"}}]}],"
+                      "\"catch_all\":{\"actions\":{\"route_to\":\"unrouted\"}}}}",
+                      service);
+}
+
+static void a_manager_of_a_team_has_its_event_orchestrations_and_wakes_no_other_team(void **state)
+{
+    struct api_fixture *api = *state;
+    struct teams teams = two_teams(api);
+    const char *of_blue = story_create(api, "/event_orchestrations", "orchestration",
+                                       story_text("{\"orchestration\":{\"name\":\"Blue\",\"team\":{\"id\":\"%s\"}}}", teams.blue));
+    const char *alice = become(api, "Alice", TOCSIN__ROLE__ROLE_LIMITED_USER);
+    const char *to_red = story_text("{\"orchestration\":{\"name\":\"Red\",\"team\":{\"id\":\"%s\"}}}", teams.red);
+
+    story_refused(api_post(api, "/event_orchestrations", to_red), 403, 2010, "role");
+    join(api, teams.red, alice, "manager");
+    const struct api_answer *made = api_post(api, "/event_orchestrations", to_red);
+    assert_int_equal(made->status, 201);
+    char path[64], router[96];
+    (void)snprintf(path, sizeof path, "/event_orchestrations/%s", api_answer_text(made, "orchestration", "id", NULL));
+    (void)snprintf(router, sizeof router, "%s/router", path);
+    story_refused(api_post(api, "/event_orchestrations", "{\"orchestration\":{\"name\":\"Nobody's\"}}"), 403, 2010, "role");
+    assert_int_equal(api_put(api, path, "{\"orchestration\":{\"name\":\"Reds\"}}")->status, 200);
+    story_refused(api_put(api, path, story_text("{\"orchestration\":{\"team\":{\"id\":\"%s\"}}}", teams.blue)), 403, 2010, "role");
+    assert_int_equal(api_put(api, router, route_to(teams.red_service))->status, 200);
+    story_refused(api_put(api, router, route_to(teams.blue_service)), 403, 2010, "role");
+    story_refused(api_put(api, story_text("%s/global", path),
+                          story_text("{\"orchestration_path\":{\"sets\":[{\"id\":\"start\",\"rules\":[]}],\"catch_all\":{\"actions\":{"
+                                     "\"escalation_policy\":\"%s\"}}}}",
+                                     teams.blue_policy)),
+                  403, 2010, "role");
+    assert_int_equal(api_post(api, story_text("%s/integrations", path), "{\"integration\":{\"label\":\"x\"}}")->status, 201);
+    story_refused(api_put(api, story_text("/event_orchestrations/%s", of_blue), "{\"orchestration\":{\"name\":\"Mine\"}}"), 403, 2010, "role");
+    assert_int_equal(api_put(api, router, route_to("unrouted"))->status, 200);
+    assert_int_equal(api_delete(api, path)->status, 204);
+}
+
 static void a_responder_of_a_team_acts_on_its_incidents_and_whoever_is_paged_on_the_own(void **state)
 {
     struct api_fixture *api = *state;
@@ -388,6 +428,7 @@ int main(void)
         STORY(given_a_repeated_request_then_the_secret_of_the_first_is_not_made_up),
         STORY(given_a_person_has_too_many_then_expired_ones_make_room_and_others_do_not),
         STORY(a_manager_of_a_team_configures_what_is_the_team_s_and_no_more),
+        STORY(a_manager_of_a_team_has_its_event_orchestrations_and_wakes_no_other_team),
         STORY(a_responder_of_a_team_acts_on_its_incidents_and_whoever_is_paged_on_the_own),
         STORY(the_last_administrators_token_stays),
         STORY(the_last_administrator_is_neither_demoted_nor_deleted),
