@@ -210,6 +210,19 @@ bool word_find(const struct word *words, const char *text, int *value)
 #define WORD_CHARACTERS_MAX 100
 #define WORD_LIST_SIZE_BYTES 256
 
+bool query_words(struct http_request *request, const char *name, const struct word *words)
+{
+    for (size_t i = 0; i < request->query_count; i++) {
+        int value = 0;
+        if (query_is(&request->query[i], name) && !word_find(words, request->query[i].value, &value)) {
+            api_error(request, 400, 2001, "Invalid Input Provided",
+                      json_pack("[o]", json_format("'%s[]' has a value that is not known", name)));
+            return false;
+        }
+    }
+    return true;
+}
+
 bool field_word(struct field_reader *reader, const char *name, const struct word *words, int *value, bool *present)
 {
     const char *text = NULL;

@@ -30,6 +30,9 @@ bool word_find(const struct word *words, const char *text, int *value);
 /* Reads a field whose values are the words; the error names them all. As field_string otherwise. */
 bool field_word(struct field_reader *reader, const char *name, const struct word *words, int *value, bool *present);
 
+/* Every value of name[] is one of the words: what is misspelt finds nothing, and would look like good news. False: already answered. */
+bool query_words(struct http_request *request, const char *name, const struct word *words);
+
 /* ---- texts and times */
 
 /* null for "". */

@@ -116,6 +116,9 @@ static bool window_is_bounded(struct http_request *request, struct listing *list
     if (http_query(request, "since") == NULL) {
         listing->since_ms = end_ms > DEFAULT_WINDOW_MS ? end_ms - DEFAULT_WINDOW_MS : 0;
     }
+    if (!query_window(request, listing->since_ms, listing->until_ms)) {
+        return false;
+    }
     if (end_ms > listing->since_ms && end_ms - listing->since_ms > WINDOW_MS_MAX) {
         api_error(request, 400, 2001, "Invalid Input Provided",
                   json_pack("[s]", "'since' and 'until' can be 6 months apart at most; for all incidents there is date_range=all"));

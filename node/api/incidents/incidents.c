@@ -53,6 +53,15 @@ bool query_time(struct http_request *request, const char *name, uint64_t *time_m
     return false;
 }
 
+bool query_window(struct http_request *request, uint64_t since_ms, uint64_t until_ms)
+{
+    if (since_ms <= until_ms) {
+        return true;
+    }
+    api_error(request, 400, 2001, "Invalid Input Provided", json_pack("[s]", "'until' must not be before 'since'"));
+    return false;
+}
+
 void scan_refuse(struct http_request *request)
 {
     api_error(request, 400, 2001, "Invalid Input Provided",

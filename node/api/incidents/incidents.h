@@ -25,6 +25,8 @@ const Tocsin__Incident *incident_of_path(struct http_request *request, const str
 void incident_submit(struct http_request *request, uint64_t *slot, api_on_reply on_reply);
 /* A time of the query: true and *time_ms as it was when it is absent; false: already answered with 400. */
 bool query_time(struct http_request *request, const char *name, uint64_t *time_ms);
+/* False: the window is reversed, which is answered with 400. */
+bool query_window(struct http_request *request, uint64_t since_ms, uint64_t until_ms);
 void scan_refuse(struct http_request *request);
 
 /* ---- incident_details.c */

@@ -256,7 +256,7 @@ static bool parse(struct http_request *request, struct timeline *timeline)
     timeline->until_ms = UINT64_MAX;
     timeline->overview = overview != NULL && (strcmp(overview, "true") == 0 || strcmp(overview, "1") == 0);
     return page_parse(request, &timeline->page) && query_time(request, "since", &timeline->since_ms) &&
-           query_time(request, "until", &timeline->until_ms);
+           query_time(request, "until", &timeline->until_ms) && query_window(request, timeline->since_ms, timeline->until_ms);
 }
 
 /* The overview leaves out who was told when. */

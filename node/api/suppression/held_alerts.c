@@ -188,8 +188,11 @@ void held_alerts_list(struct http_request *request)
 {
     struct page *page = http_alloc(request, sizeof *page);
 
+    static const struct word words_status[] = {{0, "suppressed"}, {1, "triggered"}, {2, "resolved"}, {0, NULL}};
+
     api_call_of(request)->data = page;
-    if (page_parse(request, page)) {
+    if (page_parse(request, page) && query_words(request, "statuses", words_status) &&
+        query_words(request, "reasons", words_why)) {
         api_read(request, on_read_held);
     }
 }

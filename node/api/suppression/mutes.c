@@ -128,7 +128,9 @@ static bool take_mute(struct http_request *request, uint64_t id, Tocsin__Mute *m
 
 void mutes_list(struct http_request *request)
 {
-    resource_list(request, &resource_mute);
+    if (query_words(request, "status", words_state)) {
+        resource_list(request, &resource_mute);
+    }
 }
 
 void mute_read(struct http_request *request)

@@ -565,6 +565,11 @@ static void whoever_was_not_woken_can_see_why(void **state)
     assert_int_equal(listed(house, "/alerts?statuses[]=suppressed", "alerts"), 0);
     assert_int_equal(listed(house, "/alerts?statuses[]=resolved", "alerts"), 1);
     assert_int_equal(api_get(house->api, "/alerts/P00009Z/why")->status, 404);
+    story_refused(api_get(house->api, "/alerts?statuses[]=supressed"), 400, 2001, "not known");
+    story_refused(api_get(house->api, "/alerts?reasons[]=mutd"), 400, 2001, "not known");
+    story_refused(api_get(house->api, "/mutes?status[]=actve"), 400, 2001, "not known");
+    story_refused(api_get(house->api, "/incidents?since=2026-09-02&until=2026-09-01"), 400, 2001, "before 'since'");
+    story_refused(api_get(house->api, "/log_entries?since=2026-09-02&until=2026-09-01"), 400, 2001, "before 'since'");
 }
 
 static void a_window_says_whose_it_is(void **state)
