@@ -97,7 +97,8 @@ class CommandLine(unittest.TestCase):
         sent = wait_for(lambda: [d["text"] for d in self.cluster.deliveries() if d["to"] == alice.address["sms"]], "the code")[0]
         code = re.search(r"the code (\d{6}) shows", sent).group(1)
         self.cluster.call(1, "POST", method + "/verify", {"code": "000000" if code != "000000" else "000001"}, expect=(400,))
-        self.cluster.call(1, "POST", method + "/verify", {"code": code})
+        # Known from the receipt on, which follows the message.
+        wait_for(lambda: self.cluster.request(1, "POST", method + "/verify", {"code": code})[0] == 200, "the receipt")
         self.assertTrue(self.cluster.call(1, "GET", method)["contact_method"]["verified"])
 
 
