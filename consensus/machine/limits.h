@@ -168,6 +168,7 @@
 #define LIMIT_HEARTBEAT_SECONDS_MIN 60u
 #define LIMIT_HEARTBEAT_SECONDS_MAX 31536000u
 #define LIMIT_HEARTBEAT_NAME_CHARACTERS 200u /* Opsgenie's; healthchecks has 100 */
+#define LIMIT_HEARTBEAT_ALERT_CHARACTERS 130u /* Opsgenie's, of the title of its alerts */
 #define LIMIT_SLUG_CHARACTERS 100u
 #define LIMIT_TAGS_CHARACTERS 500u
 /* Kept of a ping's body, as by healthchecks' own servers; the rest is dropped. */

@@ -13,6 +13,7 @@
 #include "consensus/machine/base/text.h"
 #include "consensus/machine/checks.h"
 #include "consensus/machine/heartbeats/quick_pings.h"
+#include "consensus/machine/incidents/incidents.h"
 #include "consensus/machine/planted.h"
 
 #define INVALID TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_BAD_VALUE
@@ -25,9 +26,11 @@ static const struct span nothing = {.data = "", .size_bytes = 0};
 
 static const char *const heartbeat_fields[] = {"key",         "name",       "slug",     "tags",
                                                "description", "service_id", "period_s", "grace_s",
-                                               "manual_resume", "post_only",  "schedule", "time_zone", NULL};
+                                               "manual_resume", "post_only",  "schedule", "time_zone",
+                                               "alert_message", "alert_labels", NULL};
 static const char *const changeable_fields[] = {"name",     "slug",    "tags",          "description", "service_id",
-                                                "period_s", "grace_s", "manual_resume", "post_only",   "schedule",    "time_zone", NULL};
+                                                "period_s", "grace_s", "manual_resume", "post_only",   "schedule",
+                                                "time_zone", "alert_message", "alert_labels", NULL};
 
 static bool is_uuid(const char *text)
 {
@@ -112,6 +115,8 @@ static bool check_heartbeat(struct apply *apply, Tocsin__Reply *reply, Tocsin__H
         !check_line(apply, reply, "The schedule", heartbeat->schedule, 0, LIMIT_CRON_CHARACTERS) ||
         !check_line(apply, reply, "The time zone", heartbeat->time_zone, 0, LIMIT_NAME_CHARACTERS) ||
         !check_lines(apply, reply, "The description", heartbeat->description, 0, LIMIT_DESCRIPTION_CHARACTERS) ||
+        !check_line(apply, reply, "The alert message", heartbeat->alert_message, 0, LIMIT_HEARTBEAT_ALERT_CHARACTERS) ||
+        !labels_check(apply, heartbeat->alert_labels, reply) ||
         !check_seconds(apply, reply, "The period", heartbeat->period_s) ||
         !check_seconds(apply, reply, "The grace", heartbeat->grace_s) || !check_service(apply, reply, heartbeat)) {
         return false;

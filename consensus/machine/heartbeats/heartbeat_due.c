@@ -116,9 +116,11 @@ bool heartbeat_down(struct apply *apply, const Tocsin__Heartbeat *heartbeat, Toc
 {
     Tocsin__Event event = TOCSIN__EVENT__INIT;
     event.dedup_key = dedup_key(apply, heartbeat->id);
-    event.summary = apply_strdup(apply, summary);
+    event.summary = apply_strdup(apply, heartbeat->alert_message[0] != '\0' ? heartbeat->alert_message : summary);
     event.source = apply_strdup(apply, heartbeat_name(apply, heartbeat));
-    event.severity = TOCSIN__SEVERITY__SEVERITY_CRITICAL;
+    event.labels = heartbeat->alert_labels;
+    bool ranked = event.labels != NULL && event.labels->priority != 0;
+    event.severity = ranked ? labels_severity(event.labels->priority) : TOCSIN__SEVERITY__SEVERITY_CRITICAL;
     event_of_cluster(apply, &event, heartbeat->id, heartbeat->service_id, why, reply);
     if (reply->status != TOCSIN__STATUS__STATUS_OK) {
         return false;

@@ -95,6 +95,10 @@ bool details_change(struct apply *, Tocsin__Incident *, const Tocsin__IncidentDe
 
 /* A new incident takes over what hangs on its first alert (NULL: nothing); `source` is who sent it. */
 void labels_begin(struct apply *, Tocsin__Incident *, Tocsin__IncidentLabels *, const Tocsin__Actor *source);
+/* Whether these may hang on an incident; refuses the reply when not. NULL may. */
+bool labels_check(struct apply *, const Tocsin__IncidentLabels *, Tocsin__Reply *);
+/* As the door reads the priority of a new alert; 0: none was given. */
+Tocsin__Severity labels_severity(uint32_t priority);
 /* ... what hangs on an alert that joins it, as far as there is room. */
 void labels_join(struct apply *, Tocsin__Incident *, const Tocsin__IncidentLabels *);
 

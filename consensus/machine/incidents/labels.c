@@ -133,8 +133,7 @@ static Tocsin__IncidentDetails details_of_priority(const Tocsin__Priority *prior
     return details;
 }
 
-/* As the door reads the priority of a new alert. */
-static Tocsin__Severity severity_of(uint32_t number)
+Tocsin__Severity labels_severity(uint32_t number)
 {
     static const Tocsin__Severity SEVERITIES[] = {
         TOCSIN__SEVERITY__SEVERITY_ERROR,   TOCSIN__SEVERITY__SEVERITY_CRITICAL, TOCSIN__SEVERITY__SEVERITY_ERROR,
@@ -148,7 +147,7 @@ static void urgency_follow(struct apply *apply, Tocsin__Incident *incident, uint
     const Tocsin__Service *service = service_get(apply->store, incident->service_id, apply->arena);
     bool raised = number < (before != 0 ? before : PRIORITY_DEFAULT);
     if (raised && is_open(incident) && incident->urgency == TOCSIN__URGENCY__URGENCY_LOW && service != NULL &&
-        urgency_of_service(apply, service, severity_of(number)) == TOCSIN__URGENCY__URGENCY_HIGH) {
+        urgency_of_service(apply, service, labels_severity(number)) == TOCSIN__URGENCY__URGENCY_HIGH) {
         urgency_raise(apply, incident, TOCSIN__WHY__WHY_REQUEST);
     }
 }
@@ -306,7 +305,7 @@ static bool refuse_value(struct apply *apply, Tocsin__Reply *reply, const char *
     return false;
 }
 
-static bool labels_check(struct apply *apply, const Tocsin__LabelsChange *change, const Tocsin__IncidentLabels *before,
+static bool after_check(struct apply *apply, const Tocsin__LabelsChange *change, const Tocsin__IncidentLabels *before,
                          Tocsin__Reply *reply)
 {
     Tocsin__IncidentLabels *after = labels_copy(apply, before, change->n_tags, change->n_details);
@@ -332,7 +331,7 @@ static bool labels_check(struct apply *apply, const Tocsin__LabelsChange *change
     return true;
 }
 
-static bool change_check(struct apply *apply, const Tocsin__LabelsChange *change, const Tocsin__Incident *incident,
+static bool change_check(struct apply *apply, const Tocsin__LabelsChange *change, const Tocsin__IncidentLabels *before,
                          Tocsin__Reply *reply)
 {
     if (change->n_tags > LIMIT_TAGS_PER_INCIDENT || change->n_tags_gone > LIMIT_LABELS_PER_ALERT ||
@@ -343,13 +342,28 @@ static bool change_check(struct apply *apply, const Tocsin__LabelsChange *change
         return refuse_value(apply, reply, "The priority of an alert is P1 to P5.");
     }
     return check_lines(apply, reply, "The description", change->description, 0, LIMIT_INCIDENT_BODY_CHARACTERS) &&
-           labels_check(apply, change, incident->labels, reply);
+           after_check(apply, change, before, reply);
+}
+
+bool labels_check(struct apply *apply, const Tocsin__IncidentLabels *labels, Tocsin__Reply *reply)
+{
+    Tocsin__LabelsChange change = TOCSIN__LABELS_CHANGE__INIT;
+    if (labels == NULL) {
+        return true;
+    }
+    change.tags = labels->tags;
+    change.n_tags = labels->n_tags;
+    change.details = labels->details;
+    change.n_details = labels->n_details;
+    change.priority = labels->priority;
+    change.description = labels->note;
+    return change_check(apply, &change, NULL, reply);
 }
 
 void apply_labels_change(struct apply *apply, const Tocsin__LabelsChange *change, Tocsin__Reply *reply)
 {
     Tocsin__Incident *incident = incident_get_seen(apply, change->incident_id, reply);
-    if (incident == NULL || !change_check(apply, change, incident, reply)) {
+    if (incident == NULL || !change_check(apply, change, incident->labels, reply)) {
         return;
     }
     struct edit edit = {.apply = apply,

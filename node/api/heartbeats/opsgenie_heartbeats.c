@@ -43,12 +43,19 @@ static json_t *render(struct http_request *request, const struct machine_store *
     while (unit + 1 < UNITS_COUNT && heartbeat->period_s % units[unit].seconds != 0) {
         unit++;
     }
-    return json_pack("{s:s, s:s, s:i, s:s, s:b, s:b, s:o, s:o}", "name", heartbeat->name, "description",
+    const Tocsin__IncidentLabels *labels = heartbeat->alert_labels;
+    json_t *tags = json_array();
+    for (size_t i = 0; labels != NULL && i < labels->n_tags; i++) {
+        json_array_append_new(tags, json_string(labels->tags[i]));
+    }
+    return json_pack("{s:s, s:s, s:i, s:s, s:b, s:b, s:o, s:o, s:s, s:o, s:o}", "name", heartbeat->name, "description",
                      heartbeat->description, "interval", (int)(heartbeat->period_s / units[unit].seconds),
                      "intervalUnit", units[unit].word, "enabled",
                      state->status != TOCSIN__HEARTBEAT_STATUS__HEARTBEAT_PAUSED, "expired",
                      state->status == TOCSIN__HEARTBEAT_STATUS__HEARTBEAT_DOWN, "lastPingTime",
-                     json_time(state->last_ping_ms), "service", json_id(heartbeat->service_id));
+                     json_time(state->last_ping_ms), "service", json_id(heartbeat->service_id), "alertMessage",
+                     heartbeat->alert_message, "alertTags", tags, "alertPriority",
+                     labels != NULL && labels->priority != 0 ? json_format("P%u", labels->priority) : json_null());
 }
 
 static void answer_pong(struct http_request *request)
@@ -194,9 +201,61 @@ static void take_interval(const struct field_target *target, bool required, uint
     }
 }
 
-/* The command from the body; false: answered. */
-static bool heartbeat_command(struct http_request *request, uint64_t id)
+static void take_tags(const struct field_target *target, Tocsin__IncidentLabels *labels)
 {
+    struct http_request *request = target->reader->request;
+    json_t *tags = json_object_get(target->reader->object, "alertTags"), *tag;
+    size_t i;
+
+    if (json_array_size(tags) > LIMIT_TAGS_PER_INCIDENT || !json_is_array(tags)) {
+        field_error(target->reader, "'alertTags' must be an array of at most 20 texts");
+        return;
+    }
+    labels->n_tags = 0;
+    labels->tags = http_alloc(request, LIMIT_TAGS_PER_INCIDENT * sizeof *labels->tags);
+    json_array_foreach(tags, i, tag)
+    {
+        const char *text = json_string_value(tag);
+        if (text == NULL || text[0] == '\0' || !text_fits(text, LIMIT_TAG_CHARACTERS)) {
+            field_error(target->reader, "'alertTags[]' must be texts of 1 to 50 characters");
+            return;
+        }
+        labels->tags[labels->n_tags++] = http_strdup(request, text);
+    }
+}
+
+/* What its incidents say and carry; what is not given stays as it was. */
+static void take_alert(const struct field_target *target, const Tocsin__Heartbeat *before, Tocsin__Heartbeat *heartbeat)
+{
+    struct http_request *request = target->reader->request;
+    json_t *priority = json_object_get(target->reader->object, "alertPriority");
+    bool has_tags = json_object_get(target->reader->object, "alertTags") != NULL;
+
+    target_text(target, "alertMessage", LIMIT_HEARTBEAT_ALERT_CHARACTERS, "alert_message", &heartbeat->alert_message);
+    if (priority == NULL && !has_tags) {
+        return;
+    }
+    heartbeat->alert_labels = http_alloc(request, sizeof *heartbeat->alert_labels);
+    tocsin__incident_labels__init(heartbeat->alert_labels);
+    if (before != NULL && before->alert_labels != NULL) {
+        *heartbeat->alert_labels = *before->alert_labels;
+    }
+    target_mark(target, "alert_labels");
+    if (has_tags) {
+        take_tags(target, heartbeat->alert_labels);
+    }
+    if (priority != NULL) {
+        heartbeat->alert_labels->priority = priority_number(json_string_value(priority));
+        if (heartbeat->alert_labels->priority == 0) {
+            field_error(target->reader, "'alertPriority' must be one of P1 to P5");
+        }
+    }
+}
+
+/* The command from the body; false: answered. `before` is NULL for a new one. */
+static bool heartbeat_command(struct http_request *request, const Tocsin__Heartbeat *before)
+{
+    uint64_t id = before != NULL ? before->id : 0;
     struct field_reader reader = {.request = request, .object = api_call_of(request)->body, .prefix = ""};
     struct heartbeat_call *state = api_call_of(request)->data;
     Tocsin__HeartbeatPut *put = api_command(request, TOCSIN__COMMAND__BODY_HEARTBEAT_PUT)->heartbeat_put;
@@ -215,6 +274,7 @@ static bool heartbeat_command(struct http_request *request, uint64_t id)
     }
     target_text(&target, "description", LIMIT_DESCRIPTION_CHARACTERS, "description", &heartbeat->description);
     take_interval(&target, id == 0, &heartbeat->period_s);
+    take_alert(&target, before, heartbeat);
     if (field_string(&reader, "service", LIMIT_NAME_CHARACTERS, &service, NULL) && service != NULL) {
         heartbeat->service_id = id_parse(service);
         target_mark(&target, "service_id");
@@ -252,14 +312,14 @@ static void name_taken(struct http_request *request, const struct machine_store 
 static void heartbeat_create(struct http_request *request)
 {
     find(request, NULL);
-    if (role_require(request, PERMISSION_CONFIGURE) && heartbeat_command(request, 0)) {
+    if (role_require(request, PERMISSION_CONFIGURE) && heartbeat_command(request, NULL)) {
         api_read(request, name_taken);
     }
 }
 
 static void update_found(struct http_request *request, const Tocsin__Heartbeat *heartbeat)
 {
-    if (heartbeat_command(request, heartbeat->id)) {
+    if (heartbeat_command(request, heartbeat)) {
         api_submit(request, on_saved);
     }
 }

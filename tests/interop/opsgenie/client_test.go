@@ -219,7 +219,8 @@ func TestAHeartbeatLives(t *testing.T) {
 	c, err := heartbeat.NewClient(configure("TOCSIN_TOKEN"))
 	must(t, err)
 	yes := true
-	_, err = c.Add(ctx, &heartbeat.AddRequest{Name: "backup", Description: "each night", Interval: 12, IntervalUnit: heartbeat.Hours, Enabled: &yes})
+	_, err = c.Add(ctx, &heartbeat.AddRequest{Name: "backup", Description: "each night", Interval: 12, IntervalUnit: heartbeat.Hours, Enabled: &yes,
+		AlertMessage: "No backup", AlertTag: []string{"db"}, AlertPriority: "P2"})
 	must(t, err)
 	pong, err := c.Ping(ctx, "backup")
 	must(t, err)
@@ -228,6 +229,7 @@ func TestAHeartbeatLives(t *testing.T) {
 	must(t, err)
 	is(t, "expired", got.Expired, false)
 	is(t, "the unit", got.IntervalUnit, "hours")
+	is(t, "what its alerts say", got.AlertMessage+got.AlertTags[0]+got.AlertPriority, "No backupdbP2")
 	off, err := c.Disable(ctx, "backup")
 	must(t, err)
 	is(t, "enabled", off.Enabled, false)

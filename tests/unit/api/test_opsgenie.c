@@ -627,6 +627,47 @@ static void what_there_is_not_is_refused_in_one_sentence(void **state)
     refused(genie(house, "POST", ALIAS("/actions/reboot"), "{}"), 501, "not kept here");
 }
 
+/* ---------------------------------------------------------------- heartbeats */
+
+static const struct api_answer *patch(struct house *house, const char *target, const char *body)
+{
+    struct api_question question = {.method = "PATCH", .target = target, .body = body};
+
+    question.headers[0] = (struct http_parameter){"Authorization", "GenieKey " API_FIXTURE_TOKEN};
+    return api_fixture_ask(house->api, &question);
+}
+
+static void a_heartbeat_that_goes_down_says_what_it_was_told_to(void **state)
+{
+    struct house *house = *state;
+    const struct api_answer *answer =
+        api_post(house->api, "/v2/heartbeats",
+                 "{\"name\":\"backup\",\"interval\":10,\"intervalUnit\":\"minutes\",\"enabled\":true,\"alertMessage\":\"No backup\","
+                 "\"alertTags\":[\"db\"],\"alertPriority\":\"P5\"}");
+
+    assert_int_equal(answer->status, 201);
+    is_text(answer, "alertMessage", "No backup");
+    is_text(answer, "alertPriority", "P5");
+    answer = patch(house, "/v2/heartbeats/backup", "{\"alertTags\":[\"db\",\"night\"]}");
+    is_text(answer, "alertPriority", "P5");
+    assert_string_equal(api_answer_text(answer, "data", "alertTags", "1", NULL), "night");
+    refused(patch(house, "/v2/heartbeats/backup", "{\"alertPriority\":\"high\"}"), 422, "P1 to P5");
+    refused(patch(house, "/v2/heartbeats/backup", "{\"alertTags\":[\"\"]}"), 422, "1 to 50");
+    refused(patch(house, "/v2/heartbeats/backup", "{\"alertTags\":\"db\"}"), 422, "an array");
+    assert_int_equal(api_get(house->api, "/v2/heartbeats/backup/ping")->status, 202);
+    answer = api_get(house->api, "/api/v3/checks/");
+    const char *ping = strstr(api_answer_text(answer, "checks", "0", "ping_url", NULL), "/ping/");
+    assert_int_equal(api_get(house->api, story_text("%s/fail", ping))->status, 200);
+    const struct api_answer *alert = genie(house, "GET", "/v2/alerts/1?identifierType=tiny", NULL);
+    is_text(alert, "message", "No backup");
+    is_text(alert, "priority", "P5");
+    is_text(alert, "status", "open");
+    assert_string_equal(api_answer_text(alert, "data", "tags", "1", NULL), "night");
+    assert_string_equal(json_string_value(json_object_get(incident(house), "urgency")), "low");
+    assert_int_equal(api_get(house->api, "/v2/heartbeats/backup/ping")->status, 202);
+    is_text(genie(house, "GET", "/v2/alerts/1?identifierType=tiny", NULL), "status", "closed");
+}
+
 /* ---------------------------------------------------------------- who is on call */
 
 static void who_is_on_call_and_next_is_told_with_a_token(void **state)
@@ -684,6 +725,7 @@ int main(void)
         STORY(logs_and_recipients_tell_who_was_told),
         STORY(each_answer_has_opsgenies_headers),
         STORY(what_there_is_not_is_refused_in_one_sentence),
+        STORY(a_heartbeat_that_goes_down_says_what_it_was_told_to),
         STORY(who_is_on_call_and_next_is_told_with_a_token),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
