@@ -19,7 +19,8 @@ void opsgenie_json(struct http_request *request, unsigned status, json_t *answer
 {
     const struct api_ports *ports = &api_call_of(request)->api->ports;
     uint64_t began_ms = router_call_of(request)->began_ms, now_ms = ports->wall_ms(ports->context);
-    double took_s = now_ms > began_ms ? (double)(now_ms - began_ms) / 1000.0 : 0.0;
+    uint64_t took_ms = now_ms > began_ms ? now_ms - began_ms : 1; /* the Go SDK warns of an answer that took no time */
+    double took_s = (double)took_ms / 1000.0;
     char text[32];
 
     if (json_object_get(answer, "requestId") == NULL) {

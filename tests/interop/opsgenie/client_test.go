@@ -24,7 +24,7 @@ var ctx = context.Background()
 
 func configure(key string) *client.Config {
 	return &client.Config{ApiKey: os.Getenv(key), OpsGenieAPIURL: client.ApiUrl(os.Getenv("TOCSIN_HOST")), RetryCount: 2,
-		LogLevel: logrus.PanicLevel}
+		LogLevel: logrus.FatalLevel}
 }
 
 func alerts(t *testing.T) *alert.Client {
