@@ -316,6 +316,7 @@ const struct route routes_coverage[] = {
     {"POST", "/services/{}/test", service_test, FAMILY_REST, ROUTE_JSON_IF_ANY},
     {"GET", "/services/{}/test/{}", service_test_read, FAMILY_REST, 0},
     {"POST", "/users/me/test", person_test, FAMILY_REST, ROUTE_JSON_IF_ANY},
+    {"GET", "/users/me/test", person_test_read, FAMILY_REST, 0},
     {"GET", "/incidents/{}/why", incident_why, FAMILY_REST, 0},
     {0},
 };

@@ -6,7 +6,7 @@
  *     coverage.c        GET /coverage              every hole
  *     holes_on_call.c, holes_layers.c, holes_reach.c    what it looks at
  *     service_test.c    POST /services/{}/test    the whole chain, step by step
- *     person_test.c     POST /users/me/test       each of one's own contact methods
+ *     person_test.c     POST /users/me/test       each of one's own contact methods; GET: what became of it
  *
  * The search for holes goes through tables in slices, one a turn of the loop, which has other work to do:
  *
@@ -109,5 +109,6 @@ void incident_why(struct http_request *request);
 void service_test(struct http_request *request);
 void service_test_read(struct http_request *request);
 void person_test(struct http_request *request);
+void person_test_read(struct http_request *request);
 
 #endif

@@ -214,6 +214,29 @@ static void a_test_page_asks_for_its_code(void **state)
     assert_true(is_verified(company));
 }
 
+static void what_became_of_a_test_is_read_by_contact_method(void **state)
+{
+    struct company *company = *state;
+    struct api_fixture *api = company->api;
+
+    assert_int_equal(api_get(api, "/users/me/test")->status, 400); /* the token of nobody */
+    api->token = "alicetoken123";
+    const struct api_answer *answer = api_get(api, "/users/me/test");
+    assert_true(json_is_null(api_answer_at(answer, "test", "at", NULL)));
+    assert_string_equal(api_answer_text(answer, "test", "contact_methods", "0", "status", NULL), "not_tested");
+    assert_int_equal(api_post(api, "/users/me/test", NULL)->status, 201);
+    answer = api_get(api, "/users/me/test");
+    assert_string_equal(api_answer_text(answer, "test", "contact_methods", "0", "status", NULL), "under_way");
+    const char *code = code_sent(company);
+    answer = api_get(api, "/users/me/test");
+    assert_string_equal(api_answer_text(answer, "test", "contact_methods", "0", "status", NULL), "sent");
+    assert_string_equal(api_answer_text(answer, "test", "contact_methods", "0", "contact_method", "id", NULL), company->phone);
+    assert_true(json_is_null(api_answer_at(answer, "test", "contact_methods", "0", "last_answered_at", NULL)));
+    assert_int_equal(give_code(company, code)->status, 200);
+    answer = api_get(api, "/users/me/test");
+    assert_true(json_is_string(api_answer_at(answer, "test", "contact_methods", "0", "last_answered_at", NULL)));
+}
+
 /* ---------------------------------------------------------------- pages that are answered */
 
 static uint64_t person_answered_ms(struct company *company)
@@ -285,6 +308,7 @@ int main(void)
         STORY(another_address_is_not_verified),
         STORY(only_the_person_or_an_administrator_asks),
         STORY(a_test_page_asks_for_its_code),
+        STORY(what_became_of_a_test_is_read_by_contact_method),
         STORY(who_acknowledges_a_page_has_answered),
         STORY(answers_are_known_to_the_day),
     };

@@ -173,6 +173,7 @@ static const struct expectation {
     {"POST", "/services/{}/test", RESPONDER, PUBLIC, "services.write"},
     {"GET", "/services/{}/test/{}", READER, PUBLIC, "services.read"},
     {"POST", "/users/me/test", RESPONDER, PUBLIC, "users.write"},
+    {"GET", "/users/me/test", READER, PUBLIC, "users.read"},
     {"GET", "/coverage", READER, PUBLIC, "coverage.read"},
     /* incidents */
     {"GET", "/incidents", READER, PUBLIC, "incidents.read"},
