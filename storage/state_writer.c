@@ -3,7 +3,7 @@
  *
  *     next_step ──> APPLY    an entry waits: into the open transaction, its output to the list at once
  *               ──> INSTALL  a snapshot waits: the transaction is dropped, the file replaced
- *               ──> COMMIT   the batch is large or old, a reader waits for it, or nothing has come for STATE_IDLE_MS
+ *               ──> COMMIT   the batch is large or old, a reader waits for it, or nothing has come for a while
  *               ──> SYNC     nothing has come for STATE_IDLE_MS and the last commit is not durable yet
  *               ──> STOP
  *
@@ -130,7 +130,8 @@ static uint64_t idle_deadline_ms(const struct state_writer *writer)
         bool durable = writer->progress.durable_index == writer->progress.committed_index;
         return durable ? NEVER : writer->quiet_since_ms + STATE_IDLE_MS;
     }
-    uint64_t quiet_ms = writer->quiet_since_ms + STATE_IDLE_MS;
+    bool busy = writer->uncommitted_commands >= STATE_BUSY_COMMANDS;
+    uint64_t quiet_ms = writer->quiet_since_ms + (busy ? STATE_BUSY_IDLE_MS : STATE_IDLE_MS);
     uint64_t full_ms = writer->opened_ms + STATE_COMMIT_MS;
     return quiet_ms < full_ms ? quiet_ms : full_ms;
 }

@@ -4,7 +4,8 @@
  *
  *     loop ── state_writer_apply ──> queue ──> machine_apply, inside one open transaction
  *                                                ├─ outputs by value, per entry ── wake() ──> loop: state_writer_drain
- *                                                └─ commit: nothing came for STATE_IDLE_MS,
+ *                                                └─ commit: nothing came for STATE_IDLE_MS (when busy:
+ *                                                   for STATE_BUSY_IDLE_MS),
  *                                                   STATE_COMMIT_ENTRIES applied, STATE_COMMIT_COMMANDS that
  *                                                   touched STATE_COMMIT_PAGES, STATE_COMMIT_MS gone by, or a
  *                                                   reader waits
@@ -30,6 +31,9 @@
 #define STATE_COMMIT_PAGES 16384
 #define STATE_COMMIT_MS 2000
 #define STATE_IDLE_MS 5
+/* One that holds so many commands is of busy clients who wait for the log: what they send next shares its pages. */
+#define STATE_BUSY_COMMANDS 256
+#define STATE_BUSY_IDLE_MS 200
 
 struct state_writer;
 

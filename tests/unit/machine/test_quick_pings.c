@@ -256,6 +256,9 @@ static void more_pings_than_a_place_counts_are_counted(void **state)
             commands[i] = fixture_pack(story->f, &command);
         }
         fixture_apply_entry(story->f, AT_ONCE, commands);
+        for (unsigned i = 0; i < AT_ONCE; i++) {
+            free(commands[i].data);
+        }
     }
     Tocsin__HeartbeatState *now = state_of(story, job);
     assert_int_equal(now->pings, pings);

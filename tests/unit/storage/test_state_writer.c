@@ -1,5 +1,6 @@
 /* The state's thread: applies in order, tells at once, commits in bulk, and stops for good at the first thing that
  * is wrong. */
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -34,6 +36,13 @@ struct story {
     uint64_t next_output;           /* index that the next output must have */
     uint64_t sequence, replies, last_time_ms, last_id, last_deadline_ms;
 };
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &now), 0);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
 
 static void ring(void *context)
 {
@@ -333,6 +342,28 @@ static void many_entries_share_a_commit(void **state)
     assert_in_range(disk_faults_syncs() - syncs, 1, STATE_COMMIT_ENTRIES / 8);
 }
 
+static void the_next_commands_of_busy_clients_share_the_commit(void **state)
+{
+    struct story *story = *state;
+    uint64_t began_ms = now_ms();
+    atomic_store(&story->hold, true);
+    submit_user(story, 1);
+    wake_bell_wait(&story->bell);
+    for (uint64_t index = 2; index <= STATE_BUSY_COMMANDS; index++) {
+        submit_user(story, index);
+    }
+    atomic_store(&story->hold, false);
+    wake_bell_ring(&story->release);
+    wait_until_applied(story, STATE_BUSY_COMMANDS);
+    /* They wait for the log, longer than an idle writer does. */
+    poll(NULL, 0, 4 * STATE_IDLE_MS);
+    drain(story);
+    bool early = now_ms() - began_ms < STATE_BUSY_IDLE_MS; /* or this machine stood still */
+    assert_true(!early || story->progress.committed_index < STATE_BUSY_COMMANDS);
+    submit_user(story, STATE_BUSY_COMMANDS + 1);
+    wait_until_committed(story, STATE_BUSY_COMMANDS + 1);
+}
+
 static void stopping_keeps_what_was_applied(void **state)
 {
     struct story *story = *state;
@@ -525,6 +556,7 @@ int main(void)
         STORY(entries_without_commands_move_the_position_alone),
         STORY(outputs_come_before_their_commit_and_readers_wait_for_it),
         STORY(many_entries_share_a_commit),
+        STORY(the_next_commands_of_busy_clients_share_the_commit),
         STORY(stopping_keeps_what_was_applied),
         STORY(an_entry_is_let_go_once_it_is_applied),
         STORY(an_entry_that_does_not_decode_stops_the_writer),
