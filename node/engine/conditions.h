@@ -36,6 +36,7 @@ struct vitals {
     uint64_t code, zones;                       /* hashes of its version and of the system's zone data; 0: not known */
     uint64_t providers;                         /* a bit for each of channels_all that it can use */
     uint64_t providers_refused;                 /* ... and which of them refuse its credentials; the first channel of a provider stands for all */
+    uint64_t providers_working;                 /* ... took the last question well, likewise */
     uint64_t providers_failing;                 /* ... have answered with errors, or not at all, for some time, likewise */
 };
 

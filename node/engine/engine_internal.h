@@ -180,6 +180,7 @@ struct engine {
     unsigned reports_count;
 
     struct engine_watch watch; /* engine_watch.c */
+    uint64_t shut_handed_over_ms; /* monotonic: when this node led last, had no way out, and let another lead; 0: never */
     struct vitals vitals;      /* what stays as it was at the start */
 
     struct last_gasp *gasp;                 /* engine_gasp.c */
@@ -284,6 +285,7 @@ void engine_probes_turn(struct engine *engine);
 /* Providers, by their places: that refuse this node's credentials; that have failed for some time. */
 uint64_t engine_probes_refused(const struct engine *engine);
 uint64_t engine_probes_failing(const struct engine *engine);
+uint64_t engine_probes_working(const struct engine *engine); /* by the last question */
 /* The provider of any channel, by its place in channels_all. */
 bool engine_probes_refuses(const struct engine *engine, unsigned place);
 /* Likewise: "works", "refuses", "fails", or "unknown"; `why`: in the provider's words, NULL when all is well or nobody knows. */
@@ -294,7 +296,7 @@ const char *engine_guardians_fault(const struct engine *engine);
 /* Says in the log, at the start and now and then, what the configuration lacks for the worst night. */
 void engine_configuration_warn(struct engine *engine);
 /* ---- engine_watch.c */
-#define ENGINE_VITALS_SIZE_BYTES 56u
+#define ENGINE_VITALS_SIZE_BYTES 64u
 /* `zones`: hash of the system's zone data. */
 void engine_vitals_open(struct engine *engine, uint64_t zones);
 struct vitals engine_vitals(const struct engine *engine);

@@ -132,6 +132,12 @@ static bool refuses(const struct engine *engine, const struct engine_probe *prob
     return is_refused(probe);
 }
 
+static bool works(const struct engine *engine, const struct engine_probe *probe) {
+    (void)engine;
+    return probe->answered_ms != 0 && probe->refusals == 0 && probe->failures == 0;
+}
+
+uint64_t engine_probes_working(const struct engine *engine) { return places(engine, works); }
 uint64_t engine_probes_refused(const struct engine *engine) { return places(engine, refuses); }
 uint64_t engine_probes_failing(const struct engine *engine) { return places(engine, is_failing); }
 

@@ -1,4 +1,5 @@
 /* Nodes watch each other: what each says of itself, and the leader's looks at what it hears (conditions.h). */
+#include <inttypes.h>
 #include <string.h>
 
 #include "consensus/machine/base/siphash.h"
@@ -10,6 +11,7 @@
 
 #define LOOKS_PER_MINUTE 6u
 #define LOOK_INTERVAL_MS_MIN 1000u /* nodes speak once a second */
+#define SHUT_AGAIN_MS 600000u
 #define HEARD_WITHIN_MS 3000u      /* of three reports one came through */
 
 /* ---- what this node says of itself */
@@ -37,6 +39,7 @@ struct vitals engine_vitals(const struct engine *engine) {
     engine->ports.disk(engine->ports.context, &vitals.disk_free_bytes, &vitals.disk_total_bytes);
     vitals.providers_refused = engine_probes_refused(engine);
     vitals.providers_failing = engine_probes_failing(engine);
+    vitals.providers_working = engine_probes_working(engine);
     return vitals;
 }
 
@@ -48,6 +51,7 @@ void engine_vitals_put(const struct vitals *vitals, uint8_t out[ENGINE_VITALS_SI
     wire_put_u64(out + 32, vitals->providers);
     wire_put_u64(out + 40, vitals->providers_refused);
     wire_put_u64(out + 48, vitals->providers_failing);
+    wire_put_u64(out + 56, vitals->providers_working);
 }
 
 struct vitals engine_vitals_read(struct wire_reader *reader) {
@@ -58,6 +62,7 @@ struct vitals engine_vitals_read(struct wire_reader *reader) {
     vitals.providers = wire_read_u64(reader);
     vitals.providers_refused = wire_read_u64(reader);
     vitals.providers_failing = wire_read_u64(reader);
+    vitals.providers_working = wire_read_u64(reader);
     return vitals;
 }
 
@@ -99,6 +104,25 @@ static void submit_notice(void *context, const struct condition_notice *notice) 
     proposer_submit_own(engine->proposer, &command);
 }
 
+/*
+ * A leader whose every provider refuses it or has failed it for minutes sends nothing: a voter that one of them takes pages from shall lead. At most once
+ * in ten minutes, so that leadership does not go to and fro.
+ */
+static void hand_over_when_shut(struct engine *engine, const struct member_facts *members, size_t count) {
+    uint64_t now_ms = engine_now_ms(engine), best = 0;
+    bool shut = engine_probes_working(engine) == 0 && (engine_probes_failing(engine) | engine_probes_refused(engine)) != 0;
+    if (!shut || (engine->shut_handed_over_ms != 0 && now_ms - engine->shut_handed_over_ms < SHUT_AGAIN_MS)) return;
+    for (size_t i = 0; i < count && best == 0; i++) {
+        const struct member_facts *member = &members[i];
+        bool fit = member->id != engine->config->id && member->voter && member->heard && !member->lags;
+        if (fit && member->vitals.providers_working != 0) best = member->id;
+    }
+    if (best == 0) return;
+    engine->shut_handed_over_ms = now_ms;
+    log_warning("this node leads and reaches no provider: node %" PRIu64 ", which does, shall lead", best);
+    (void)driver_transfer(engine->driver, best);
+}
+
 static void look(void *argument, const struct machine_store *view) {
     struct engine *engine = argument;
     struct engine_watch *watch = &engine->watch;
@@ -113,6 +137,7 @@ static void look(void *argument, const struct machine_store *view) {
     provider_conditions_look(&watch->providers, members, count, engine->config->id, known, engine->config->minute_ms, engine_now_ms(engine), submit_notice, engine);
     certificates_look(certificates->list, certificates->count, known, engine_cluster_ms(engine), submit_notice, engine);
     if (known != NULL) tocsin__node_conditions__free_unpacked(known, NULL);
+    hand_over_when_shut(engine, members, count);
     memmove(watch->applied_before, watch->applied_before + 1, sizeof watch->applied_before - sizeof watch->applied_before[0]);
     watch->applied_before[ENGINE_WATCH_LOOKS - 1] = engine->progress.applied_index;
 }

@@ -119,6 +119,33 @@ class Watchers(unittest.TestCase):
         wait_for(lambda: not conditions(), "the end of that")
         self.assertFalse([one for one in company.deliveries() if one["channel"] == "probe"])
 
+    def test_a_leader_that_reaches_no_provider_lets_another_lead(self):
+        company = Company(minute_ms=MINUTE_MS)
+        self.addCleanup(company.close)
+        shut = company.others(company.wait_leader())[0]
+        company.kill_and_wait(shut, "TERM")
+        with open(company.node(shut)["config"], "r+", encoding="utf-8") as file:
+            text = file.read().replace("url = smtp://127.0.0.1", "url = smtp://127.0.0.2").replace("base_url = http://127.0.0.1", "base_url = http://127.0.0.2")
+            file.seek(0)
+            file.write(text)
+            file.truncate()
+        company.start(shut)
+
+        def handed_over():
+            with open(os.path.join(company.directory, f"node-{shut}.log"), encoding="utf-8") as file:
+                return "this node leads and reaches no provider" in file.read()
+
+        # Until it leads, whoever does has to go.
+        for _ in range(12):
+            leader = company.wait_leader()
+            if leader == shut or handed_over():
+                break
+            company.kill_and_wait(leader)
+            company.wait_leader(company.others(leader))
+            company.start(leader)
+        wait_for(handed_over, "the leader's word")
+        wait_for(lambda: company.leader() not in (None, shut), "another leader")
+
     def test_a_certificate_that_expires(self):
         company = Company(minute_ms=MINUTE_MS)
         self.addCleanup(company.close)
