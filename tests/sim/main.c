@@ -402,7 +402,7 @@ static int run_again(const char *path) {
 
 /* glibc keeps seven freed pieces of a size at hand, too few for one that makes and frees documents all the time. How many is set from outside only. */
 static void keep_freed_pieces(char **argv) {
-    if (getenv("GLIBC_TUNABLES") == NULL && setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=60000", 1) == 0) execv("/proc/self/exe", argv);
+    if (getenv("GLIBC_TUNABLES") == NULL && setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=60000", 1) == 0) execvp(argv[0], argv);
 }
 
 int main(int argc, char **argv) {
