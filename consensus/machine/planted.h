@@ -70,6 +70,8 @@
     each(SILENCE_NOT_LOOKED_AT, "a heartbeat that was put off once is not looked at again")                           \
     each(STALE_REVISION_ACCEPTED, "a change of a schedule that was made from an older one is taken")                  \
     each(OVERRIDE_IGNORED, "who takes a time of a schedule over is not on call")                                      \
+    each(SWAP_IN_RETURN_FORGOTTEN, "shifts are taken, and the time that was wanted in return stays as it was")        \
+    each(SWAP_NOT_UNDONE, "a swap is undone, and the shifts stay with who took them")                                 \
     each(HANDOVER_MISSED, "who was on call when a schedule was made stays so")                                        \
     each(ALL_SPEAK, "without a majority each node pages, whomever it hears")
 

@@ -84,6 +84,8 @@ static void count_model(struct sim *sim) {
     sim_count(sim, "escalations", counts.escalations);
     sim_count(sim, "guardians paged", counts.guardian_pages);
     sim_count(sim, "pings", counts.pings);
+    sim_count(sim, "swaps of shifts", counts.swaps_taken);
+    sim_count(sim, "swaps of shifts undone", counts.swaps_undone);
     sim_count(sim, "heartbeats silent", counts.heartbeats_silent);
     sim_count(sim, "heartbeats' moments told", counts.moments_told);
     sim_count(sim, "heartbeats' moments passed over", counts.moments_passed);

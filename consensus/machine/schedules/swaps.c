@@ -17,6 +17,7 @@
 #include "consensus/machine/checks.h"
 #include "consensus/machine/incidents/incidents.h"
 #include "consensus/machine/paging/notices.h"
+#include "consensus/machine/planted.h"
 #include "consensus/machine/schedules/course.h"
 #include "consensus/machine/schedules/handoffs.h"
 #include "consensus/machine/schedules/schedules.h"
@@ -308,7 +309,7 @@ void apply_swap_take(struct apply *apply, const Tocsin__SwapTake *take, Tocsin__
         swap->override_ids[swap->n_override_ids++] =
             override_add(apply, schedule->id, take->user_id, given[i].start_ms, given[i].end_ms);
     }
-    for (size_t i = 0; i < back_count; i++) {
+    for (size_t i = 0; i < back_count && !planted(SWAP_IN_RETURN_FORGOTTEN); i++) {
         swap->override_ids[swap->n_override_ids++] =
             override_add(apply, schedule->id, swap->user_id, back[i].start_ms, back[i].end_ms);
     }
@@ -351,7 +352,7 @@ void apply_swap_undo(struct apply *apply, const Tocsin__SwapUndo *undo, Tocsin__
         !check_undo(apply, reply, swap, undo->user_id)) {
         return;
     }
-    for (size_t i = 0; i < swap->n_override_ids; i++) {
+    for (size_t i = 0; i < swap->n_override_ids && !planted(SWAP_NOT_UNDONE); i++) {
         override_withdraw(apply, schedule->id, swap->override_ids[i]);
     }
     const uint64_t concerned[] = {swap->user_id, swap->taken_by != 0 ? swap->taken_by : swap->asked_user_id};

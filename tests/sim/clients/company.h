@@ -51,6 +51,7 @@ struct person {
 struct rota {
     char id[HISTORY_ID_SIZE];
     char override[HISTORY_ID_SIZE]; /* the last one that was made; "": none */
+    char swap[HISTORY_ID_SIZE];     /* the last offer of shifts, taken or not; "": none */
 };
 
 struct quiet_time {

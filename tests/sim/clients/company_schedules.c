@@ -1,5 +1,5 @@
 /*
- * Schedules, whose turns end while the story runs: edited, and taken over by somebody for a while. Who is on call is the
+ * Schedules, whose turns end while the story runs: edited, taken over by somebody for a while, and swapped by agreement. Who is on call is the
  * judges' affair.
  */
 #include <inttypes.h>
@@ -198,9 +198,103 @@ static void give_back(struct company *company, unsigned at)
     schedule->override[0] = '\0';
 }
 
+/* ---------------------------------------------------------------- swaps of shifts */
+
+static char *person_text(const char *name, const char *id)
+{
+    return text_of("\"%s\":{\"id\":\"%s\",\"type\":\"user_reference\"}", name, id);
+}
+
+static void undo_swap(struct company *company, unsigned at)
+{
+    const struct rota *schedule = &company->schedules[at];
+
+    if (schedule->swap[0] != '\0') {
+        sim_tell(company->sim, "The swap in schedule %u is undone.", at);
+        company_ask(company, "DELETE", text_of("/schedules/%s/swaps/%s", schedule->id, schedule->swap), NULL, true, NULL, NULL);
+    }
+}
+
+static void on_taken(void *context, const struct client_answer *answer)
+{
+    struct making *making = context;
+    struct company *company = making->company;
+
+    if (answer_ok(answer) && sim_chance(company->sim, 300)) { /* she thinks better of it */
+        undo_swap(company, making->at);
+    }
+    task_end(company->client, making);
+}
+
+/* Several want them: who is of the schedule, and first, gets them. */
+static void take_shifts(struct company *company, unsigned at)
+{
+    const struct rota *schedule = &company->schedules[at];
+
+    for (unsigned i = 0; schedule->swap[0] != '\0' && i < 3; i++) {
+        char *person = person_text("user", some_person(company));
+        struct making *making = task_begin(company->client, sizeof *making);
+        *making = (struct making){company, at};
+        sim_tell(company->sim, "Somebody takes the shifts that are offered in schedule %u.", at);
+        company_ask(company, "POST", text_of("/schedules/%s/swaps/%s/take", schedule->id, schedule->swap), text_of("{%s}", person), true,
+                    on_taken, making);
+        free(person);
+    }
+}
+
+static void on_offered(void *context, const struct client_answer *answer)
+{
+    struct making *making = context;
+    struct company *company = making->company;
+
+    if (answer_ok(answer)) {
+        (void)snprintf(company->schedules[making->at].swap, HISTORY_ID_SIZE, "%s", json_text_at(json_object_get(answer->json, "swap"), "id"));
+        if (sim_chance(company->sim, 700)) {
+            take_shifts(company, making->at);
+        }
+    }
+    task_end(company->client, making);
+}
+
+/* Mostly a time to come, so that it may be undone, too. */
+static char *near_span(struct company *company)
+{
+    uint64_t start_s = around_now_s(company, 20) + 10ull * company->minute_ms / 1000;
+    char *start = company_utc(start_s), *end = company_utc(start_s + sim_between(company->sim, 1, 60ull * company->minute_ms / 1000));
+    char *text = text_of("\"start\":\"%s\",\"end\":\"%s\"", start, end);
+
+    free(start);
+    free(end);
+    return text;
+}
+
+/* By anybody: who is not on call then is refused. */
+static void offer_shifts(struct company *company, unsigned at)
+{
+    for (unsigned i = 0; i < company->people_count; i++) {
+        struct making *making = task_begin(company->client, sizeof *making);
+        char *span = near_span(company), *other = near_span(company), *giver = person_text("user", company->people[i].id);
+        char *to = person_text("asked", some_person(company));
+        char *asked = sim_chance(company->sim, 400) ? text_of(",%s", to) : text_of("%s", "");
+        char *in_return = sim_chance(company->sim, 300) ? text_of(",\"in_return_for\":{%s}", other) : text_of("%s", "");
+
+        *making = (struct making){company, at};
+        sim_tell(company->sim, "Somebody offers shifts of schedule %u.", at);
+        company_ask(company, "POST", text_of("/schedules/%s/swaps", company->schedules[at].id),
+                    text_of("{\"swap\":{%s,%s%s%s}}", span, giver, asked, in_return), true, on_offered, making);
+        free(span);
+        free(other);
+        free(giver);
+        free(to);
+        free(asked);
+        free(in_return);
+    }
+}
+
 void company_edit_schedule(struct company *company)
 {
-    static void (*const edits[])(struct company *, unsigned at) = {redefine, redefine, take_over, take_over, take_over, give_back};
+    static void (*const edits[])(struct company *, unsigned at) = {redefine,  redefine,     take_over,   take_over, take_over,
+                                                                 give_back, offer_shifts, offer_shifts, offer_shifts, take_shifts, undo_swap};
 
     edits[sim_random(company->sim, sizeof edits / sizeof *edits)](company, (unsigned)sim_random(company->sim, company->schedules_count));
 }

@@ -78,7 +78,7 @@ bool model_compare(const struct model *model, const struct machine_store *view, 
 
 struct model_counts {
     uint64_t incidents, pages_owed, pages_sent, repeats, excused, acknowledgements, escalations, guardian_pages;
-    uint64_t pings, heartbeats_silent, moments_told, moments_passed, extensions, news, conditions;
+    uint64_t swaps_taken, swaps_undone, pings, heartbeats_silent, moments_told, moments_passed, extensions, news, conditions;
     uint64_t snoozes, snoozes_ended, merges, alerts_moved, calls_for_help;
     uint64_t windows, windows_recurring, windows_changed, windows_deleted, windows_ended;
     uint64_t mutes, mutes_changed, mutes_ended, alerts_muted, mutes_unanswered;

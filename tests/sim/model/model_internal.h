@@ -5,7 +5,7 @@
  *     model_escalation.c  who has an incident, and what comes next   model_pulse.c    what is due, in order
  *     model_changes.c     what the outside asks for                  model_pages.c    pages: owed, claimed, ended
  *     model_requests.c    requests; the end                          model_compare.c  the picture held against a state
- *     model_heartbeats.c  jobs, and times in which nobody heard them         model_schedules.c who is on call
+ *     model_heartbeats.c  jobs, and times in which nobody heard them         model_schedules.c who is on call (model_swaps.c: by agreement)
  *     model_news.c        what belongs to no incident                model_alerts.c   what senders say, and where it counts
  *     model_handling.c    what people do with an incident           model_grouping.c which alerts are one trouble
  *     model_turns.c       levels whose people take turns
@@ -105,6 +105,17 @@ struct news {
 /* Somebody takes a time of a schedule over. */
 struct takeover {
     uint64_t id, start_ms, end_ms, person_id;
+    uint64_t swap_id; /* that it is of, and then it has no id here; 0: none */
+};
+
+enum swap_state { SWAP_STANDS, SWAP_DONE, SWAP_UNDONE };
+
+struct swap {
+    uint64_t id, schedule_id, giver_id, start_ms, end_ms;
+    uint64_t asked_id;                       /* 0: whoever of the schedule takes it */
+    uint64_t return_start_ms, return_end_ms; /* 0: for nothing */
+    enum swap_state state;
+    uint64_t taker_id;
 };
 
 struct schedule {
@@ -336,6 +347,8 @@ struct model {
     LIST(struct source) sources;
     LIST(struct way) guardians;
     LIST(struct schedule) schedules;
+    LIST(struct swap) swaps;
+    LIST(struct takeover) passing; /* only while a swap is taken */
     LIST(struct news) news;
     LIST(struct heartbeat) heartbeats;
     LIST(struct gap) gaps; /* in their order */
@@ -557,12 +570,22 @@ bool model_schedule_is_known(const struct model *, uint64_t id);
 uint64_t model_schedule_person(const struct model *, uint64_t id);
 /* True when this person's shift begins then, or ends; also when that lies before the last change of the schedule. */
 bool model_schedule_changes_hands(const struct model *, uint64_t id, uint64_t person_id, uint64_t at_ms, bool begins);
+struct schedule *model_schedule_find(const struct model *, uint64_t id);
+uint64_t model_schedule_person_at(const struct schedule *, uint64_t at_ms);
+/* The answer says who was on call before, and who is now. */
+void model_schedule_judge_word(struct model *, struct schedule *, uint64_t before, const Tocsin__Reply *);
 /* Now, or later. */
 bool model_schedules_need(const struct model *, uint64_t person_id);
 /* False: the command is about something else. */
 bool model_schedules_command(struct model *, const Tocsin__Command *, const Tocsin__Reply *);
 bool model_schedules_compare(const struct model *, const struct machine_store *view, char *sentence, size_t size);
 void model_schedules_forget(struct model *);
+
+/* ---- model_swaps.c */
+/* False: the command is about something else. */
+bool model_swaps_command(struct model *, const Tocsin__Command *, const Tocsin__Reply *);
+/* Whether this person is to hear that of it. */
+bool model_swap_is_told(const struct model *, const Tocsin__Notice *, uint64_t person_id);
 
 /* ---- model_news.c */
 bool model_news_has(const struct model *, uint64_t id);

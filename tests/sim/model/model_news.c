@@ -1,5 +1,5 @@
 /*
- * News that belong to no incident: a shift begins, or ends; a maintenance window is about to end. Whether and when
+ * News that belong to no incident: a shift begins, or ends, or changes hands; a maintenance window is about to end. Whether and when
  * somebody is to hear of it the model leaves to the machine. It asks that the news be true by what was asked for when it
  * is first handed over, that it go to a way of the person, and that each request have a grant of its own.
  */
@@ -30,6 +30,10 @@ static bool is_true(const struct model *model, const Tocsin__Notification *notif
     if (notice->kind == TOCSIN__NOTICE_KIND__NOTICE_MAINTENANCE_ENDS) {
         return model_window_end_is_told(model, notice->end_ms);
     }
+    if (notice->kind == TOCSIN__NOTICE_KIND__NOTICE_SWAP_OFFERED || notice->kind == TOCSIN__NOTICE_KIND__NOTICE_SWAP_TAKEN ||
+        notice->kind == TOCSIN__NOTICE_KIND__NOTICE_SWAP_UNDONE) {
+        return model_swap_is_told(model, notice, notification->user_id);
+    }
     bool begins = notice->kind == TOCSIN__NOTICE_KIND__NOTICE_SHIFT_BEGINS;
     if (!begins && notice->kind != TOCSIN__NOTICE_KIND__NOTICE_SHIFT_ENDS) {
         return true; /* what was said before is taken back */
@@ -49,7 +53,7 @@ void model_news_handed_over(struct model *model, const Tocsin__Notification *not
             return;
         }
         if (notification->why != TOCSIN__WHY__WHY_CHANNEL_FAILED && !is_true(model, notification)) {
-            model_broken(model, "entry %" PRIu64 ": %s is to hear of a shift in schedule %" PRIu64 " or of a window (%s %" PRIu64 ") that is not",
+            model_broken(model, "entry %" PRIu64 ": %s is to hear of a shift or a swap in schedule %" PRIu64 " or of a window (%s %" PRIu64 ") that is not",
                          model->index, notification->user_name, notification->notice->schedule_id,
                          notification->notice->start_ms != 0 ? "from" : "until",
                          notification->notice->start_ms != 0 ? notification->notice->start_ms : notification->notice->end_ms);

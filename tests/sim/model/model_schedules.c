@@ -23,7 +23,7 @@ static const struct {
     uint32_t ahead_s; /* of UTC */
 } zones[] = {{"UTC", 0}, {"Europe/Zurich", 2 * 3600}, {"Asia/Kolkata", 5 * 3600 + 1800}};
 
-static struct schedule *schedule_find(const struct model *model, uint64_t id)
+struct schedule *model_schedule_find(const struct model *model, uint64_t id)
 {
     for (size_t i = 0; i < model->schedules.count; i++) {
         if (model->schedules.items[i].id == id) {
@@ -35,7 +35,7 @@ static struct schedule *schedule_find(const struct model *model, uint64_t id)
 
 bool model_schedule_is_known(const struct model *model, uint64_t id)
 {
-    return schedule_find(model, id) != NULL;
+    return model_schedule_find(model, id) != NULL;
 }
 
 /* ---------------------------------------------------------------- who */
@@ -79,17 +79,13 @@ static uint64_t person_of_layer(const Tocsin__ScheduleLayer *layer, uint32_t zon
     return layer->user_ids[(turn % people + people) % people];
 }
 
-static uint64_t person_at(const struct schedule *schedule, uint64_t at_ms)
+uint64_t model_schedule_person_at(const struct schedule *schedule, uint64_t at_ms)
 {
-    const struct takeover *taken = NULL;
-    for (size_t i = 0; i < schedule->takeovers.count; i++) {
+    for (size_t i = schedule->takeovers.count; i-- > 0;) { /* they stand in the order in which they came */
         const struct takeover *takeover = &schedule->takeovers.items[i];
-        if (takeover->start_ms <= at_ms && at_ms < takeover->end_ms && (taken == NULL || takeover->id > taken->id)) {
-            taken = takeover;
+        if (takeover->start_ms <= at_ms && at_ms < takeover->end_ms) {
+            return takeover->person_id;
         }
-    }
-    if (taken != NULL) {
-        return taken->person_id;
     }
     for (size_t i = schedule->definition->n_layers; i-- > 0;) {
         uint64_t person_id = person_of_layer(schedule->definition->layers[i], schedule->ahead_s, at_ms);
@@ -102,19 +98,19 @@ static uint64_t person_at(const struct schedule *schedule, uint64_t at_ms)
 
 uint64_t model_schedule_person(const struct model *model, uint64_t id)
 {
-    const struct schedule *schedule = schedule_find(model, id);
-    return schedule != NULL ? person_at(schedule, model->now_ms) : 0;
+    const struct schedule *schedule = model_schedule_find(model, id);
+    return schedule != NULL ? model_schedule_person_at(schedule, model->now_ms) : 0;
 }
 
 bool model_schedule_changes_hands(const struct model *model, uint64_t id, uint64_t person_id, uint64_t at_ms, bool begins)
 {
-    const struct schedule *schedule = schedule_find(model, id);
+    const struct schedule *schedule = model_schedule_find(model, id);
     if (schedule == NULL || at_ms < schedule->changed.at_ms) {
         return schedule != NULL;
     }
     bool by_change = at_ms == schedule->changed.at_ms;
-    bool before = (by_change ? schedule->changed.before : person_at(schedule, at_ms - 1)) == person_id;
-    bool after = (by_change ? schedule->changed.after : person_at(schedule, at_ms)) == person_id;
+    bool before = (by_change ? schedule->changed.before : model_schedule_person_at(schedule, at_ms - 1)) == person_id;
+    bool after = (by_change ? schedule->changed.after : model_schedule_person_at(schedule, at_ms)) == person_id;
     return begins ? after && !before : before && !after;
 }
 
@@ -175,9 +171,9 @@ static bool people_are_known(const struct model *model, const Tocsin__Schedule *
 }
 
 /* Who changes it is told whether that changed who is on call at this moment. */
-static void judge_word(struct model *model, struct schedule *schedule, uint64_t before, const Tocsin__Reply *reply)
+void model_schedule_judge_word(struct model *model, struct schedule *schedule, uint64_t before, const Tocsin__Reply *reply)
 {
-    uint64_t after = person_at(schedule, model->now_ms);
+    uint64_t after = model_schedule_person_at(schedule, model->now_ms);
     if (schedule->changed.at_ms != model->now_ms) { /* of several in one instant the first had who was before */
         schedule->changed.at_ms = model->now_ms;
         schedule->changed.before = before;
@@ -195,7 +191,7 @@ static void judge_word(struct model *model, struct schedule *schedule, uint64_t 
 
 static void schedule_define(struct model *model, const Tocsin__SchedulePut *put, const Tocsin__Reply *reply)
 {
-    struct schedule *schedule = schedule_find(model, put->id);
+    struct schedule *schedule = model_schedule_find(model, put->id);
     bool lawful = put->schedule != NULL && (put->id == 0 || (schedule != NULL && schedule->revision == put->base_revision)) &&
                   people_are_known(model, put->schedule);
     if (!model_accepted(model, reply, lawful, "a schedule") || !lawful) {
@@ -208,15 +204,15 @@ static void schedule_define(struct model *model, const Tocsin__SchedulePut *put,
         definition_set(model, schedule, put->schedule);
         return;
     }
-    uint64_t before = person_at(schedule, model->now_ms);
+    uint64_t before = model_schedule_person_at(schedule, model->now_ms);
     schedule->revision++;
     definition_set(model, schedule, put->schedule);
-    judge_word(model, schedule, before, reply);
+    model_schedule_judge_word(model, schedule, before, reply);
 }
 
 static void schedule_remove(struct model *model, const Tocsin__ScheduleDelete *delete, const Tocsin__Reply *reply)
 {
-    struct schedule *schedule = schedule_find(model, delete->id);
+    struct schedule *schedule = model_schedule_find(model, delete->id);
     bool lawful = schedule != NULL && !model_policies_name_schedule(model, delete->id);
     if (model_accepted(model, reply, lawful, "the deletion of a schedule") && lawful) {
         tocsin__schedule__free_unpacked(schedule->definition, NULL);
@@ -228,7 +224,7 @@ static void schedule_remove(struct model *model, const Tocsin__ScheduleDelete *d
 /* Shifts for a day more change nothing of what the definition says: they must only be of it. */
 static void schedule_go_on(struct model *model, const Tocsin__ScheduleExtend *extend, const Tocsin__Reply *reply)
 {
-    const struct schedule *schedule = schedule_find(model, extend->schedule_id);
+    const struct schedule *schedule = model_schedule_find(model, extend->schedule_id);
     bool lawful = schedule != NULL && schedule->revision == extend->revision;
     if (model_accepted(model, reply, lawful, "shifts for a day more")) {
         model->counts.extensions++;
@@ -250,24 +246,24 @@ static void takeover_hear(struct model *model, struct schedule *schedule, const 
 
 static void takeovers_hear(struct model *model, const Tocsin__OverridesCreate *create, const Tocsin__Reply *reply)
 {
-    struct schedule *schedule = schedule_find(model, create->schedule_id);
+    struct schedule *schedule = model_schedule_find(model, create->schedule_id);
     if (!model_accepted(model, reply, schedule != NULL, "overrides") || schedule == NULL) {
         return;
     }
-    uint64_t before = person_at(schedule, model->now_ms);
+    uint64_t before = model_schedule_person_at(schedule, model->now_ms);
     for (size_t i = 0; i < create->n_overrides; i++) {
         takeover_hear(model, schedule, create->overrides[i], reply != NULL && i < reply->n_parts ? reply->parts[i] : NULL);
     }
-    judge_word(model, schedule, before, reply);
+    model_schedule_judge_word(model, schedule, before, reply);
 }
 
 /* What has been is not changed: one that is under way ends now. */
 static void takeover_end(struct model *model, const Tocsin__OverrideDelete *delete, const Tocsin__Reply *reply)
 {
-    struct schedule *schedule = schedule_find(model, delete->schedule_id);
+    struct schedule *schedule = model_schedule_find(model, delete->schedule_id);
     struct takeover *takeover = NULL;
     for (size_t i = 0; schedule != NULL && i < schedule->takeovers.count; i++) {
-        if (schedule->takeovers.items[i].id == delete->id) {
+        if (schedule->takeovers.items[i].swap_id == 0 && schedule->takeovers.items[i].id == delete->id) {
             takeover = &schedule->takeovers.items[i];
         }
     }
@@ -275,13 +271,13 @@ static void takeover_end(struct model *model, const Tocsin__OverrideDelete *dele
     if (!model_accepted(model, reply, lawful, "the deletion of an override") || !lawful) {
         return;
     }
-    uint64_t before = person_at(schedule, model->now_ms);
+    uint64_t before = model_schedule_person_at(schedule, model->now_ms);
     if (takeover->start_ms < model->now_ms) {
         takeover->end_ms = model->now_ms;
     } else {
         list_remove(&schedule->takeovers, (size_t)(takeover - schedule->takeovers.items));
     }
-    judge_word(model, schedule, before, reply);
+    model_schedule_judge_word(model, schedule, before, reply);
 }
 
 bool model_schedules_command(struct model *model, const Tocsin__Command *command, const Tocsin__Reply *reply)
@@ -303,7 +299,7 @@ bool model_schedules_command(struct model *model, const Tocsin__Command *command
         takeover_end(model, command->override_delete, reply);
         return true;
     default:
-        return false;
+        return model_swaps_command(model, command, reply);
     }
 }
 
@@ -314,6 +310,8 @@ void model_schedules_forget(struct model *model)
         free(model->schedules.items[i].takeovers.items);
     }
     free(model->schedules.items);
+    free(model->swaps.items);
+    free(model->passing.items);
     free(model->news.items);
     model_drills_forget(model);
 }
@@ -328,7 +326,7 @@ bool model_schedules_compare(const struct model *model, const struct machine_sto
     for (size_t i = 0; i < model->schedules.count; i++) {
         const struct schedule *schedule = &model->schedules.items[i];
         for (size_t a = 0; a < sizeof AHEAD_S / sizeof AHEAD_S[0]; a++) {
-            uint64_t at_ms = model->now_ms + AHEAD_S[a] * 1000, expected = person_at(schedule, at_ms);
+            uint64_t at_ms = model->now_ms + AHEAD_S[a] * 1000, expected = model_schedule_person_at(schedule, at_ms);
             Tocsin__OnCall found = schedule_on_call(view, schedule->id, at_ms);
             if (found.user_id != expected || found.revision != schedule->revision) {
                 (void)snprintf(sentence, size,
