@@ -39,6 +39,8 @@ struct job {
     char key[SILENCE_KEY_SIZE];
     unsigned period_minutes, grace_minutes;
     const struct schedule *schedule; /* in place of the period; NULL: none */
+    const struct schedule *wished;   /* likewise, while an edit is under way */
+    bool edited;                     /* it is */
     bool alive, gone, rests, failed; /* failed: the last sign of life that was answered said so */
     unsigned loose_starts;           /* that are under way, or may be: they may arrive behind the end of their run */
     uint64_t since_ms;  /* it lives, or is dead */
@@ -303,6 +305,7 @@ static void on_edited(void *context, const struct client_answer *answer)
     struct job *job = context;
 
     if (answer_ok(answer) && !job->gone) {
+        job->edited = false;
         take_rhythm(job, answer->json);
     }
 }
@@ -321,6 +324,8 @@ static void edit(struct job *job)
     const struct schedule *schedule = some_schedule(jobs);
     char *rhythm = rhythm_text(schedule, period, grace);
 
+    job->wished = schedule;
+    job->edited = true;
     job->period_minutes = lesser(job->period_minutes, period);
     job->grace_minutes = lesser(job->grace_minutes, grace);
     tell_length(job, job->schedule != NULL || schedule != NULL, job->period_minutes, job->grace_minutes);
@@ -362,16 +367,25 @@ static void work(struct job *job)
 }
 
 /* A job with a schedule begins when its clock says so, and takes a moment; no two clocks agree. */
-static uint64_t until_next_ms(struct job *job)
+static uint64_t until_next_by_ms(struct job *job, const struct schedule *schedule)
 {
     struct jobs *jobs = job->jobs;
     struct plain_cron cron;
 
-    if (job->schedule == NULL || !plain_cron_read(job->schedule->expression, job->schedule->zone, &cron)) {
+    if (schedule == NULL || !plain_cron_read(schedule->expression, schedule->zone, &cron)) {
         return minutes_ms(jobs, job->period_minutes);
     }
     uint64_t now_ms = sim_now_ms(jobs->sim);
     return plain_cron_next_ms(&cron, now_ms + 1) - now_ms + sim_random(jobs->sim, minutes_ms(jobs, job->grace_minutes) / 4);
+}
+
+/* Asked to keep to another one, by whichever comes sooner. */
+static uint64_t until_next_ms(struct job *job)
+{
+    uint64_t known_ms = until_next_by_ms(job, job->schedule);
+    uint64_t wished_ms = job->edited ? until_next_by_ms(job, job->wished) : known_ms;
+
+    return wished_ms < known_ms ? wished_ms : known_ms;
 }
 
 static void is_due(struct job *job)
