@@ -17,15 +17,33 @@
 #define CONFLICT TOCSIN__STATUS__STATUS_CONFLICT
 #define MINUTES_PER_DAY (24u * 60)
 
+/* When the window ends that is in force then, 0: it is not. A span that is over stays the first one until its end is looked
+ * at, which takes a leader: the next one may have begun by then. */
+static uint64_t ends_ms(const struct machine_store *store, uint64_t window_id, uint64_t at_ms)
+{
+    Tocsin__MaintenanceWindow *window = maintenance_window_get(store, window_id, NULL);
+    uint64_t end_ms = 0;
+    for (size_t i = 0; window != NULL && i < window->n_spans && window->spans[i]->start_ms <= at_ms; i++) {
+        end_ms = at_ms < window->spans[i]->end_ms ? window->spans[i]->end_ms : 0;
+    }
+    tocsin__maintenance_window__free_unpacked(window, NULL);
+    return end_ms;
+}
+
 uint64_t maintenance_of_service(const struct machine_store *store, uint64_t service_id, uint64_t at_ms, uint64_t *until_ms)
 {
     uint64_t window_id = 0;
     *until_ms = 0;
     struct walk walk = walk_under(store, TABLE_MAINTENANCE_BY_SERVICE, service_id);
     while (walk_next(&walk)) {
-        uint64_t start_ms = span_number(walk.value, 0), end_ms = span_number(walk.value, 1);
-        if (start_ms <= at_ms && at_ms < end_ms && end_ms > *until_ms) {
-            window_id = span_number(walk.key, 1);
+        uint64_t listed_id = span_number(walk.key, 1), start_ms = span_number(walk.value, 0);
+        uint64_t first_end_ms = span_number(walk.value, 1);
+        if (start_ms > at_ms) {
+            continue;
+        }
+        uint64_t end_ms = at_ms < first_end_ms ? first_end_ms : ends_ms(store, listed_id, at_ms);
+        if (end_ms > *until_ms) {
+            window_id = listed_id;
             *until_ms = end_ms;
         }
     }

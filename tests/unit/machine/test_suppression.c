@@ -481,6 +481,22 @@ static void each_span_of_a_window_that_recurs_is_warned_of(void **state)
     expect_warning(story, "Bob", TOCSIN__CHANNEL__CHANNEL_EMAIL, "No alert fires under it.");
 }
 
+/* Nobody led when the first span ended, so that nobody has looked at its end yet. */
+static void the_next_span_of_a_window_holds_before_the_end_of_the_last_is_looked_at(void **state)
+{
+    struct story *story = *state;
+    uint64_t now_ms = story->f->now_ms, id = recurring_put(story, span_of(now_ms, now_ms + HOUR));
+    Tocsin__WindowSpan spans[] = {span_of(now_ms, now_ms + HOUR), span_of(now_ms + HOUR + MINUTE, now_ms + 3 * HOUR)};
+    assert_int_equal(rendered(story, id, 1, spans, 2)->status, TOCSIN__STATUS__STATUS_OK);
+    story->f->now_ms = now_ms + HOUR + 2 * MINUTE;
+    assert_int_equal(event(story, TRIGGER, "disk")->reason, TOCSIN__REASON__REASON_ALERT_HELD);
+    expect_held(story, TOCSIN__WHY__WHY_MAINTENANCE, now_ms + 3 * HOUR);
+    run(story, 0);
+    assert_int_equal(open_incidents(story), 0);
+    run(story, 2 * HOUR);
+    assert_int_equal(open_incidents(story), 1);
+}
+
 static void a_window_to_come_holds_nothing_yet_and_leaves_no_trace_when_deleted(void **state)
 {
     struct story *story = *state;
@@ -667,6 +683,7 @@ int main(void)
         TEST(of_more_alerts_than_are_looked_at_the_warning_says_at_least),
         TEST(a_rendering_takes_the_place_of_spans_to_come),
         TEST(a_window_that_never_pauses_is_lengthened),
+        TEST(the_next_span_of_a_window_holds_before_the_end_of_the_last_is_looked_at),
         TEST(each_span_of_a_window_that_recurs_is_warned_of),
         TEST(a_window_to_come_holds_nothing_yet_and_leaves_no_trace_when_deleted),
         TEST(windows_that_make_no_sense_are_refused),
