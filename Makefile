@@ -101,7 +101,7 @@ test-unit: programs-for-tests
 include $(sort $(wildcard tests/*/*.mk))
 
 test-process: programs-for-tests
-	TOCSIN_BUILD=$(abspath $(BUILD)) python3 -m unittest discover -s tests/process -p 'test_*.py' -f -v
+	@TOCSIN_BUILD=$(abspath $(BUILD)) tests/process/run
 
 .PHONY: demo
 demo: deps
