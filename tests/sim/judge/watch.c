@@ -47,13 +47,14 @@ static struct node *on_duty(struct sim *sim, struct engine_status *status) {
 
 /* ---- one clock */
 
-/* Somebody knew cluster time at the last reading, knows it still, and had a way to the node that leads now before that led. */
+/* Somebody knew cluster time at the last reading, knows it still, and had a way to the node that leads now before that led. Who is to
+ * go, or is gone, may not be heard any more. */
 static bool somebody_tells(const struct sim *sim, const struct reading *last, const struct reading *now) {
     for (unsigned id = 1; id <= sim->nodes_count; id++) {
         const struct link *link = &sim->links[id][now->node];
         bool knows = id != now->node && last->processes[id] == now->processes[id] && now->processes[id] != 0;
         bool told = link->open && !link->cut && link->slow_ms == 0 && link->opened_ms + TELLING_MS < sim->led_since_ms;
-        if (knows && !sim->nodes[id].frozen && told) return true;
+        if (knows && sim->nodes[id].member && !sim->nodes[id].leaving && !sim->nodes[id].frozen && told) return true;
     }
     return false;
 }
