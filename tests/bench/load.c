@@ -44,8 +44,21 @@ static struct {
 
 static uint32_t *samples_us;
 static uint64_t samples_count, sent_count, refused_count;
-static struct connection connections[CONNECTIONS_MAX], *idle[CONNECTIONS_MAX];
-static int idle_count; /* connections that wait for no answer */
+static struct connection connections[CONNECTIONS_MAX];
+/* Connections that wait for no answer. Who has rested longest comes next: a server ends connections that rest for good. */
+static struct connection *idle[CONNECTIONS_MAX];
+static int idle_first, idle_count;
+
+static void rest(struct connection *connection) {
+    idle[(idle_first + idle_count++) % CONNECTIONS_MAX] = connection;
+}
+
+static struct connection *wake(void) {
+    struct connection *connection = idle[idle_first];
+    idle_first = (idle_first + 1) % CONNECTIONS_MAX;
+    idle_count--;
+    return connection;
+}
 
 static void die(const char *what) {
     fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
@@ -133,7 +146,7 @@ static void receive(struct connection *connection) {
     if (got <= 0) die("the server closed");
     connection->response_size_bytes += (size_t)got;
     if (!whole(connection)) return;
-    idle[idle_count++] = connection;
+    rest(connection);
     if (atoi(connection->response + 9) != options.expect) {
         if (refused_count++ == 0) fprintf(stderr, "load: unexpected answer: %.300s\n", connection->response);
         return;
@@ -195,13 +208,13 @@ int main(int argc, char **argv) {
     if (samples_us == NULL || epoll < 0) die("starting");
     for (int i = 0; i < options.connections; i++) {
         open_connection(&connections[i], options.ports[i % options.ports_count]);
-        idle[idle_count++] = &connections[i];
+        rest(&connections[i]);
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = &connections[i]};
         if (epoll_ctl(epoll, EPOLL_CTL_ADD, connections[i].fd, &event) != 0) die("epoll");
     }
     uint64_t began_ns = now_ns();
     for (;;) {
-        while (idle_count > 0 && may_send(began_ns)) send_request(idle[--idle_count]);
+        while (idle_count > 0 && may_send(began_ns)) send_request(wake());
         bool over = sent_count >= options.requests || (double)(now_ns() - began_ns) / 1e9 >= options.seconds;
         if (idle_count == options.connections && over) break;
         struct epoll_event events[EVENTS_MAX];
