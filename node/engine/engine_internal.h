@@ -181,6 +181,7 @@ struct engine {
 
     struct engine_watch watch; /* engine_watch.c */
     uint64_t shut_handed_over_ms; /* monotonic: when this node led last, had no way out, and let another lead; 0: never */
+    uint64_t shut_handed_over_term; /* the one it led in then */
     struct vitals vitals;      /* what stays as it was at the start */
 
     struct last_gasp *gasp;                 /* engine_gasp.c */

@@ -411,8 +411,7 @@ static bool hand_over(struct engine *engine, const struct raft_configuration *co
         best_index = index;
     }
     if (best == 0 || !may_again(engine, &engine->members.handed_over_ms, HAND_OVER_AGAIN_MS)) return best != 0;
-    log_info("this node is to leave and leads: node %" PRIu64 " shall lead", best);
-    (void)driver_transfer(engine->driver, best);
+    if (driver_transfer(engine->driver, best) == DRIVER_OK) log_info("this node is to leave and leads: node %" PRIu64 " shall lead", best);
     return true;
 }
 

@@ -105,22 +105,22 @@ static void submit_notice(void *context, const struct condition_notice *notice) 
 }
 
 /*
- * A leader whose every provider refuses it or has failed it for minutes sends nothing: a voter that one of them takes pages from shall lead. At most once
- * in ten minutes, so that leadership does not go to and fro.
+ * A leader whose every provider refuses it or has failed it for minutes sends nothing: a voter that one of them takes pages from shall lead. Who comes to
+ * lead again waits ten minutes, so that leadership does not go to and fro; a transfer that came to nothing is tried again at the next look.
  */
 static void hand_over_when_shut(struct engine *engine, const struct member_facts *members, size_t count) {
     uint64_t now_ms = engine_now_ms(engine), best = 0;
     bool shut = engine_probes_working(engine) == 0 && (engine_probes_failing(engine) | engine_probes_refused(engine)) != 0;
-    if (!shut || (engine->shut_handed_over_ms != 0 && now_ms - engine->shut_handed_over_ms < SHUT_AGAIN_MS)) return;
+    if (!shut || (engine->shut_handed_over_term != engine->watch.term && engine->shut_handed_over_ms != 0 && now_ms - engine->shut_handed_over_ms < SHUT_AGAIN_MS)) return;
     for (size_t i = 0; i < count && best == 0; i++) {
         const struct member_facts *member = &members[i];
         bool fit = member->id != engine->config->id && member->voter && member->heard && !member->lags;
         if (fit && member->vitals.providers_working != 0) best = member->id;
     }
-    if (best == 0) return;
+    if (best == 0 || driver_transfer(engine->driver, best) != DRIVER_OK) return;
     engine->shut_handed_over_ms = now_ms;
+    engine->shut_handed_over_term = engine->watch.term;
     log_warning("this node leads and reaches no provider: node %" PRIu64 ", which does, shall lead", best);
-    (void)driver_transfer(engine->driver, best);
 }
 
 static void look(void *argument, const struct machine_store *view) {

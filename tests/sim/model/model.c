@@ -414,6 +414,7 @@ void model_entry(struct model *model, const struct model_applied *applied)
     model_incidents_name(model, applied->names);
     model_held_name(model, applied->names);
     model_pages_handed_over(model, applied->output);
+    model_former_ways_end(model);
     tocsin__entry__free_unpacked(entry, NULL);
     if (model->true_ms >= model->swept_true_ms + SWEEP_TRUE_MS) {
         sweep(model);

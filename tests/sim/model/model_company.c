@@ -107,6 +107,31 @@ static bool is_target(const struct policy *policy, uint64_t person_id)
     return false;
 }
 
+/* Until its entry ends it is known what the way was: an earlier command of the entry may have used it. */
+static void way_forget(struct model *model, const struct way *way)
+{
+    *list_add(&model->former_ways) = *way;
+}
+
+bool model_way_leads_to(const struct model *model, uint64_t person_id, uint64_t id, const char *address)
+{
+    const struct way *way = model_way(model, person_id, id);
+    bool found = way != NULL && strcmp(way->address, address) == 0;
+    for (size_t i = 0; !found && i < model->former_ways.count; i++) {
+        way = &model->former_ways.items[i];
+        found = way->id == id && way->person_id == person_id && strcmp(way->address, address) == 0;
+    }
+    return found;
+}
+
+void model_former_ways_end(struct model *model)
+{
+    for (size_t i = 0; i < model->former_ways.count; i++) {
+        free(model->former_ways.items[i].address);
+    }
+    model->former_ways.count = 0;
+}
+
 static void person_remove(struct model *model, uint64_t id)
 {
     for (size_t i = model->rules.count; i-- > 0;) {
@@ -116,7 +141,7 @@ static void person_remove(struct model *model, uint64_t id)
     }
     for (size_t i = model->ways.count; i-- > 0;) {
         if (model->ways.items[i].person_id == id) {
-            free(model->ways.items[i].address);
+            way_forget(model, &model->ways.items[i]);
             list_remove(&model->ways, i);
         }
     }
@@ -176,7 +201,7 @@ static void contact_method_put(struct model *model, const Tocsin__ContactMethodP
         old = list_add(&model->ways);
         wanted.id = model_named(reply);
     } else {
-        free(old->address);
+        way_forget(model, old);
     }
     *old = wanted;
 }
@@ -194,7 +219,7 @@ static void contact_method_delete(struct model *model, const Tocsin__ContactMeth
             list_remove(&model->rules, i);
         }
     }
-    free(way->address);
+    way_forget(model, way);
     list_remove(&model->ways, (size_t)(way - model->ways.items));
 }
 
@@ -554,6 +579,8 @@ void model_company_forget(struct model *model)
     guardians_forget(model);
     free(model->people.items);
     free(model->ways.items);
+    model_former_ways_end(model);
+    free(model->former_ways.items);
     free(model->rules.items);
     free(model->policies.items);
     free(model->services.items);

@@ -341,6 +341,7 @@ struct model {
 
     LIST(struct person) people;
     LIST(struct way) ways;
+    LIST(struct way) former_ways; /* as they were before this entry changed or deleted them */
     LIST(struct rule) rules;
     LIST(struct policy *) policies;
     LIST(struct service) services;
@@ -398,6 +399,9 @@ uint64_t model_named(const Tocsin__Reply *reply);
 bool model_given(bool creation, uint64_t fields, unsigned number);
 struct person *model_person(const struct model *, uint64_t id);
 struct way *model_way(const struct model *, uint64_t person_id, uint64_t id);
+/* Now, or when this entry began. */
+bool model_way_leads_to(const struct model *, uint64_t person_id, uint64_t id, const char *address);
+void model_former_ways_end(struct model *);
 struct policy *model_policy(const struct model *, uint64_t id);
 bool model_policies_name_schedule(const struct model *, uint64_t schedule_id);
 struct service *model_service(const struct model *, uint64_t id);

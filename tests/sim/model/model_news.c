@@ -46,8 +46,8 @@ void model_news_handed_over(struct model *model, const Tocsin__Notification *not
 {
     struct news *news = news_find(model, notification->id);
     if (news == NULL) {
-        const struct way *way = model_way(model, notification->user_id, notification->contact_method_id);
-        if (notification->notice == NULL || way == NULL || strcmp(way->address, notification->address) != 0) {
+        if (notification->notice == NULL ||
+            !model_way_leads_to(model, notification->user_id, notification->contact_method_id, notification->address)) {
             model_broken(model, "entry %" PRIu64 ": %s (%s) is to hear what belongs to no incident, and is not to be told so",
                          model->index, notification->user_name, notification->address);
             return;

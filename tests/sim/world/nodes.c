@@ -324,9 +324,11 @@ static void port_transfer(void *context, uint64_t transfer_id, const struct outg
         sim_at(sim, sim->now_ms + 1, transfer_answered_now, transfer);
         return;
     }
-    if (outgoing->probe) { /* providers know everybody in this world, and say so */
+    if (outgoing->probe) { /* providers know everybody in this world, and say so to whoever reaches them */
         struct transfer *transfer = transfer_begin(node, transfer_id);
         transfer->answer = (struct answer){.kind = ANSWER_RESPONSE, .status = 200, .retry_after_s = -1, .body = ""};
+        if (providers_is_cut_off(sim->providers, (unsigned)node->id))
+            transfer->answer = (struct answer){.kind = ANSWER_NOT_SENT, .retry_after_s = -1, .body = "", .error = "the name could not be resolved"};
         sim_at(sim, sim->now_ms + 1, transfer_answered_now, transfer);
         return;
     }

@@ -385,6 +385,12 @@ void providers_cut_off(struct providers *providers, unsigned node, bool cut_off)
     }
 }
 
+bool providers_is_cut_off(const struct providers *providers, unsigned node)
+{
+    assert(node >= 1 && node <= SIM_NODES_MAX);
+    return providers->cut_off[node];
+}
+
 void providers_calm(struct providers *providers)
 {
     for (unsigned channel = 1; channel < CHANNELS; channel++) {

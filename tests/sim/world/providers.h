@@ -75,6 +75,7 @@ void providers_request(struct providers *providers, unsigned node, const struct 
 void providers_set(struct providers *providers, Tocsin__Channel channel, enum provider_mood mood);
 /* A node that has no way out to any provider: names are not resolved, connections wait for nothing. */
 void providers_cut_off(struct providers *providers, unsigned node, bool cut_off);
+bool providers_is_cut_off(const struct providers *providers, unsigned node);
 /* Every provider normal, every node with a way out. */
 void providers_calm(struct providers *providers);
 
