@@ -41,6 +41,12 @@ void *record_get(const struct machine_store *store, enum machine_table table, st
     return row_get(store, table, key, &value) ? record_unpack(descriptor, value, allocator) : NULL;
 }
 
+struct span record_stored(const struct machine_store *store, enum machine_meta which)
+{
+    struct span value;
+    return row_get(store, TABLE_META, key_meta(which), &value) ? value : (struct span){0};
+}
+
 /* Getters that take one or two numbers and putters that take the key from the record. */
 #define GET_BY_1(name, Type, descriptor, table)                                                                       \
     Tocsin__##Type *name(const struct machine_store *store, uint64_t id, ProtobufCAllocator *allocator)               \

@@ -25,6 +25,8 @@ void *record_get(const struct machine_store *store, enum machine_table table, st
 Tocsin__Settings *settings_get(const struct machine_store *, ProtobufCAllocator *);
 Tocsin__Counters *counters_get(const struct machine_store *, ProtobufCAllocator *);
 Tocsin__Members *members_get(const struct machine_store *, ProtobufCAllocator *);
+/* One of those as it is stored, empty when there is none: the same bytes as long as it has not changed. Valid as long as the view. */
+struct span record_stored(const struct machine_store *, enum machine_meta which);
 Tocsin__User *user_get(const struct machine_store *, uint64_t id, ProtobufCAllocator *);
 Tocsin__ContactMethod *contact_method_get(const struct machine_store *, uint64_t user_id, uint64_t id,
                                           ProtobufCAllocator *);

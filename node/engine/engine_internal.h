@@ -49,11 +49,18 @@ struct peer_list {
     unsigned count;
 };
 
+/* A record as it was stored when it was last read. */
+struct engine_row {
+    uint8_t *data;
+    size_t size_bytes;
+};
+
 struct engine_members {
     Tocsin__Members *wanted; /* as the state had it at read_index; NULL: nobody has written it down */
     uint32_t state_version;  /* of the rules in force, likewise */
     bool was_read;
     uint64_t read_index;
+    struct engine_row wanted_row, settings_row; /* what `wanted` and `state_version` were read from */
     struct peer_list peers;  /* whom this node dials */
     struct peer_list hints;  /* the members as told by a node that had applied hints_index */
     uint64_t hints_index;
@@ -121,6 +128,7 @@ struct engine_probe {
 
 struct engine_probes {
     uint64_t count;            /* numbers them */
+    uint64_t next_ms;          /* monotonic: nothing is to be asked before */
     struct engine_probe list[CHANNELS_MAX];
 };
 

@@ -85,6 +85,17 @@ static bool is_wanted(const struct engine *engine, uint64_t id) {
     return member != NULL && !member->leaving;
 }
 
+/* Ticks commit an entry every second, and these records hardly ever change: other bytes than the kept ones are kept instead. */
+static bool is_news(struct engine_row *kept, struct span stored) {
+    if (kept->size_bytes == stored.size_bytes && (stored.size_bytes == 0 || memcmp(kept->data, stored.data, stored.size_bytes) == 0)) return false;
+    free(kept->data);
+    *kept = (struct engine_row){.data = stored.size_bytes > 0 ? malloc(stored.size_bytes) : NULL, .size_bytes = stored.size_bytes};
+    if (stored.size_bytes == 0) return true;
+    if (kept->data == NULL) abort();
+    memcpy(kept->data, stored.data, stored.size_bytes);
+    return true;
+}
+
 static void read_wanted(struct engine *engine) {
     struct engine_members *members = &engine->members;
     if (members->was_read && members->read_index == engine->progress.committed_index) return;
@@ -94,9 +105,12 @@ static void read_wanted(struct engine *engine) {
         engine_fail(engine, failure.message);
         return;
     }
-    if (members->wanted != NULL) tocsin__members__free_unpacked(members->wanted, NULL);
-    members->wanted = members_get(&reader.view, NULL);
-    members->state_version = machine_version(&reader.view);
+    if (is_news(&members->wanted_row, record_stored(&reader.view, META_MEMBERS))) {
+        if (members->wanted != NULL) tocsin__members__free_unpacked(members->wanted, NULL);
+        members->wanted = members_get(&reader.view, NULL);
+    }
+    if (is_news(&members->settings_row, record_stored(&reader.view, META_SETTINGS)) || !members->was_read)
+        members->state_version = machine_version(&reader.view);
     members->was_read = true;
     members->read_index = engine->progress.committed_index;
     enum storage_error fault = engine->ports.reader_fault(engine->ports.context, &reader, &failure);
@@ -481,4 +495,6 @@ void engine_members_close(struct engine *engine) {
     peers_close(&engine->members.peers);
     peers_close(&engine->members.hints);
     if (engine->members.wanted != NULL) tocsin__members__free_unpacked(engine->members.wanted, NULL);
+    free(engine->members.wanted_row.data);
+    free(engine->members.settings_row.data);
 }

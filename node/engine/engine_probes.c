@@ -63,18 +63,26 @@ static int way_to(struct engine *engine, unsigned place, uint32_t used) {
     return -1;
 }
 
+static void next_no_later(struct engine *engine, uint64_t next_ms) {
+    if (next_ms < engine->probes.next_ms) engine->probes.next_ms = next_ms;
+}
+
 void engine_probes_turn(struct engine *engine) {
     const struct channel *const *channels = channels_all();
     uint64_t now_ms = engine_now_ms(engine), minute_ms = engine->config->minute_ms;
     uint32_t used = 0;
     bool looked = false;
-    if (engine->joining || engine->removed) return;
+    if (engine->joining || engine->removed || now_ms < engine->probes.next_ms) return;
+    engine->probes.next_ms = UINT64_MAX; /* of those that are being asked the answer tells when */
     for (unsigned place = 0; channels[place] != NULL; place++) {
         assert(place < CHANNELS_MAX);
         struct engine_probe *probe = &engine->probes.list[place];
         if (channels[place]->probe == NULL || place_of(place) != place || probe->transfer != 0) continue;
         if (probe->next_ms == 0) probe->next_ms = now_ms + spread_ms(engine, minute_ms);
-        if (now_ms < probe->next_ms) continue;
+        if (now_ms < probe->next_ms) {
+            next_no_later(engine, probe->next_ms);
+            continue;
+        }
         if (!looked) used = engine_ways_used(engine);
         looked = true;
         if (engine->failed) return;
@@ -84,6 +92,7 @@ void engine_probes_turn(struct engine *engine) {
             ask(engine, (unsigned)way, probe);
         else
             *probe = (struct engine_probe){.next_ms = probe->next_ms};
+        if (probe->transfer == 0) next_no_later(engine, probe->next_ms);
     }
 }
 
@@ -115,6 +124,7 @@ void engine_probes_answered(struct engine *engine, uint64_t transfer_id, const s
     withhold_secrets(&engine->config->notify, verdict.detail, sizeof verdict.detail);
     snprintf(probe->why, sizeof probe->why, "%.*s", (int)sizeof probe->why - 1, works ? "" : verdict.detail);
     if (!works) probe->next_ms = now_ms + spread_ms(engine, (uint64_t)AGAIN_MINUTES * engine->config->minute_ms);
+    next_no_later(engine, probe->next_ms);
     if (was_well && !works) log_warning("provider %s, asked whether it would take a page: %s", channels_all()[channel]->provider, probe->why);
     if (!was_well && works) log_info("provider %s would take a page again", channels_all()[channel]->provider);
 }
