@@ -46,8 +46,8 @@ struct api_ports {
     /* What readers see covers everything that this node has answered. False for good when its state cannot be written any more. */
     bool (*caught_up)(void *context);
     void (*random)(void *context, void *buffer, size_t size_bytes); /* for keys and tokens: cryptographic */
-    uint64_t (*wall_ms)(void *context);
-    uint64_t (*cluster_ms)(void *context); /* the time that the cluster agrees on */
+    uint64_t (*wall_ms)(void *context);    /* how long something takes; never what time it is */
+    uint64_t (*cluster_ms)(void *context); /* what time it is, as the cluster agrees */
     /* The answers of /cluster, /healthz and /readyz as JSON; status by reference. */
     json_t *(*cluster)(void *context);
     json_t *(*rehearse_last_gasp)(void *context); /* what this node would send if the majority were gone; nothing is sent */

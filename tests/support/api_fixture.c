@@ -194,6 +194,12 @@ static uint64_t port_time_ms(void *context)
     return fixture->now_ms + fixture->ahead_ms;
 }
 
+static uint64_t port_wall_ms(void *context)
+{
+    const struct api_fixture *fixture = context;
+    return port_time_ms(context) + fixture->wall_ahead_ms;
+}
+
 static json_t *port_cluster(void *context)
 {
     (void)context;
@@ -445,7 +451,7 @@ struct api_fixture *api_fixture_new(void)
                   .read_later = port_read_later,
                   .caught_up = port_caught_up,
                   .random = port_random,
-                  .wall_ms = port_time_ms,
+                  .wall_ms = port_wall_ms,
                   .cluster_ms = port_time_ms,
                   .cluster = port_cluster,
                   .rehearse_last_gasp = port_cluster,

@@ -28,6 +28,7 @@ struct api_fixture {
     struct machine_output output; /* of the last entry: replies, sends, next deadline */
     uint64_t now_ms;              /* stamped on entries */
     uint64_t ahead_ms;            /* of which the node's wall clock is, and what it takes the cluster's time to be */
+    uint64_t wall_ahead_ms;       /* of which the node's wall clock is ahead of even that */
     const char *token;            /* of api_get and the like; NULL: none */
 
     /* What the cluster does, for tests of trouble. */

@@ -56,7 +56,7 @@ static const char *status_word(struct http_request *request, const Tocsin__Heart
     static const char *const words[] = {"new", "up", "down", "paused"};
     struct api_ports *ports = &api_call_of(request)->api->ports;
 
-    if (expected_ms != 0 && ports->wall_ms(ports->context) > expected_ms) {
+    if (expected_ms != 0 && ports->cluster_ms(ports->context) > expected_ms) {
         return "grace";
     }
     return words[state->status];

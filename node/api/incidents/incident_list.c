@@ -110,7 +110,7 @@ static bool parse_set(struct http_request *request, const char *name, const stru
 static bool window_is_bounded(struct http_request *request, struct listing *listing)
 {
     const struct api_ports *ports = &api_call_of(request)->api->ports;
-    uint64_t now_ms = ports->wall_ms(ports->context);
+    uint64_t now_ms = ports->cluster_ms(ports->context);
     uint64_t end_ms = listing->until_ms != UINT64_MAX ? listing->until_ms : now_ms;
 
     if (http_query(request, "since") == NULL) {
@@ -138,7 +138,7 @@ static bool parse_window(struct http_request *request, struct listing *listing)
     }
     listing->default_window = http_query(request, "since") == NULL && http_query(request, "until") == NULL;
     if (listing->default_window) {
-        uint64_t now_ms = ports->wall_ms(ports->context);
+        uint64_t now_ms = ports->cluster_ms(ports->context);
         listing->since_ms = now_ms > DEFAULT_WINDOW_MS ? now_ms - DEFAULT_WINDOW_MS : 0;
     }
     return query_time(request, "since", &listing->since_ms) && query_time(request, "until", &listing->until_ms) &&

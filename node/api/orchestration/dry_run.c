@@ -83,7 +83,7 @@ static void on_view(struct http_request *request, const struct machine_store *vi
     }
     json_t *steps = json_array();
     const Tocsin__Event *decided = decide(api_rules(request), view, trial->from, trial->event,
-                                          ports->wall_ms(ports->context), request_memory(request), steps);
+                                          ports->cluster_ms(ports->context), request_memory(request), steps);
     json_t *result = decided->decision != NULL ? render_decision(request, view, decided->decision) : json_null();
     api_json(request, 200,
              json_pack("{s:{s:o, s:o, s:o, s:I}}", "dry_run", "steps", steps, "decision", result, "event",

@@ -95,7 +95,7 @@ Tocsin__Event *event_decide(struct http_request *request, const struct machine_s
 {
     const struct api_ports *ports = &api_call_of(request)->api->ports;
     Tocsin__Event *decided = decide(api_rules(request), view, (struct decide_from){0}, event,
-                                    ports->wall_ms(ports->context), request_memory(request), NULL);
+                                    ports->cluster_ms(ports->context), request_memory(request), NULL);
     if (decided->details_json.data != event->details_json.data) {
         hash_details(request, decided);
     }

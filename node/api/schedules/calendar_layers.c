@@ -174,7 +174,7 @@ static bool parse(struct http_request *request, struct calendar *calendar, const
 {
     const struct api_ports *ports = &api_call_of(request)->api->ports;
     struct field_reader reader = {.request = request, .prefix = ""};
-    uint64_t now_ms = ports->wall_ms(ports->context);
+    uint64_t now_ms = ports->cluster_ms(ports->context);
     struct zone *zone;
 
     if (!schedule_zone(request, zone_name, &zone)) {

@@ -243,7 +243,7 @@ void revisions_compare(struct http_request *request)
         return;
     }
     if (!state->window.given) {
-        uint64_t now_ms = ports->wall_ms(ports->context) / 1000 * 1000;
+        uint64_t now_ms = ports->cluster_ms(ports->context) / 1000 * 1000;
         state->window = (struct window){.given = true, .since_ms = now_ms, .until_ms = now_ms + FOUR_WEEKS_MS};
     }
     (void)revision_number(&reader, "from", http_query(request, "from"), &state->from);

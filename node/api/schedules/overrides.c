@@ -52,7 +52,7 @@ static void on_read_list(struct http_request *request, const struct machine_stor
         return;
     }
     if (http_query(request, "editable") != NULL) { /* what is over cannot be changed */
-        uint64_t now_ms = ports->wall_ms(ports->context);
+        uint64_t now_ms = ports->cluster_ms(ports->context);
         since_ms = since_ms > now_ms ? since_ms : now_ms;
     }
     struct zone *zone = zone_of(view, state->schedule_id);

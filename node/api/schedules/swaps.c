@@ -51,7 +51,7 @@ static bool swap_matches(struct http_request *request, const void *record)
         return query_has(request, "status", word_of(words_swap_state, (int)swap->state));
     }
     uint64_t last_ms = swap->end_ms > swap->return_end_ms ? swap->end_ms : swap->return_end_ms;
-    return swap->state <= TOCSIN__SWAP_STATE__SWAP_TAKEN && last_ms > ports->wall_ms(ports->context);
+    return swap->state <= TOCSIN__SWAP_STATE__SWAP_TAKEN && last_ms > ports->cluster_ms(ports->context);
 }
 
 static const struct resource resource_swap = {

@@ -181,7 +181,7 @@ static void put_spans(const struct field_target *target, Tocsin__ServicePut *put
         field_error(target->reader, "'support_hours.time_zone' must be a time zone like Europe/Berlin");
         return;
     }
-    uint64_t now_ms = ports->wall_ms(ports->context), since_ms = now_ms - now_ms % 1000 - SCHEDULE_RENDER_BEFORE_MS;
+    uint64_t now_ms = ports->cluster_ms(ports->context), since_ms = now_ms - now_ms % 1000 - SCHEDULE_RENDER_BEFORE_MS;
     struct span rows = support_spans(hours, zone, since_ms, now_ms + SUPPORT_HORIZON_MS);
     put->support_spans.len = rows.size_bytes;
     put->support_spans.data = http_alloc(target->reader->request, rows.size_bytes);

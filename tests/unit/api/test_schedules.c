@@ -455,6 +455,25 @@ static void shifts_are_rendered_anew_every_day(void **state)
     assert_string_equal(api_answer_text(late, "on_call", "user", "summary", NULL), "Alice");
 }
 
+/* Its operator is not told somebody of next week, and no shift is left out that begins before the node's clock's yesterday. */
+static void a_node_whose_clock_is_ahead_goes_by_the_time_of_the_cluster(void **state)
+{
+    struct company *company = *state;
+    struct api_fixture *api = company->api;
+    api->wall_ahead_ms = 9 * DAY_MS;
+    const char *schedule = story_create(api, "/schedules", "schedule", story_text(PRIMARY, company->alice, company->bob));
+    const struct api_answer *now = api_get(api, story_text("/oncalls?schedule_ids[]=%s", schedule));
+    assert_int_equal(json_array_size(api_answer_at(now, "oncalls", NULL)), 0); /* no policy names it */
+    now = api_get(api, story_text("/schedules/%s/on_call?at=2026-09-21T15:00:00Z", schedule));
+    assert_string_equal(api_answer_text(now, "on_call", "user", "summary", NULL), "Alice");
+    now = api_get(api, story_text("/schedules/%s/users", schedule));
+    assert_string_equal(api_answer_text(now, "users", "0", "name", NULL), "Alice");
+    policy_of(company);
+    now = api_get(api, story_text("/oncalls?schedule_ids[]=%s&time_zone=Europe/Paris", company->schedule));
+    assert_string_equal(api_answer_text(now, "oncalls", "0", "user", "summary", NULL), "Alice");
+    assert_string_equal(api_answer_text(now, "oncalls", "0", "end", NULL), "2026-09-28T09:00:00+02:00");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -472,6 +491,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(overrides_are_judged_one_by_one, setup, teardown),
         cmocka_unit_test_setup_teardown(who_is_on_call_is_told_by_policy_and_level, setup, teardown),
         cmocka_unit_test_setup_teardown(shifts_are_rendered_anew_every_day, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_node_whose_clock_is_ahead_goes_by_the_time_of_the_cluster, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

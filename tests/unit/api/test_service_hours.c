@@ -165,6 +165,15 @@ static void urgency_follows_support_hours_across_the_end_of_summer_time(void **s
     }
 }
 
+static void a_node_whose_clock_is_ahead_leaves_out_no_support_hours(void **state)
+{
+    struct company *company = *state;
+    company->api->wall_ahead_ms = 9 * DAY_MS;
+    service(company, RULE "," HOURS);
+    trigger(company, "now");
+    assert_string_equal(urgency_of(company, 1), "high");
+}
+
 static void hours_over_midnight_belong_to_the_day_on_which_they_begin(void **state)
 {
     struct company *company = *state;
@@ -310,6 +319,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STORY(what_was_written_is_read_back),
         STORY(urgency_follows_support_hours_across_the_end_of_summer_time),
+        STORY(a_node_whose_clock_is_ahead_leaves_out_no_support_hours),
         STORY(hours_over_midnight_belong_to_the_day_on_which_they_begin),
         STORY(what_is_open_and_low_becomes_high_when_support_hours_begin),
         STORY(many_open_incidents_become_high_in_steps),
