@@ -13,6 +13,8 @@
 #define TYPES_MAX 256u /* an index has one byte */
 /* RFC 9636: offsets lie within a day and some. */
 #define OFFSET_S_MAX (26 * 3600)
+/* RFC 9636, section 3.2: nothing happened before the Big Bang. Nobody knows of a change as far ahead. */
+#define TRANSITION_S_MAX (INT64_C(1) << 59)
 #define CYCLE_YEARS 400
 #define CYCLE_S (146097 * INT64_C(86400))
 
@@ -123,6 +125,7 @@ static bool transitions_read(struct zone *zone, const uint8_t *tables, const str
         struct transition *transition = &zone->transitions[zone->count++];
         transition->at_s = read_i64(tables + (size_t)i * 8);
         if (!offset_of_type(types, header->types, indexes[i], &transition->offset_s) ||
+            transition->at_s < -TRANSITION_S_MAX || transition->at_s > TRANSITION_S_MAX ||
             (i > 0 && transition->at_s <= transition[-1].at_s)) {
             return false;
         }
