@@ -73,7 +73,8 @@
     each(SWAP_IN_RETURN_FORGOTTEN, "shifts are taken, and the time that was wanted in return stays as it was")        \
     each(SWAP_NOT_UNDONE, "a swap is undone, and the shifts stay with who took them")                                 \
     each(HANDOVER_MISSED, "who was on call when a schedule was made stays so")                                        \
-    each(ALL_SPEAK, "without a majority each node pages, whomever it hears")
+    each(ALL_SPEAK, "without a majority each node pages, whomever it hears")                                          \
+    each(SHUT_LEADER_STAYS, "a leader that reaches no provider goes on leading, whoever does reach them")
 
 #ifdef TOCSIN_PLANTED
 

@@ -117,7 +117,7 @@ static void hand_over_when_shut(struct engine *engine, const struct member_facts
         bool fit = member->id != engine->config->id && member->voter && member->heard && !member->lags;
         if (fit && member->vitals.providers_working != 0) best = member->id;
     }
-    if (best == 0 || driver_transfer(engine->driver, best) != DRIVER_OK) return;
+    if (best == 0 || planted(SHUT_LEADER_STAYS) || driver_transfer(engine->driver, best) != DRIVER_OK) return;
     engine->shut_handed_over_ms = now_ms;
     engine->shut_handed_over_term = engine->watch.term;
     log_warning("this node leads and reaches no provider: node %" PRIu64 ", which does, shall lead", best);

@@ -17,6 +17,7 @@
 #include "node/log.h"
 #include "tests/sim/judge/gasp.h"
 #include "tests/sim/judge/watch.h"
+#include "tests/sim/judge/way_out.h"
 #include "tests/sim/world/planted.h"
 #include "tests/sim/world/sim_internal.h"
 
@@ -142,6 +143,7 @@ static void run(struct sim *sim) {
     network_open(sim);
     nodes_open(sim);
     watch_start(sim);
+    way_out_start(sim);
     gasp_judge_start(sim);
     sim_run_until(sim, sim->now_ms + 3 * sim->profile->election_timeout_ms + 2000);
     struct workload_options options = sim->profile->calm_work ? workload_calm() : workload_dense(sim->profile->minute_ms);

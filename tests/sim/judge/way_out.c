@@ -1,0 +1,102 @@
+/* See way_out.h. */
+#include "tests/sim/judge/way_out.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "tests/sim/world/providers.h"
+#include "tests/sim/world/sim_internal.h"
+
+#define LOOK_MS 500u
+/* A provider is asked every five minutes or a fifth later, then each minute; it counts as gone after five minutes and three questions. */
+#define NOTICED_MINUTES 13u
+/* The leader looks at its peers a few times a minute, and a transfer that comes to nothing is tried again. */
+#define HANDED_OVER_MS 10000u
+#define ELECTIONS 3u
+/* Who comes to lead again goes on for so long before it looks for another one. */
+#define AGAIN_MS 600000u
+
+struct way_out {
+    struct sim *sim;
+    uint64_t leader, process, term, shut_since_ms; /* the leader that reaches no provider; leader 0: there is none */
+    struct voter {
+        uint64_t process, fit_since_ms; /* process 0: not fit */
+    } voters[SIM_NODES_MAX + 1];
+    uint64_t handed_over_ms[SIM_NODES_MAX + 1]; /* 0: never */
+    uint64_t applied_index; /* of the leader, at the last look */
+};
+
+static bool is_well(const struct sim *sim, uint64_t from, uint64_t to) {
+    const struct link *link = &sim->links[from][to];
+    return link->open && !link->cut && link->slow_ms == 0;
+}
+
+/* It reaches the providers, hears the leader and is heard, and had applied by now what the leader had at the last look. */
+static bool is_fit(const struct way_out *way_out, uint64_t leader, uint64_t id) {
+    const struct sim *sim = way_out->sim;
+    const struct node *node = &sim->nodes[id];
+    if (id == leader || !node->up || node->frozen || !node->member || node->leaving || node->joining) return false;
+    if (!is_well(sim, id, leader) || !is_well(sim, leader, id) || providers_is_cut_off(sim->providers, (unsigned)id)) return false;
+    struct engine_status status = engine_status(node->engine);
+    return status.failure == NULL && node->recovering_index == 0 && status.applied_index >= way_out->applied_index;
+}
+
+static void look_at_voters(struct way_out *way_out, uint64_t leader) {
+    struct sim *sim = way_out->sim;
+    for (unsigned id = 1; id <= sim->nodes_count; id++) {
+        struct voter *voter = &way_out->voters[id];
+        uint64_t process = is_fit(way_out, leader, id) ? sim->nodes[id].process : 0;
+        if (process != voter->process) *voter = (struct voter){.process = process, .fit_since_ms = sim->now_ms};
+    }
+}
+
+static void check(struct way_out *way_out) {
+    struct sim *sim = way_out->sim;
+    uint64_t allowed_ms = NOTICED_MINUTES * (uint64_t)sim->profile->minute_ms + HANDED_OVER_MS + ELECTIONS * (uint64_t)sim->profile->election_timeout_ms;
+    uint64_t handed_over_ms = way_out->handed_over_ms[way_out->leader];
+    if (handed_over_ms != 0 && sim->now_ms - handed_over_ms < AGAIN_MS + allowed_ms) return;
+    for (unsigned id = 1; id <= sim->nodes_count; id++) {
+        const struct voter *voter = &way_out->voters[id];
+        uint64_t since_ms = voter->fit_since_ms > way_out->shut_since_ms ? voter->fit_since_ms : way_out->shut_since_ms;
+        if (voter->process == 0 || sim->now_ms - since_ms <= allowed_ms) continue;
+        sim_violation(sim, "node %" PRIu64 " leads and reaches no provider for %" PRIu64 " ms, while node %u reaches them all", way_out->leader,
+                      sim->now_ms - way_out->shut_since_ms, id);
+        return;
+    }
+}
+
+static void look(void *context) {
+    struct way_out *way_out = context;
+    struct sim *sim = way_out->sim;
+    sim_at(sim, sim->now_ms + LOOK_MS, look, way_out);
+    uint64_t id = nodes_leader(sim);
+    if (id != way_out->leader && way_out->leader != 0 && sim->nodes[way_out->leader].process == way_out->process) {
+        sim_count(sim, "leaders without a way out that were followed", 1);
+        way_out->handed_over_ms[way_out->leader] = sim->now_ms;
+    }
+    struct node *node = &sim->nodes[id];
+    struct engine_status status = {0};
+    bool shut = id != 0 && providers_is_cut_off(sim->providers, (unsigned)id) && !node->frozen;
+    if (shut) status = engine_status(node->engine);
+    if (!shut || status.duties_term != status.driver.term || node->leaving) {
+        way_out->leader = 0;
+        return;
+    }
+    if (id != way_out->leader || node->process != way_out->process || status.driver.term != way_out->term) {
+        way_out->leader = id;
+        way_out->process = node->process;
+        way_out->term = status.driver.term;
+        way_out->shut_since_ms = sim->now_ms;
+        for (unsigned i = 0; i <= SIM_NODES_MAX; i++) way_out->voters[i] = (struct voter){0};
+    }
+    look_at_voters(way_out, id);
+    way_out->applied_index = status.applied_index;
+    check(way_out);
+}
+
+void way_out_start(struct sim *sim) {
+    struct way_out *way_out = calloc(1, sizeof *way_out);
+    if (way_out == NULL) abort();
+    way_out->sim = sim;
+    sim_at(sim, sim->now_ms + LOOK_MS, look, way_out); /* as long as the run: its memory is the process's */
+}
