@@ -349,6 +349,7 @@ struct driver_status driver_status(const struct driver *driver)
         .role = role(driver),
         .ready = leading && driver->barrier_index > 0 && driver->commit_index >= driver->barrier_index,
         .failed = driver->failed,
+        .transferring = leading && raft_transferee(raft) != 0,
         .installing = driver->installing,
         .term = driver->loaded != NULL ? driver->vote_term : raft->current_term,
         .leader_id = driver->failed ? 0 : leader_id(driver),

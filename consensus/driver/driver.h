@@ -156,6 +156,7 @@ struct driver_status {
     enum driver_role role;
     bool ready; /* leader whose own barrier of this term is committed */
     bool failed;
+    bool transferring; /* leads, and lets another voter lead: nothing can be proposed until that has ended, within an election's timeout */
     bool installing; /* a snapshot: from install_snapshot until its end; what is staged must not be overwritten */
     uint64_t term, leader_id; /* leader 0: none known */
     uint64_t commit_index, last_index, durable_index, handed_over_index; /* the last: given to apply */

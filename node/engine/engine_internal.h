@@ -188,8 +188,9 @@ struct engine {
     unsigned reports_count;
 
     struct engine_watch watch; /* engine_watch.c */
-    uint64_t shut_handed_over_ms; /* monotonic: when this node led last, had no way out, and let another lead; 0: never */
-    uint64_t shut_handed_over_term; /* the one it led in then */
+    struct engine_handed_over {
+        uint64_t at_ms, term, tried_id; /* monotonic, 0: never; the one it led in; whom it let lead */
+    } handed_over; /* when this node led last and had no way out */
     struct vitals vitals;      /* what stays as it was at the start */
 
     struct last_gasp *gasp;                 /* engine_gasp.c */

@@ -104,23 +104,33 @@ static void submit_notice(void *context, const struct condition_notice *notice) 
     proposer_submit_own(engine->proposer, &command);
 }
 
-/*
- * A leader whose every provider refuses it or has failed it for minutes sends nothing: a voter that one of them takes pages from shall lead. Who comes to
- * lead again waits ten minutes, so that leadership does not go to and fro; a transfer that came to nothing is tried again at the next look.
- */
-static void hand_over_when_shut(struct engine *engine, const struct member_facts *members, size_t count) {
-    uint64_t now_ms = engine_now_ms(engine), best = 0;
-    bool shut = engine_probes_working(engine) == 0 && (engine_probes_failing(engine) | engine_probes_refused(engine)) != 0;
-    if (!shut || (engine->shut_handed_over_term != engine->watch.term && engine->shut_handed_over_ms != 0 && now_ms - engine->shut_handed_over_ms < SHUT_AGAIN_MS)) return;
-    for (size_t i = 0; i < count && best == 0; i++) {
+/* Of the voters that a provider takes pages from, the one behind the last one tried; 0: there is none. */
+static uint64_t next_with_way_out(const struct engine *engine, const struct member_facts *members, size_t count) {
+    uint64_t first = 0, next = 0, tried = engine->handed_over.tried_id;
+    for (size_t i = 0; i < count; i++) {
         const struct member_facts *member = &members[i];
         bool fit = member->id != engine->config->id && member->voter && member->heard && !member->lags;
-        if (fit && member->vitals.providers_working != 0) best = member->id;
+        if (!fit || member->vitals.providers_working == 0) continue;
+        if (first == 0 || member->id < first) first = member->id;
+        if (member->id > tried && (next == 0 || member->id < next)) next = member->id;
     }
-    if (best == 0 || planted(SHUT_LEADER_STAYS) || driver_transfer(engine->driver, best) != DRIVER_OK) return;
-    engine->shut_handed_over_ms = now_ms;
-    engine->shut_handed_over_term = engine->watch.term;
-    log_warning("this node leads and reaches no provider: node %" PRIu64 ", which does, shall lead", best);
+    return next != 0 ? next : first;
+}
+
+/*
+ * A leader whose every provider refuses it or has failed it for minutes sends nothing: a voter that one of them takes pages from shall lead. Who comes to
+ * lead again waits ten minutes, so that leadership does not go to and fro. A transfer that came to nothing is tried again a minute later with the next
+ * one, no sooner: while it lasts nothing is proposed.
+ */
+static void hand_over_when_shut(struct engine *engine, const struct member_facts *members, size_t count) {
+    struct engine_handed_over *last = &engine->handed_over;
+    uint64_t now_ms = engine_now_ms(engine), wait_ms = last->term == engine->watch.term ? engine->config->minute_ms : SHUT_AGAIN_MS;
+    bool shut = engine_probes_working(engine) == 0 && (engine_probes_failing(engine) | engine_probes_refused(engine)) != 0;
+    if (!shut || planted(SHUT_LEADER_STAYS) || (last->at_ms != 0 && now_ms - last->at_ms < wait_ms)) return;
+    uint64_t id = next_with_way_out(engine, members, count);
+    if (id == 0 || driver_transfer(engine->driver, id) != DRIVER_OK) return;
+    *last = (struct engine_handed_over){.at_ms = now_ms, .term = engine->watch.term, .tried_id = id};
+    log_warning("this node leads and reaches no provider: node %" PRIu64 ", which does, shall lead", id);
 }
 
 static void look(void *argument, const struct machine_store *view) {

@@ -648,11 +648,14 @@ static void test_leadership_goes_to_the_most_advanced(void **state)
         assert_int_equal(harness_submit(harness, 1), DRIVER_OK);
     }
     harness_pump(harness, "1-3", 8);
+    assert_false(driver_status(harness_node(harness, 1)->driver).transferring);
     assert_int_equal(driver_transfer(harness_node(harness, 1)->driver, 0), DRIVER_OK);
+    assert_true(driver_status(harness_node(harness, 1)->driver).transferring);
     assert_int_equal(harness_submit(harness, 1), DRIVER_BUSY);
     assert_int_equal(driver_transfer(harness_node(harness, 1)->driver, 0), DRIVER_BUSY);
     harness_pump(harness, NULL, 8);
     assert_int_equal(harness_leader(harness), 3);
+    assert_false(driver_status(harness_node(harness, 1)->driver).transferring);
     assert_int_equal(driver_transfer(harness_node(harness, 3)->driver, 3), DRIVER_REFUSED);
     assert_int_equal(driver_transfer(harness_node(harness, 1)->driver, 3), DRIVER_NOT_LEADER);
     assert_int_equal(harness_submit(harness, 1), DRIVER_NOT_LEADER);

@@ -14,6 +14,8 @@
 #define HANDLED_MS 5000u
 /* A claim's validity, one attempt, and time for the receipt; before the claim lapses. */
 #define ENDED_MS (CLAIM_VALID_MS + ATTEMPT_DEADLINE_MS + 2000u)
+/* One transfer, and the clock of the node may run slow. */
+#define TRANSFERS 2u
 /* Readings of two leaders: the later one may have seen the last stamp later than it was made, never earlier. */
 #define AHEAD_MS 15000u
 /* A node tells the time when a connection is made, and then each second. */
@@ -31,6 +33,7 @@ struct watch {
         uint64_t processes[SIM_NODES_MAX + 1]; /* that ran then and knew cluster time; 0: none */
     } last;
     uint64_t since_ms; /* the node of the last reading leads since then, and moves */
+    uint64_t transferring_since_ms; /* it lets another one lead; UINT64_MAX: it does not */
     struct recovery {
         uint64_t process, term; /* 0: whole; the term in which it was seen to recover */
     } recoveries[SIM_NODES_MAX + 1];
@@ -103,6 +106,20 @@ static void check_claims(struct sim *sim, const struct node *node, const struct 
     }
 }
 
+/* ---- who lets another one lead */
+
+/* Proposes nothing meanwhile, and that has an end: the other one leads, or an election's timeout has passed. */
+static bool is_transferring(struct watch *watch, const struct engine_status *status, bool same) {
+    struct sim *sim = watch->sim;
+    if (!same || !status->driver.transferring) watch->transferring_since_ms = UINT64_MAX;
+    if (!status->driver.transferring) return false;
+    if (watch->transferring_since_ms == UINT64_MAX) watch->transferring_since_ms = sim->now_ms;
+    uint64_t passed_ms = sim->now_ms - watch->transferring_since_ms;
+    if (passed_ms > TRANSFERS * (uint64_t)sim->profile->election_timeout_ms + LOOK_MS)
+        sim_violation(sim, "a leader lets another node lead for %" PRIu64 " ms, and proposes nothing", passed_ms);
+    return true;
+}
+
 /* ---- who lost what it had acknowledged */
 
 /* Until its state covers that again it must not help to elect anyone. */
@@ -125,7 +142,7 @@ static void look(void *context) {
     struct engine_status status;
     struct node *node = on_duty(sim, &status);
     if (node == NULL) {
-        watch->since_ms = UINT64_MAX;
+        watch->since_ms = watch->transferring_since_ms = UINT64_MAX;
         return;
     }
     struct reading now = {.node = node->id, .process = node->process, .term = status.driver.term, .true_ms = sim->now_ms,
@@ -136,7 +153,7 @@ static void look(void *context) {
     bool same = watch->last.process == now.process && watch->last.node == now.node && watch->last.term == now.term;
     if (watch->last.node != 0) check_clock(sim, &watch->last, &now);
     watch->last = now;
-    if (!same || watch->since_ms == UINT64_MAX) watch->since_ms = sim->now_ms;
+    if (is_transferring(watch, &status, same) || !same || watch->since_ms == UINT64_MAX) watch->since_ms = sim->now_ms;
     /* With something in flight it may be waiting for the others. */
     bool idle = status.driver.inflight_entries == 0 && status.applied_index == status.driver.commit_index;
     if (!idle || sim->now_ms - watch->since_ms < HANDLED_MS) return;
@@ -149,7 +166,7 @@ static void look(void *context) {
 void watch_start(struct sim *sim) {
     struct watch *watch = calloc(1, sizeof *watch);
     if (watch == NULL) abort();
-    *watch = (struct watch){.sim = sim, .since_ms = UINT64_MAX};
+    *watch = (struct watch){.sim = sim, .since_ms = UINT64_MAX, .transferring_since_ms = UINT64_MAX};
     sim_at(sim, sim->now_ms + LOOK_MS, look, watch); /* as long as the run: its memory is the process's */
 }
 

@@ -10,7 +10,8 @@
 #define LOOK_MS 500u
 /* A provider is asked every five minutes or a fifth later, then each minute; it counts as gone after five minutes and three questions. */
 #define NOTICED_MINUTES 13u
-/* The leader looks at its peers a few times a minute, and a transfer that comes to nothing is tried again. */
+/* A transfer that comes to nothing is tried again a minute later, with another one, which may have come to nothing too. */
+#define TRIED_MINUTES 3u
 #define HANDED_OVER_MS 10000u
 #define ELECTIONS 3u
 /* Who comes to lead again goes on for so long before it looks for another one. */
@@ -52,7 +53,7 @@ static void look_at_voters(struct way_out *way_out, uint64_t leader) {
 
 static void check(struct way_out *way_out) {
     struct sim *sim = way_out->sim;
-    uint64_t allowed_ms = NOTICED_MINUTES * (uint64_t)sim->profile->minute_ms + HANDED_OVER_MS + ELECTIONS * (uint64_t)sim->profile->election_timeout_ms;
+    uint64_t allowed_ms = (NOTICED_MINUTES + TRIED_MINUTES) * (uint64_t)sim->profile->minute_ms + HANDED_OVER_MS + ELECTIONS * (uint64_t)sim->profile->election_timeout_ms;
     uint64_t handed_over_ms = way_out->handed_over_ms[way_out->leader];
     if (handed_over_ms != 0 && sim->now_ms - handed_over_ms < AGAIN_MS + allowed_ms) return;
     for (unsigned id = 1; id <= sim->nodes_count; id++) {
