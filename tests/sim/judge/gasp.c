@@ -14,6 +14,8 @@
 /* What a peer says counts so long, and is said every second; connections that were made anew take a moment. */
 #define HEARD_MS 8000u
 #define SPOKE_MS 2000u
+/* A way that becomes slower by more than this may leave a peer unheard for longer than what it said counts. */
+#define LAG_MS_MAX (LAST_GASP_HEARD_MS - 2000u)
 #define TOLD_MAX 4096u
 
 struct told {
@@ -93,7 +95,8 @@ static void look(void *context) {
         judge->nodes[id].epoch += led && !judge->nodes[id].was_led;
         judge->nodes[id].was_led = led;
         for (uint64_t other = 1; other <= sim->nodes_count; other++)
-            if (other != id && !both_hear(sim, id, other)) judge->apart_ms[id][other] = sim->now_ms;
+            if (other != id && (!both_hear(sim, id, other) || lag_ms(sim, other, id) > LAG_MS_MAX || lag_ms(sim, id, other) > LAG_MS_MAX))
+                judge->apart_ms[id][other] = sim->now_ms;
     }
     sim_at(sim, sim->now_ms + LOOK_MS, look, sim);
 }

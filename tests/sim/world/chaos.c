@@ -153,12 +153,16 @@ static void break_connection(struct sim *sim) {
     network_break(sim, from, some_other(sim, from));
 }
 
-static void speed_up(struct sim *sim, uint64_t from, uint64_t to) { network_slow(sim, from, to, 0); }
+static void speed_up(struct sim *sim, uint64_t from, uint64_t to) {
+    sim_tell(sim, "the way from node %" PRIu64 " to node %" PRIu64 " is quick again", from, to);
+    network_slow(sim, from, to, 0);
+}
 
 static void slow_way(struct sim *sim) {
-    uint64_t from = some_node(sim), to = some_other(sim, from);
+    uint64_t from = some_node(sim), to = some_other(sim, from), slow_ms = sim_between(sim, 10, 2 * sim->profile->election_timeout_ms);
     sim_count(sim, "slow ways", 1);
-    network_slow(sim, from, to, sim_between(sim, 10, 2 * sim->profile->election_timeout_ms));
+    sim_tell(sim, "the way from node %" PRIu64 " to node %" PRIu64 " is slower by %" PRIu64 " ms", from, to, slow_ms);
+    network_slow(sim, from, to, slow_ms);
     end_after(sim, duration_ms(sim), speed_up, from, to);
 }
 
