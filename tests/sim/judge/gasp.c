@@ -49,11 +49,25 @@ static bool hears(const struct sim *sim, uint64_t listener, uint64_t speaker) {
 
 static bool both_hear(const struct sim *sim, uint64_t a, uint64_t b) { return hears(sim, a, b) && hears(sim, b, a); }
 
+/* Of the voters that it knows. */
+static bool hears_majority(const struct sim *sim, const struct node *node) {
+    const struct raft_configuration *configuration = engine_configuration(node->engine);
+    unsigned voters = 0, heard = 0;
+    for (unsigned i = 0; i < configuration->n; i++) {
+        const struct raft_server *server = &configuration->servers[i];
+        voters += server->role == RAFT_VOTER;
+        heard += server->role == RAFT_VOTER && (server->id == node->id || both_hear(sim, node->id, server->id));
+    }
+    return heard > voters / 2;
+}
+
+/* Whoever wakes up cut off takes itself for the leader that it was, and knows better than to wait for that. */
 static bool is_leading(const struct sim *sim, uint64_t id) {
     const struct node *node = &sim->nodes[id];
     if (!is_moving(node)) return false;
     struct engine_status status = engine_status(node->engine);
-    return status.failure == NULL && status.duties_term == status.driver.term && status.driver.role == DRIVER_LEADER;
+    bool leads = status.failure == NULL && status.duties_term == status.driver.term && status.driver.role == DRIVER_LEADER;
+    return leads && hears_majority(sim, node);
 }
 
 /* What is sent from one to the other at this moment arrives after so long. */
