@@ -115,7 +115,9 @@ struct key key_bytes(const void *data, size_t size_bytes)
 {
     assert(size_bytes <= KEY_SIZE_BYTES_MAX);
     struct key key = {.size_bytes = (uint8_t)size_bytes};
-    memcpy(key.bytes, data, size_bytes);
+    if (size_bytes > 0) { /* what is empty may be nowhere */
+        memcpy(key.bytes, data, size_bytes);
+    }
     return key;
 }
 
