@@ -190,7 +190,8 @@ static void check_error(const struct request *request, const struct api_answer *
 {
     const json_t *error = json_object_get(answer->json, "error");
 
-    bool alertmanager = strstr(request->question.target, "/api/v2/") != NULL || strstr(request->question.target, "/alertmanager") != NULL;
+    bool alertmanager = strstr(request->question.target, "/api/v1/") != NULL || strstr(request->question.target, "/api/v2/") != NULL ||
+                        strstr(request->question.target, "/alertmanager") != NULL;
 
     if (alertmanager && json_is_string(answer->json)) {
         fuzz_require(json_string_length(answer->json) > 0);
