@@ -127,6 +127,8 @@ struct api_call {
 };
 
 struct api_call *api_call_of(struct http_request *request);
+/* What time it is, as the cluster agrees. */
+uint64_t api_cluster_ms(struct http_request *request);
 
 /* ---- router.c: route, token, body, then the handler; otherwise an answer in the family's shape */
 

@@ -57,6 +57,13 @@ struct api_call *api_call_of(struct http_request *request)
     return request->state;
 }
 
+uint64_t api_cluster_ms(struct http_request *request)
+{
+    const struct api_ports *ports = &api_call_of(request)->api->ports;
+
+    return ports->cluster_ms(ports->context);
+}
+
 struct router_call *router_call_of(struct http_request *request)
 {
     return request->state; /* its first member is the api_call */

@@ -188,9 +188,7 @@ struct engine {
     unsigned reports_count;
 
     struct engine_watch watch; /* engine_watch.c */
-    struct engine_handed_over {
-        uint64_t at_ms, term, tried_id; /* monotonic, 0: never; the one it led in; whom it let lead */
-    } handed_over; /* when this node led last and had no way out */
+    struct provider_hand_over handed_over; /* when this node led last and had no way out */
     struct vitals vitals;      /* what stays as it was at the start */
 
     struct last_gasp *gasp;                 /* engine_gasp.c */

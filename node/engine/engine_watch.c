@@ -11,7 +11,6 @@
 
 #define LOOKS_PER_MINUTE 6u
 #define LOOK_INTERVAL_MS_MIN 1000u /* nodes speak once a second */
-#define SHUT_AGAIN_MS 600000u
 #define HEARD_WITHIN_MS 3000u      /* of three reports one came through */
 
 /* ---- what this node says of itself */
@@ -104,32 +103,14 @@ static void submit_notice(void *context, const struct condition_notice *notice) 
     proposer_submit_own(engine->proposer, &command);
 }
 
-/* Of the voters that a provider takes pages from, the one behind the last one tried; 0: there is none. */
-static uint64_t next_with_way_out(const struct engine *engine, const struct member_facts *members, size_t count) {
-    uint64_t first = 0, next = 0, tried = engine->handed_over.tried_id;
-    for (size_t i = 0; i < count; i++) {
-        const struct member_facts *member = &members[i];
-        bool fit = member->id != engine->config->id && member->voter && member->heard && !member->lags;
-        if (!fit || member->vitals.providers_working == 0) continue;
-        if (first == 0 || member->id < first) first = member->id;
-        if (member->id > tried && (next == 0 || member->id < next)) next = member->id;
-    }
-    return next != 0 ? next : first;
-}
-
-/*
- * A leader whose every provider refuses it or has failed it for minutes sends nothing: a voter that one of them takes pages from shall lead. Who comes to
- * lead again waits ten minutes, so that leadership does not go to and fro. A transfer that came to nothing is tried again a minute later with the next
- * one, no sooner: while it lasts nothing is proposed.
- */
+/* A leader whose every provider refuses it or has failed it for minutes sends nothing: a voter that one of them takes pages from shall lead. */
 static void hand_over_when_shut(struct engine *engine, const struct member_facts *members, size_t count) {
-    struct engine_handed_over *last = &engine->handed_over;
-    uint64_t now_ms = engine_now_ms(engine), wait_ms = last->term == engine->watch.term ? engine->config->minute_ms : SHUT_AGAIN_MS;
     bool shut = engine_probes_working(engine) == 0 && (engine_probes_failing(engine) | engine_probes_refused(engine)) != 0;
-    if (!shut || planted(SHUT_LEADER_STAYS) || (last->at_ms != 0 && now_ms - last->at_ms < wait_ms)) return;
-    uint64_t id = next_with_way_out(engine, members, count);
+    if (!shut || planted(SHUT_LEADER_STAYS)) return;
+    uint64_t now_ms = engine_now_ms(engine), term = engine->watch.term;
+    uint64_t id = provider_successor(&engine->handed_over, term, members, count, engine->config->id, engine->config->minute_ms, now_ms);
     if (id == 0 || driver_transfer(engine->driver, id) != DRIVER_OK) return;
-    *last = (struct engine_handed_over){.at_ms = now_ms, .term = engine->watch.term, .tried_id = id};
+    engine->handed_over = (struct provider_hand_over){.at_ms = now_ms, .term = term, .to = id};
     log_warning("this node leads and reaches no provider: node %" PRIu64 ", which does, shall lead", id);
 }
 

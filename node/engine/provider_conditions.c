@@ -13,6 +13,7 @@
 #define NODES_CHARACTERS 120
 /* A node asks every six minutes at most, and its own patience is counted from there (engine_probes.c): before that it may not have noticed what others have. */
 #define PARTLY_MINUTES 8u
+#define LEADS_AGAIN_MS 600000u
 
 /* Of one provider: how many voters that are heard of use it, and what they say. */
 struct users {
@@ -135,4 +136,20 @@ void provider_conditions_look(struct provider_conditions *conditions, const stru
             notice(context, &(struct condition_notice){key, is ? text : before->summary, KINDS[kind].severity, !is});
         }
     }
+}
+
+/* ---- who shall lead instead */
+
+uint64_t provider_successor(const struct provider_hand_over *last, uint64_t term, const struct member_facts *members, size_t count, uint64_t leader_id,
+                            uint64_t minute_ms, uint64_t now_ms) {
+    uint64_t first = 0, next = 0, wait_ms = last->term == term ? minute_ms : LEADS_AGAIN_MS;
+    if (last->at_ms != 0 && now_ms - last->at_ms < wait_ms) return 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct member_facts *member = &members[i];
+        bool fit = member->id != leader_id && member->voter && member->heard && !member->lags;
+        if (!fit || member->vitals.providers_working == 0) continue;
+        if (first == 0 || member->id < first) first = member->id;
+        if (member->id > last->to && (next == 0 || member->id < next)) next = member->id;
+    }
+    return next != 0 ? next : first;
 }

@@ -289,13 +289,11 @@ void alertmanager_groups_list(struct http_request *request)
 
 void alertmanager_status(struct http_request *request)
 {
-    const struct api_ports *ports = &api_call_of(request)->api->ports;
-
     api_json(request, 200,
              json_pack("{s:{s:s, s:s, s:[]}, s:{s:s, s:s, s:s, s:s, s:s, s:s}, s:{s:s}, s:o}", "cluster", "name", "tocsin",
                        "status", "ready", "peers", "versionInfo", "version", TOCSIN_VERSION, "revision", "", "branch", "",
                        "buildUser", "", "buildDate", "", "goVersion", "", "config", "original", "", "uptime",
-                       json_time(ports->cluster_ms(ports->context))));
+                       json_time(api_cluster_ms(request))));
 }
 
 static void on_receivers(struct http_request *request, const struct machine_store *view)

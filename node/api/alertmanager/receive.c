@@ -66,8 +66,7 @@ static void on_done(struct http_request *request, const struct batch_result *res
 /* How it stands by its times: Alertmanager's rules. */
 static void take_times(struct http_request *request, json_t *alert, Tocsin__Event *event, json_t *errors)
 {
-    const struct api_ports *ports = &api_call_of(request)->api->ports;
-    uint64_t now_ms = ports->cluster_ms(ports->context), starts_at_ms, ends_at_ms;
+    uint64_t now_ms = api_cluster_ms(request), starts_at_ms, ends_at_ms;
 
     if (!alert_time(alert, "startsAt", &starts_at_ms, errors) || !alert_time(alert, "endsAt", &ends_at_ms, errors)) {
         event->dedup_key = NULL;

@@ -54,9 +54,8 @@ static uint64_t next_ping_ms(const struct machine_store *view, const Tocsin__Hea
 static const char *status_word(struct http_request *request, const Tocsin__HeartbeatState *state, uint64_t expected_ms)
 {
     static const char *const words[] = {"new", "up", "down", "paused"};
-    struct api_ports *ports = &api_call_of(request)->api->ports;
 
-    if (expected_ms != 0 && ports->cluster_ms(ports->context) > expected_ms) {
+    if (expected_ms != 0 && api_cluster_ms(request) > expected_ms) {
         return "grace";
     }
     return words[state->status];

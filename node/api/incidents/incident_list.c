@@ -109,8 +109,7 @@ static bool parse_set(struct http_request *request, const char *name, const stru
 /* Where only the end is said, the range is the default one before it; where only the beginning is, it reaches to now. */
 static bool window_is_bounded(struct http_request *request, struct listing *listing)
 {
-    const struct api_ports *ports = &api_call_of(request)->api->ports;
-    uint64_t now_ms = ports->cluster_ms(ports->context);
+    uint64_t now_ms = api_cluster_ms(request);
     uint64_t end_ms = listing->until_ms != UINT64_MAX ? listing->until_ms : now_ms;
 
     if (http_query(request, "since") == NULL) {
@@ -129,7 +128,6 @@ static bool window_is_bounded(struct http_request *request, struct listing *list
 
 static bool parse_window(struct http_request *request, struct listing *listing)
 {
-    const struct api_ports *ports = &api_call_of(request)->api->ports;
     const char *date_range = http_query(request, "date_range");
 
     listing->until_ms = UINT64_MAX;
@@ -138,7 +136,7 @@ static bool parse_window(struct http_request *request, struct listing *listing)
     }
     listing->default_window = http_query(request, "since") == NULL && http_query(request, "until") == NULL;
     if (listing->default_window) {
-        uint64_t now_ms = ports->cluster_ms(ports->context);
+        uint64_t now_ms = api_cluster_ms(request);
         listing->since_ms = now_ms > DEFAULT_WINDOW_MS ? now_ms - DEFAULT_WINDOW_MS : 0;
     }
     return query_time(request, "since", &listing->since_ms) && query_time(request, "until", &listing->until_ms) &&

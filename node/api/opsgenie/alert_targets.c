@@ -102,7 +102,6 @@ uint64_t schedule_by_name(const struct machine_store *view, const char *name)
 /* Whoever is on call now. */
 static uint64_t on_call_named(struct http_request *request, const struct machine_store *view, json_t *object)
 {
-    const struct api_ports *ports = &api_call_of(request)->api->ports;
     const char *id_text = json_string_value(json_object_get(object, "id"));
     const char *name = json_string_value(json_object_get(object, "name"));
     uint64_t id = id_text != NULL ? id_parse(id_text) : name != NULL ? schedule_by_name(view, name) : 0;
@@ -110,7 +109,7 @@ static uint64_t on_call_named(struct http_request *request, const struct machine
     if (id == 0 || schedule_get(view, id, request_memory(request)) == NULL) {
         return refuse(request, "schedule", id_text != NULL ? id_text : name);
     }
-    uint64_t user_id = schedule_on_call(view, id, ports->cluster_ms(ports->context)).user_id;
+    uint64_t user_id = schedule_on_call(view, id, api_cluster_ms(request)).user_id;
     return user_id != 0 ? user_id : refuse(request, "person on call now in schedule", id_text != NULL ? id_text : name);
 }
 

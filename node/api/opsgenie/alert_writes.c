@@ -177,8 +177,7 @@ static enum made make_unacknowledge(struct http_request *request, const struct m
 static enum made make_snooze(struct http_request *request, const struct machine_store *view,
                              const Tocsin__Incident *incident)
 {
-    const struct api_ports *ports = &api_call_of(request)->api->ports;
-    uint64_t now_ms = ports->cluster_ms(ports->context), until_ms = 0;
+    uint64_t now_ms = api_cluster_ms(request), until_ms = 0;
     Tocsin__IncidentSnooze *snooze = api_command(request, TOCSIN__COMMAND__BODY_INCIDENT_SNOOZE)->incident_snooze;
 
     (void)view;

@@ -78,11 +78,9 @@ static bool take(struct http_request *request, struct asked *asked)
 {
     const char *type = http_query(request, "scheduleIdentifierType"), *flat = http_query(request, "flat");
     const char *date = http_query(request, "date");
-    const struct api_ports *ports = &api_call_of(request)->api->ports;
-
     asked->by_name = type != NULL && strcmp(type, "name") == 0;
     asked->flat = flat != NULL && strcasecmp(flat, "true") == 0;
-    asked->at_ms = ports->cluster_ms(ports->context);
+    asked->at_ms = api_cluster_ms(request);
     if (type != NULL && type[0] != '\0' && !asked->by_name && strcmp(type, "id") != 0) {
         api_error(request, 422, 2001, "The scheduleIdentifierType must be id or name", NULL);
         return false;

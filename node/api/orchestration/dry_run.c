@@ -73,7 +73,6 @@ static json_t *render_decision(struct http_request *request, const struct machin
 static void on_view(struct http_request *request, const struct machine_store *view)
 {
     const struct trial *trial = api_call_of(request)->data;
-    const struct api_ports *ports = &api_call_of(request)->api->ports;
     bool service = trial->from.service_id != 0;
     struct key key = key_1(service ? trial->from.service_id : trial->from.orchestration_id);
     struct span value;
@@ -83,7 +82,7 @@ static void on_view(struct http_request *request, const struct machine_store *vi
     }
     json_t *steps = json_array();
     const Tocsin__Event *decided = decide(api_rules(request), view, trial->from, trial->event,
-                                          ports->cluster_ms(ports->context), request_memory(request), steps);
+                                          api_cluster_ms(request), request_memory(request), steps);
     json_t *result = decided->decision != NULL ? render_decision(request, view, decided->decision) : json_null();
     api_json(request, 200,
              json_pack("{s:{s:o, s:o, s:o, s:I}}", "dry_run", "steps", steps, "decision", result, "event",

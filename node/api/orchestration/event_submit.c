@@ -93,9 +93,8 @@ static void keep_test(struct http_request *request, const Tocsin__Event *event, 
 
 Tocsin__Event *event_decide(struct http_request *request, const struct machine_store *view, const Tocsin__Event *event)
 {
-    const struct api_ports *ports = &api_call_of(request)->api->ports;
     Tocsin__Event *decided = decide(api_rules(request), view, (struct decide_from){0}, event,
-                                    ports->cluster_ms(ports->context), request_memory(request), NULL);
+                                    api_cluster_ms(request), request_memory(request), NULL);
     if (decided->details_json.data != event->details_json.data) {
         hash_details(request, decided);
     }

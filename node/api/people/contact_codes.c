@@ -20,15 +20,13 @@
 
 static void on_sent(struct http_request *request, const Tocsin__Reply *reply)
 {
-    const struct api_ports *ports = &api_call_of(request)->api->ports;
-
     if (reply->status != TOCSIN__STATUS__STATUS_OK || reply->n_ids == 0) {
         api_refused(request, reply);
         return;
     }
     api_json(request, 201,
              json_pack("{s:{s:o, s:o, s:i}}", "verification", "contact_method_id", json_id(reply->ids[0]), "expires_at",
-                       json_time(ports->cluster_ms(ports->context) + CONTACT_CODE_VALID_MS), "tries",
+                       json_time(api_cluster_ms(request) + CONTACT_CODE_VALID_MS), "tries",
                        (int)LIMIT_CONTACT_CODE_TRIES));
 }
 

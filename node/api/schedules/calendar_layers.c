@@ -172,9 +172,8 @@ static void on_put(struct http_request *request, const Tocsin__Reply *reply)
 /* False: answered. */
 static bool parse(struct http_request *request, struct calendar *calendar, const char *zone_name)
 {
-    const struct api_ports *ports = &api_call_of(request)->api->ports;
     struct field_reader reader = {.request = request, .prefix = ""};
-    uint64_t now_ms = ports->cluster_ms(ports->context);
+    uint64_t now_ms = api_cluster_ms(request);
     struct zone *zone;
 
     if (!schedule_zone(request, zone_name, &zone)) {

@@ -237,13 +237,11 @@ void revisions_compare(struct http_request *request)
 {
     struct compare_call *state = http_alloc(request, sizeof *state);
     struct field_reader reader = {.request = request, .prefix = ""};
-    const struct api_ports *ports = &api_call_of(request)->api->ports;
-
     if (!path_id(request, 0, &state->schedule_id) || !window_parse(request, &state->window)) {
         return;
     }
     if (!state->window.given) {
-        uint64_t now_ms = ports->cluster_ms(ports->context) / 1000 * 1000;
+        uint64_t now_ms = api_cluster_ms(request) / 1000 * 1000;
         state->window = (struct window){.given = true, .since_ms = now_ms, .until_ms = now_ms + FOUR_WEEKS_MS};
     }
     (void)revision_number(&reader, "from", http_query(request, "from"), &state->from);

@@ -286,8 +286,7 @@ static const char *secret_of(struct http_request *request)
 static void on_read_calendar(struct http_request *request, const struct machine_store *view)
 {
     const char *secret = secret_of(request);
-    const struct api_ports *ports = &api_call_of(request)->api->ports;
-    struct reading reading = {.view = view, .now_ms = ports->cluster_ms(ports->context) / 1000 * 1000};
+    struct reading reading = {.view = view, .now_ms = api_cluster_ms(request) / 1000 * 1000};
     const Tocsin__CalendarFeed *feed = NULL;
     uint8_t hash[SHA256_DIGEST_SIZE];
     struct span owner;

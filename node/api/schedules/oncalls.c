@@ -12,13 +12,6 @@
 /* How far shifts are followed beyond the span that is asked for: longer ones are cut there. */
 #define SHIFT_MS_MAX (90ull * 24 * 3600 * 1000)
 
-static uint64_t cluster_ms(struct http_request *request)
-{
-    const struct api_ports *ports = &api_call_of(request)->api->ports;
-
-    return ports->cluster_ms(ports->context);
-}
-
 /* Without since and until: now. False: answered with 400. */
 static bool window_or_now(struct http_request *request, struct window *window)
 {
@@ -26,7 +19,7 @@ static bool window_or_now(struct http_request *request, struct window *window)
         return false;
     }
     if (!window->given) {
-        window->since_ms = cluster_ms(request);
+        window->since_ms = api_cluster_ms(request);
         window->until_ms = window->since_ms + 1;
     }
     return true;
@@ -293,7 +286,7 @@ void schedule_on_call_read(struct http_request *request)
     if (!path_id(request, 0, &call->schedule_id)) {
         return;
     }
-    call->window.since_ms = cluster_ms(request);
+    call->window.since_ms = api_cluster_ms(request);
     if (at != NULL && !schedule_time_parse(at, &call->window.since_ms)) {
         field_error(&reader, "'at' must be a time in ISO 8601 format");
     }

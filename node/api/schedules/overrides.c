@@ -40,7 +40,6 @@ struct list_call {
 static void on_read_list(struct http_request *request, const struct machine_store *view)
 {
     const struct list_call *state = api_call_of(request)->data;
-    const struct api_ports *ports = &api_call_of(request)->api->ports;
     json_t *overrides = json_array();
     uint64_t since_ms = state->window.since_ms;
     struct key key = key_1(state->schedule_id);
@@ -52,7 +51,7 @@ static void on_read_list(struct http_request *request, const struct machine_stor
         return;
     }
     if (http_query(request, "editable") != NULL) { /* what is over cannot be changed */
-        uint64_t now_ms = ports->cluster_ms(ports->context);
+        uint64_t now_ms = api_cluster_ms(request);
         since_ms = since_ms > now_ms ? since_ms : now_ms;
     }
     struct zone *zone = zone_of(view, state->schedule_id);

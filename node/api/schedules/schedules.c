@@ -46,20 +46,13 @@ struct put_call {
     unsigned tries;
 };
 
-static uint64_t cluster_ms(struct http_request *request)
-{
-    const struct api_ports *ports = &api_call_of(request)->api->ports;
-
-    return ports->cluster_ms(ports->context);
-}
-
 /* ---------------------------------------------------------------- writing */
 
 /* The loop has better things to do than to render millions of shifts, which nobody could follow anyway. */
 static bool is_bounded(struct http_request *request, const Tocsin__Schedule *schedule)
 {
     struct field_reader reader = {.request = request, .prefix = ""};
-    uint64_t now_ms = cluster_ms(request);
+    uint64_t now_ms = api_cluster_ms(request);
 
     if (render_count_max(schedule, now_ms, now_ms + SCHEDULE_HORIZON_MS) > RENDERED_SHIFTS_MAX) {
         field_error(&reader, "The layers of the schedule have too many shifts in a year");
@@ -69,7 +62,7 @@ static bool is_bounded(struct http_request *request, const Tocsin__Schedule *sch
 
 static void put_shifts(struct http_request *request, Tocsin__SchedulePut *put, const struct zone *zone)
 {
-    uint64_t now_ms = cluster_ms(request), since_ms = now_ms - SCHEDULE_RENDER_BEFORE_MS;
+    uint64_t now_ms = api_cluster_ms(request), since_ms = now_ms - SCHEDULE_RENDER_BEFORE_MS;
     struct shifts shifts = {0};
 
     since_ms -= since_ms % 1000;
@@ -99,7 +92,7 @@ static void on_put(struct http_request *request, const Tocsin__Reply *reply)
 static void lay_calendars_out(struct http_request *request, Tocsin__Schedule *schedule, const struct zone *zone)
 {
     struct calendar_zones zones = {.own = zone, .load = zones_load};
-    uint64_t now_ms = cluster_ms(request);
+    uint64_t now_ms = api_cluster_ms(request);
 
     for (size_t i = 0; i < schedule->n_layers; i++) {
         Tocsin__ScheduleLayer *layer = schedule->layers[i];
@@ -311,7 +304,7 @@ static void schedule_preview(struct http_request *request)
         return;
     }
     if (!state->window.given) {
-        uint64_t now_ms = cluster_ms(request) / 1000 * 1000;
+        uint64_t now_ms = api_cluster_ms(request) / 1000 * 1000;
         state->window = (struct window){.given = true, .since_ms = now_ms, .until_ms = now_ms + TWO_WEEKS_MS};
     }
     api_call_of(request)->data = state;

@@ -45,13 +45,11 @@ static json_t *render_swap(struct http_request *request, const struct machine_st
 static bool swap_matches(struct http_request *request, const void *record)
 {
     const Tocsin__Swap *swap = record;
-    const struct api_ports *ports = &api_call_of(request)->api->ports;
-
     if (query_given(request, "status")) {
         return query_has(request, "status", word_of(words_swap_state, (int)swap->state));
     }
     uint64_t last_ms = swap->end_ms > swap->return_end_ms ? swap->end_ms : swap->return_end_ms;
-    return swap->state <= TOCSIN__SWAP_STATE__SWAP_TAKEN && last_ms > ports->cluster_ms(ports->context);
+    return swap->state <= TOCSIN__SWAP_STATE__SWAP_TAKEN && last_ms > api_cluster_ms(request);
 }
 
 static const struct resource resource_swap = {

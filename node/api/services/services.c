@@ -17,13 +17,12 @@
 static const char *status_of(struct http_request *request, const struct machine_store *view,
                              const Tocsin__Service *service)
 {
-    const struct api_ports *ports = &api_call_of(request)->api->ports;
     uint64_t until_ms;
 
     if (service->disabled) {
         return "disabled";
     }
-    if (maintenance_of_service(view, service->id, ports->cluster_ms(ports->context), &until_ms) != 0) {
+    if (maintenance_of_service(view, service->id, api_cluster_ms(request), &until_ms) != 0) {
         return "maintenance";
     }
     return service->open_incidents > 0 ? "critical" : "active";

@@ -19,13 +19,6 @@
 #define MS_PER_WEEK (7ull * 24 * 3600 * 1000)
 #define MS_PER_DAY (24ull * 3600 * 1000)
 
-static uint64_t cluster_ms(struct http_request *request)
-{
-    const struct api_ports *ports = &api_call_of(request)->api->ports;
-
-    return ports->cluster_ms(ports->context);
-}
-
 /* ---------------------------------------------------------------- rendering */
 
 static json_t *render_recurrence(const Tocsin__Recurrence *recurrence)
@@ -77,7 +70,7 @@ static bool window_matches(struct http_request *request, const void *record)
 {
     const Tocsin__MaintenanceWindow *window = record;
     const char *filter = http_query(request, "filter"), *query = http_query(request, "query");
-    uint64_t now_ms = cluster_ms(request);
+    uint64_t now_ms = api_cluster_ms(request);
     bool over = window->n_spans == 0 || window->spans[window->n_spans - 1]->end_ms <= now_ms;
     bool ongoing = !over && window->spans[0]->start_ms <= now_ms;
     bool admitted = !query_given(request, "service_ids");

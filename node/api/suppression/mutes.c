@@ -19,8 +19,7 @@ static const struct word words_state[] = {
 
 enum mute_state mute_state(struct http_request *request, const Tocsin__Mute *mute)
 {
-    const struct api_ports *ports = &api_call_of(request)->api->ports;
-    uint64_t now_ms = ports->cluster_ms(ports->context);
+    uint64_t now_ms = api_cluster_ms(request);
 
     return mute->end_ms <= now_ms ? MUTE_EXPIRED : mute->start_ms <= now_ms ? MUTE_ACTIVE : MUTE_PENDING;
 }

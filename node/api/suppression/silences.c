@@ -113,10 +113,9 @@ static bool is_shown(struct http_request *request, const struct filters *filters
 {
     static const char *const FLAGS[] = {
         [MUTE_PENDING] = "pending", [MUTE_ACTIVE] = "active", [MUTE_EXPIRED] = "expired"};
-    const struct api_ports *ports = &api_call_of(request)->api->ports;
     enum mute_state state = mute_state(request, mute);
     bool shown = wanted(request, FLAGS[state]) &&
-                 (state != MUTE_EXPIRED || mute->end_ms + EXPIRED_SHOWN_MS > ports->cluster_ms(ports->context));
+                 (state != MUTE_EXPIRED || mute->end_ms + EXPIRED_SHOWN_MS > api_cluster_ms(request));
 
     for (size_t i = 0; i < filters->count && shown; i++) {
         shown = filter_admits(&filters->matchers[i], mute);

@@ -23,8 +23,7 @@
 
 static const char *text_of_state(struct http_request *request, const Tocsin__Token *token)
 {
-    const struct api_ports *ports = &api_call_of(request)->api->ports;
-    bool over = token->expires_at_ms != 0 && token->expires_at_ms <= ports->cluster_ms(ports->context);
+    bool over = token->expires_at_ms != 0 && token->expires_at_ms <= api_cluster_ms(request);
 
     return over ? "expired" : "active";
 }

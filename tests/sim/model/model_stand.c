@@ -73,6 +73,12 @@ void stand_free(struct stand *stand)
     free(stand);
 }
 
+int stand_close(void **state)
+{
+    stand_free(*state);
+    return 0;
+}
+
 /* Each machine was started at another time. */
 uint64_t stand_boottime_ms(const struct stand *stand, uint64_t node)
 {

@@ -46,6 +46,8 @@ struct stand {
 
 struct stand *stand_new(void);
 void stand_free(struct stand *);
+/* The teardown of a story whose state is a stand. */
+int stand_close(void **state);
 
 uint64_t stand_boottime_ms(const struct stand *, uint64_t node);
 

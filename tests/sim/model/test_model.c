@@ -40,12 +40,6 @@ static int company_open(void **state)
     return 0;
 }
 
-static int company_close(void **state)
-{
-    stand_free(*state);
-    return 0;
-}
-
 static uint64_t trigger(struct stand *stand)
 {
     return stand_event(stand, KEY, TRIGGER, "disk", CRITICAL);
@@ -598,7 +592,7 @@ static void differences_between_state_and_picture_are_named(void **state)
     }
 }
 
-#define STORY(name) cmocka_unit_test_setup_teardown(name, company_open, company_close)
+#define STORY(name) cmocka_unit_test_setup_teardown(name, company_open, stand_close)
 
 int main(void)
 {

@@ -37,12 +37,6 @@ static int company_open(void **state)
     return 0;
 }
 
-static int company_close(void **state)
-{
-    stand_free(*state);
-    return 0;
-}
-
 static uint64_t trigger(struct stand *stand, const char *dedup_key, const char *component, Tocsin__Severity severity)
 {
     stand->component = component;
@@ -168,7 +162,7 @@ static void an_alert_that_is_never_looked_at_again_is_missed(void **state)
     stand_expect_broken(stand, "the time of held alert 1 ends at 00:05:00.000, and by 00:00:00.000 nothing was done");
 }
 
-#define STORY(name) cmocka_unit_test_setup_teardown(name, company_open, company_close)
+#define STORY(name) cmocka_unit_test_setup_teardown(name, company_open, stand_close)
 
 int main(void)
 {

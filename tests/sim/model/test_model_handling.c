@@ -39,12 +39,6 @@ static int company_open(void **state)
     return 0;
 }
 
-static int company_close(void **state)
-{
-    stand_free(*state);
-    return 0;
-}
-
 static uint64_t trigger(struct stand *stand, const char *dedup_key)
 {
     return stand_event(stand, KEY, TRIGGER, dedup_key, CRITICAL);
@@ -350,7 +344,7 @@ static void an_edit_of_the_service_leaves_what_is_due(void **state)
     stand_expect_peace(stand);
 }
 
-#define STORY(name) cmocka_unit_test_setup_teardown(name, company_open, company_close)
+#define STORY(name) cmocka_unit_test_setup_teardown(name, company_open, stand_close)
 
 int main(void)
 {

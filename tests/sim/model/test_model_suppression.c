@@ -36,12 +36,6 @@ static int company_open(void **state)
     return 0;
 }
 
-static int company_close(void **state)
-{
-    stand_free(*state);
-    return 0;
-}
-
 static struct model_counts counts(const struct stand *stand)
 {
     return model_counts(stand->model);
@@ -269,7 +263,7 @@ static void a_leader_that_says_nothing_while_all_is_well_is_found(void **state)
     stand_expect_broken(stand, "nobody looked whether");
 }
 
-#define STORY(name) cmocka_unit_test_setup_teardown(name, company_open, company_close)
+#define STORY(name) cmocka_unit_test_setup_teardown(name, company_open, stand_close)
 
 int main(void)
 {

@@ -80,12 +80,6 @@ static int company_open(void **state)
     return 0;
 }
 
-static int company_close(void **state)
-{
-    stand_free(*state);
-    return 0;
-}
-
 /* ---------------------------------------------------------------- commands */
 
 /* Bob's hour that comes next. */
@@ -261,7 +255,7 @@ static void news_and_another_number_may_share_an_entry(void **state)
     stand_expect_broken(stand, "is not to be told so");
 }
 
-#define STORY(name) cmocka_unit_test_setup_teardown(name, company_open, company_close)
+#define STORY(name) cmocka_unit_test_setup_teardown(name, company_open, stand_close)
 
 int main(void)
 {

@@ -203,6 +203,57 @@ static void nothing_ends_while_a_member_is_away_nor_during_an_upgrade(void **sta
     assert_int_equal(story->keys_count, 0);
 }
 
+/* ---------------------------------------------------------------- who shall lead instead */
+
+static uint64_t successor(const struct story *story, struct provider_hand_over last, uint64_t term, uint64_t now_ms)
+{
+    return provider_successor(&last, term, story->members, MEMBERS, LEADER, MINUTE_MS, now_ms);
+}
+
+static void all_but_the_leader_have_a_way_out(struct story *story)
+{
+    story->members[1].vitals.providers_working = story->members[2].vitals.providers_working = 1;
+}
+
+static void who_has_a_way_out_and_keeps_up_shall_lead(void **state)
+{
+    struct story *story = *state;
+    const struct provider_hand_over never = {0};
+    assert_int_equal(successor(story, never, 5, 1), 0); /* nobody has one */
+    story->members[0].vitals.providers_working = 1;
+    assert_int_equal(successor(story, never, 5, 1), 0); /* the leader itself */
+    all_but_the_leader_have_a_way_out(story);
+    assert_int_equal(successor(story, never, 5, 1), 2);
+    story->members[1].lags = true;
+    assert_int_equal(successor(story, never, 5, 1), 3);
+    story->members[2].heard = false;
+    assert_int_equal(successor(story, never, 5, 1), 0);
+    story->members[1].lags = false;
+    story->members[1].voter = false;
+    assert_int_equal(successor(story, never, 5, 1), 0);
+}
+
+static void a_transfer_that_came_to_nothing_is_followed_by_another_ones_a_minute_later(void **state)
+{
+    struct story *story = *state;
+    const struct provider_hand_over to_2 = {.at_ms = 1000, .term = 5, .to = 2}, to_3 = {.at_ms = 1000, .term = 5, .to = 3};
+    all_but_the_leader_have_a_way_out(story);
+    assert_int_equal(successor(story, to_2, 5, 1000 + MINUTE_MS - 1), 0);
+    assert_int_equal(successor(story, to_2, 5, 1000 + MINUTE_MS), 3);
+    assert_int_equal(successor(story, to_3, 5, 1000 + MINUTE_MS), 2);
+    story->members[2].heard = false;
+    assert_int_equal(successor(story, to_2, 5, 1000 + MINUTE_MS), 2); /* there is no other */
+}
+
+static void leadership_does_not_go_to_and_fro(void **state)
+{
+    struct story *story = *state;
+    const struct provider_hand_over last = {.at_ms = 1000, .term = 5, .to = 2};
+    all_but_the_leader_have_a_way_out(story);
+    assert_int_equal(successor(story, last, 7, 1000 + 10 * MINUTE_MS - 1), 0);
+    assert_int_equal(successor(story, last, 7, 1000 + 10 * MINUTE_MS), 3);
+}
+
 int main(void)
 {
 #define STORY(name) cmocka_unit_test_setup(name, begin)
@@ -213,6 +264,9 @@ int main(void)
         STORY(what_some_refuse_and_fail_the_rest_is_down),
         STORY(a_node_that_does_not_use_the_provider_has_no_say),
         STORY(nothing_ends_while_a_member_is_away_nor_during_an_upgrade),
+        STORY(who_has_a_way_out_and_keeps_up_shall_lead),
+        STORY(a_transfer_that_came_to_nothing_is_followed_by_another_ones_a_minute_later),
+        STORY(leadership_does_not_go_to_and_fro),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
