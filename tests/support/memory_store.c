@@ -11,6 +11,7 @@
 #define FREED_BYTE 0xDD
 
 struct row {
+    uint64_t hash; /* of its table, key and value */
     size_t key_size_bytes, value_size_bytes;
     uint8_t bytes[]; /* the key, then the value */
 };
@@ -18,6 +19,7 @@ struct row {
 struct table {
     struct row **rows; /* in key order */
     size_t count, capacity;
+    uint64_t digest; /* the sum of its rows' hashes, so that it is kept with each row that comes or goes */
 };
 
 /* A copy handed out by a read. */
@@ -156,7 +158,18 @@ static bool memory_seek_before(void *context, enum machine_table which, struct s
     return index > 0 && lend_row(store, table, index - 1, found_key, value);
 }
 
-static struct row *row_new(struct span key, struct span value)
+static uint64_t row_hash(enum machine_table which, const struct row *row)
+{
+    uint64_t head[2] = {which, row->key_size_bytes};
+    uint8_t key[sizeof head], hash[SIPHASH_SIZE_BYTES];
+    memcpy(key, head, sizeof key);
+    siphash(key, row->bytes, row->key_size_bytes + row->value_size_bytes, hash);
+    uint64_t folded;
+    memcpy(&folded, hash, sizeof folded);
+    return folded;
+}
+
+static struct row *row_new(enum machine_table which, struct span key, struct span value)
 {
     struct row *row = must(malloc(sizeof *row + key.size_bytes + value.size_bytes));
     row->key_size_bytes = key.size_bytes;
@@ -165,6 +178,7 @@ static struct row *row_new(struct span key, struct span value)
     if (value.size_bytes > 0) {
         memcpy(row->bytes + key.size_bytes, value.data, value.size_bytes);
     }
+    row->hash = row_hash(which, row);
     return row;
 }
 
@@ -173,9 +187,11 @@ static void memory_put(void *context, enum machine_table which, struct span key,
     assert(key.size_bytes >= 1 && key.size_bytes <= KEY_SIZE_BYTES_LIMIT);
     struct memory_store *store = context;
     struct table *table = &store->tables[which];
-    struct row *row = row_new(key, value); /* before the loans end: the value may be one */
+    struct row *row = row_new(which, key, value); /* before the loans end: the value may be one */
     size_t index = lower_bound(table, key);
+    table->digest += row->hash;
     if (is_at(table, index, key)) {
+        table->digest -= table->rows[index]->hash;
         free(table->rows[index]);
         table->rows[index] = row;
         loans_end(store);
@@ -198,6 +214,7 @@ static bool memory_del(void *context, enum machine_table which, struct span key)
     size_t index = lower_bound(table, key);
     bool found = is_at(table, index, key);
     if (found) {
+        table->digest -= table->rows[index]->hash;
         free(table->rows[index]);
         table->count--;
         memmove(table->rows + index, table->rows + index + 1, (table->count - index) * sizeof *table->rows);
@@ -223,21 +240,22 @@ struct machine_store memory_store_view(struct memory_store *store)
                                   .count = memory_count};
 }
 
+struct store_digests memory_store_digests(const struct memory_store *store)
+{
+    struct store_digests digests;
+    for (unsigned t = 0; t < TABLE_COUNT; t++) {
+        digests.of[t] = store->tables[t].digest;
+    }
+    return digests;
+}
+
 uint64_t memory_store_digest(const struct memory_store *store)
 {
-    /* A chain: the hash so far is the key under which the next row is hashed. */
-    uint8_t digest[SIPHASH_SIZE_BYTES] = {0};
+    uint64_t digest = 0;
     for (unsigned t = 0; t < TABLE_COUNT; t++) {
-        for (size_t i = 0; i < store->tables[t].count; i++) {
-            const struct row *row = store->tables[t].rows[i];
-            uint64_t head[3] = {t, row->key_size_bytes, row->value_size_bytes};
-            siphash(digest, head, sizeof head, digest);
-            siphash(digest, row->bytes, row->key_size_bytes + row->value_size_bytes, digest);
-        }
+        digest += store->tables[t].digest;
     }
-    uint64_t folded;
-    memcpy(&folded, digest, sizeof folded);
-    return folded;
+    return digest;
 }
 
 static bool tables_equal(const struct table *a, const struct table *b)
@@ -252,11 +270,6 @@ static bool tables_equal(const struct table *a, const struct table *b)
         }
     }
     return true;
-}
-
-bool memory_store_table_equal(const struct memory_store *a, const struct memory_store *b, enum machine_table table)
-{
-    return tables_equal(&a->tables[table], &b->tables[table]);
 }
 
 bool memory_store_equal(const struct memory_store *a, const struct memory_store *b, enum machine_table *table)

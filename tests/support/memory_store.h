@@ -20,15 +20,20 @@ void memory_store_free(struct memory_store *store);
 /* The store as the machine sees it; valid as long as the store. */
 struct machine_store memory_store_view(struct memory_store *store);
 
-/* 64 bits of hash over every table, key and value: equal for equal contents. */
+/* 64 bits of hash over every table, key and value: equal for equal contents. Kept as rows come and go, so cheap to ask for. */
 uint64_t memory_store_digest(const struct memory_store *store);
+
+/* The same of each table by itself: what a test keeps of a state to see later which tables have changed. */
+struct store_digests {
+    uint64_t of[TABLE_COUNT];
+};
+
+struct store_digests memory_store_digests(const struct memory_store *store);
 
 /*
  * True when both hold the same rows. Otherwise *table is the first table that differs (when `table` is not NULL).
  */
 bool memory_store_equal(const struct memory_store *a, const struct memory_store *b, enum machine_table *table);
-
-bool memory_store_table_equal(const struct memory_store *a, const struct memory_store *b, enum machine_table table);
 
 /* A copy with a life of its own. */
 struct memory_store *memory_store_copy(const struct memory_store *store);
