@@ -149,6 +149,21 @@ static void take_text(const struct deciding *deciding, const json_t *object, con
     }
 }
 
+static bool is_blank(const char *text)
+{
+    return text[strspn(text, " \t\r\n")] == '\0';
+}
+
+/* What an event must have stays as it was sent where a rule would leave nothing of it: nobody is woken without a word. */
+static void take_word(const struct deciding *deciding, const json_t *object, const char *name, size_t characters_max,
+                      char **slot)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    if (text != NULL && !is_blank(text)) {
+        take_text(deciding, object, name, characters_max, slot);
+    }
+}
+
 /* Details that have grown beyond an event's bound stay as they were sent. */
 static void take_details(const struct deciding *deciding, const json_t *object, Tocsin__Event *event)
 {
@@ -164,7 +179,7 @@ static void take_details(const struct deciding *deciding, const json_t *object, 
 static void take_key(struct deciding *deciding, const json_t *object, Tocsin__Event *event)
 {
     const char *key = json_string_value(json_object_get(object, "dedup_key"));
-    if (key != NULL && key[strspn(key, " \t\r\n")] != '\0' && strcmp(key, event->dedup_key) != 0) {
+    if (key != NULL && !is_blank(key) && strcmp(key, event->dedup_key) != 0) {
         deciding->decision->sent_dedup_key = event->dedup_key;
         event->dedup_key = keep(deciding, key, LIMIT_DEDUP_KEY_CHARACTERS);
     }
@@ -174,8 +189,8 @@ static void take_fields(struct deciding *deciding, Tocsin__Event *event)
 {
     const json_t *object = json_object_get(deciding->facts.root, "event");
     take_key(deciding, object, event);
-    take_text(deciding, object, "summary", LIMIT_SUMMARY_CHARACTERS, &event->summary);
-    take_text(deciding, object, "source", LIMIT_SOURCE_CHARACTERS, &event->source);
+    take_word(deciding, object, "summary", LIMIT_SUMMARY_CHARACTERS, &event->summary);
+    take_word(deciding, object, "source", LIMIT_SOURCE_CHARACTERS, &event->source);
     take_text(deciding, object, "component", LIMIT_DESCRIPTION_CHARACTERS, &event->component);
     take_text(deciding, object, "group", LIMIT_DESCRIPTION_CHARACTERS, &event->group);
     take_text(deciding, object, "class", LIMIT_DESCRIPTION_CHARACTERS, &event->class_name);
@@ -199,7 +214,9 @@ static void take_notes(struct deciding *deciding)
     Tocsin__EventDecision *decision = deciding->decision;
     decision->notes = allocate(deciding, (verdict->notes_count + 1) * sizeof *decision->notes);
     for (size_t i = 0; i < verdict->notes_count; i++) {
-        decision->notes[decision->n_notes++] = keep(deciding, verdict->note_texts[i], LIMIT_NOTE_CHARACTERS);
+        if (!is_blank(verdict->note_texts[i])) {
+            decision->notes[decision->n_notes++] = keep(deciding, verdict->note_texts[i], LIMIT_NOTE_CHARACTERS);
+        }
     }
 }
 

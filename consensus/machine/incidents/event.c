@@ -184,6 +184,9 @@ static void obey_rules(struct apply *apply, Tocsin__Incident *incident, const To
         incident->details->priority_id = priority->id;
     }
     for (size_t i = 0; i < decision->n_notes; i++) {
+        if (decision->notes[i][0] == '\0') {
+            continue;
+        }
         Tocsin__LogEntry *entry =
             timeline_new(apply, incident, TOCSIN__LOG_TYPE__LOG_ANNOTATE, TOCSIN__WHY__WHY_RULE, source);
         entry->text = decision->notes[i];

@@ -271,6 +271,22 @@ static void rules_change_what_an_alert_says(void **state)
     assert_int_equal(incidents(house), 0);
 }
 
+/* What a template asks for may not be there: a note that says nothing is none, and a summary stays what it was. */
+static void a_template_that_comes_to_nothing_says_nothing(void **state)
+{
+    struct house *house = *state;
+    must(api_put(house->api, story_text("/event_orchestrations/services/%s", house->web),
+                 path(rule("all", "event.source exists",
+                           "\"annotate\":\"{{variables.nobody}} {{event.group}}\","
+                           "\"extractions\":[{\"target\":\"event.summary\",\"template\":\"{{variables.nobody}}\"}]"), "")),
+         200);
+    send(house, house->service_key, "trigger", "one", "slow", "www12");
+    const struct api_answer *answer = newest_incident(house);
+    assert_string_equal(api_answer_text(answer, "incidents", "0", "title", NULL), "slow");
+    answer = api_get(house->api, story_text("/incidents/%s/notes", api_answer_text(answer, "incidents", "0", "id", NULL)));
+    assert_int_equal(json_array_size(api_answer_at(answer, "notes", NULL)), 0);
+}
+
 static void the_rules_of_a_service_can_be_put_to_rest(void **state)
 {
     struct house *house = *state;
@@ -443,6 +459,7 @@ int main(void)
         TEST(events_are_routed_and_the_timeline_says_by_which_rule),
         TEST(what_no_rule_routes_or_one_drops_is_kept_aside),
         TEST(rules_change_what_an_alert_says),
+        TEST(a_template_that_comes_to_nothing_says_nothing),
         TEST(the_rules_of_a_service_can_be_put_to_rest),
         TEST(a_node_that_is_behind_looks_at_the_rules_again),
         TEST(a_dynamic_route_finds_the_service_by_its_name),
