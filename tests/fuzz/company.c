@@ -75,7 +75,7 @@ static const struct step {
      "'start_time':'2026-09-22T14:00:00Z','end_time':'2026-09-22T16:00:00Z','recurrence':{'type':'daily','time_zone':"
      "'Etc/UTC'}}}"},
     {"POST", "/mutes",
-     "{'mute':{'matchers':[{'name':'rack','value':'r(1|3)','isRegex':true,'isEqual':true}],'reason':'ticket 7'}}"},
+     "{'mute':{'matchers':[{'name':'rack','value':'r1','isRegex':false,'isEqual':true}],'reason':'ticket 7'}}"},
     {"POST", "/v2/enqueue",
      "{'routing_key':'" KEY "','event_action':'trigger','dedup_key':'rack','payload':{'summary':'Rack hot','source':'r1',"
      "'severity':'warning','custom_details':{'rack':'r1'}}}"},
@@ -112,6 +112,10 @@ static const struct step {
     {"POST", "/incidents",
      "{'incident':{'type':'incident','title':'Slow','service':{'id':'P000011','type':'service_reference'},'incident_key':"
      "'slow'}}"},
+    /* Bob does little but what a team lets him. */
+    {"PUT", "/users/P000003", "{'user':{'role':'limited_user'}}"},
+    {"PUT", "/teams/P000010/users/P000003", "{'role':'responder'}"},
+    {"POST", "/users/P000003/tokens", "{'token':{'name':'phone'}}"},
     {"POST", "/v2/enqueue",
      "{'routing_key':'" ORCHESTRATION_KEY "','event_action':'trigger','dedup_key':'till','payload':{'summary':'Till',"
      "'source':'shop','severity':'error','class':'c'}}"},
@@ -137,6 +141,8 @@ static const struct api_answer *ask(struct api_fixture *api, const struct step *
 struct api_fixture *company_new(void)
 {
     struct api_fixture *api = api_fixture_new();
+
+    api_fixture_begin_members(api);
 
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         const struct api_answer *answer = ask(api, &steps[i]);

@@ -88,6 +88,34 @@ Tocsin__Reply *api_fixture_apply(struct api_fixture *fixture, Tocsin__Command *c
     return reply;
 }
 
+void api_fixture_begin_members(struct api_fixture *fixture)
+{
+    static char addresses[3][16] = {"127.0.0.1:7001", "127.0.0.1:7002", "127.0.0.1:7003"};
+    Tocsin__Member members[3], *list[3];
+    for (unsigned i = 0; i < 3; i++) {
+        tocsin__member__init(&members[i]);
+        members[i].id = i + 1;
+        members[i].address = addresses[i];
+        list[i] = &members[i];
+    }
+    Tocsin__MembersBegin begin = TOCSIN__MEMBERS_BEGIN__INIT;
+    begin.n_members = 3;
+    begin.members = list;
+    Tocsin__Command command = TOCSIN__COMMAND__INIT;
+    command.body_case = TOCSIN__COMMAND__BODY_MEMBERS_BEGIN;
+    command.members_begin = &begin;
+    uint8_t packed[256], entry_bytes[512];
+    assert_true(tocsin__command__get_packed_size(&command) <= sizeof packed);
+    ProtobufCBinaryData one = {tocsin__command__pack(&command, packed), packed};
+    Tocsin__Entry entry = TOCSIN__ENTRY__INIT;
+    entry.n_commands = 1;
+    entry.commands = &one;
+    assert_true(tocsin__entry__get_packed_size(&entry) <= sizeof entry_bytes);
+    struct span data = {entry_bytes, tocsin__entry__pack(&entry, entry_bytes)};
+    assert_int_equal(machine_apply(fixture->machine, &fixture->view, TERM, data, &fixture->output), MACHINE_OK);
+    machine_output_reset(&fixture->output);
+}
+
 static void add_pending(struct api_fixture *fixture, struct api_pending pending)
 {
     struct api_pending **last = &fixture->pending;

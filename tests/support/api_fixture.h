@@ -92,6 +92,8 @@ const char *api_answer_text(const struct api_answer *answer, ...) __attribute__(
 /* Applies a command past the API, at now_ms; its origin is filled in. The reply is the caller's
  * (tocsin__reply__free_unpacked). */
 Tocsin__Reply *api_fixture_apply(struct api_fixture *fixture, Tocsin__Command *command);
+/* Three nodes are written down as members, by the leader's own command, which no request makes. */
+void api_fixture_begin_members(struct api_fixture *fixture);
 /* A further token; user_id 0: at account level. */
 void api_fixture_add_token(struct api_fixture *fixture, const char *token, Tocsin__Role role, uint64_t user_id);
 /* ... at account level, with these scopes. */

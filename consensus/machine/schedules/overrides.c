@@ -86,15 +86,19 @@ void apply_overrides_create(struct apply *apply, const Tocsin__OverridesCreate *
     }
     Tocsin__OnCall before = schedule_on_call(apply->store, schedule_id, apply->time_ms);
     uint64_t count = rows_under(apply, TABLE_OVERRIDE, schedule_id);
+    bool made = false;
     reply->parts = apply_alloc(apply, (create->n_overrides + 1) * sizeof(Tocsin__Reply *));
     for (size_t i = 0; i < create->n_overrides; i++) {
         Tocsin__Reply *part = apply_alloc(apply, sizeof *part);
         tocsin__reply__init(part);
         override_create(apply, schedule_id, create->overrides[i], &count, part);
         reply->parts[reply->n_parts++] = part;
+        made = made || part->status == TOCSIN__STATUS__STATUS_OK;
     }
-    handoffs_touch(apply, schedule_id);
-    schedule_on_call_changed(apply, reply, schedule_id, &before, "an override was made");
+    if (made) {
+        handoffs_touch(apply, schedule_id);
+        schedule_on_call_changed(apply, reply, schedule_id, &before, "an override was made");
+    }
 }
 
 void override_withdraw(struct apply *apply, uint64_t schedule_id, uint64_t id)

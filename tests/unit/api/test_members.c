@@ -11,8 +11,6 @@
 #include "tests/support/api_fixture.h"
 #include "tests/support/api_story.h"
 
-#define TERM 1u
-
 /* Raft's configuration, as this node knows it. */
 static json_t *cluster(void *context)
 {
@@ -21,35 +19,6 @@ static json_t *cluster(void *context)
                      "id", 1, "role", "voter", "catching_up", 0, "id", 2, "role", "voter", "catching_up", 0,
                      "id", 3, "role", "voter", "catching_up", 0, "id", 4, "role", "learner", "catching_up", 1,
                      "id", 5, "role", "learner", "catching_up", 0);
-}
-
-/* The leader's own command, which no request makes. */
-static void write_members_down(struct api_fixture *api)
-{
-    static char addresses[3][16] = {"127.0.0.1:7001", "127.0.0.1:7002", "127.0.0.1:7003"};
-    Tocsin__Member members[3], *list[3];
-    for (unsigned i = 0; i < 3; i++) {
-        tocsin__member__init(&members[i]);
-        members[i].id = i + 1;
-        members[i].address = addresses[i];
-        list[i] = &members[i];
-    }
-    Tocsin__MembersBegin begin = TOCSIN__MEMBERS_BEGIN__INIT;
-    begin.n_members = 3;
-    begin.members = list;
-    Tocsin__Command command = TOCSIN__COMMAND__INIT;
-    command.body_case = TOCSIN__COMMAND__BODY_MEMBERS_BEGIN;
-    command.members_begin = &begin;
-    uint8_t packed[256], entry_bytes[512];
-    assert_true(tocsin__command__get_packed_size(&command) <= sizeof packed);
-    ProtobufCBinaryData one = {tocsin__command__pack(&command, packed), packed};
-    Tocsin__Entry entry = TOCSIN__ENTRY__INIT;
-    entry.n_commands = 1;
-    entry.commands = &one;
-    assert_true(tocsin__entry__get_packed_size(&entry) <= sizeof entry_bytes);
-    struct span data = {entry_bytes, tocsin__entry__pack(&entry, entry_bytes)};
-    assert_int_equal(machine_apply(api->machine, &api->view, TERM, data, &api->output), MACHINE_OK);
-    machine_output_reset(&api->output);
 }
 
 static int setup(void **state)
@@ -92,7 +61,7 @@ static const struct api_answer *add(struct api_fixture *api, int id, const char 
 static void given_new_members_then_each_is_shown_as_far_as_it_has_come(void **state)
 {
     struct api_fixture *api = *state;
-    write_members_down(api);
+    api_fixture_begin_members(api);
     expect_states(api_get(api, "/cluster/members"), 200, "1 voter, 2 voter, 3 voter");
     expect_states(add(api, 4, "127.0.0.1:7004"), 202, "1 voter, 2 voter, 3 voter, 4 catching_up");
     expect_states(add(api, 5, "127.0.0.1:7005"), 202, "1 voter, 2 voter, 3 voter, 4 catching_up, 5 learner");
@@ -105,7 +74,7 @@ static void given_a_request_that_cannot_be_then_the_reason(void **state)
 {
     struct api_fixture *api = *state;
     story_refused(add(api, 4, "127.0.0.1:7004"), 400, 2001, "has not written the cluster's members down yet");
-    write_members_down(api);
+    api_fixture_begin_members(api);
     story_refused(add(api, 3, "127.0.0.1:7004"), 409, 2001, "is a member already");
     story_refused(add(api, 4, "127.0.0.1:7003"), 409, 2001, "Node 3 has this address");
     story_refused(add(api, 4, "10.0.0.4:7000"), 400, 2001, "outside loopback");
@@ -121,7 +90,7 @@ static void given_a_request_that_cannot_be_then_the_reason(void **state)
 static void given_a_trusted_network_then_members_may_be_anywhere(void **state)
 {
     struct api_fixture *api = *state;
-    write_members_down(api);
+    api_fixture_begin_members(api);
     api->api.members_anywhere = true;
     assert_int_equal(add(api, 4, "10.0.0.4:7000")->status, 202);
     assert_int_equal(add(api, 5, "[fd00::5]:7000")->status, 202);
@@ -130,7 +99,7 @@ static void given_a_trusted_network_then_members_may_be_anywhere(void **state)
 static void given_somebody_who_is_no_administrator_then_nothing_is_shown_or_done(void **state)
 {
     struct api_fixture *api = *state;
-    write_members_down(api);
+    api_fixture_begin_members(api);
     api_fixture_add_token(api, "responder-token", TOCSIN__ROLE__ROLE_LIMITED_USER, 0);
     api->token = "responder-token";
     unsigned submits = api->submits;
