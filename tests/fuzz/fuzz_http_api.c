@@ -6,6 +6,7 @@
  *     Idempotency-Key: k                       the admin's token goes along unless "No-Token:" stands here
  *     Trouble: unavailable                     overloaded, stopped, stale, large
  *     Wait: 600                                seconds that pass before; what is due meanwhile happens, and what is sent arrives
+ *     Live: 100                                ... during which the leader ticks, so that heartbeats miss what does not come
  *
  *     {"user": ...}
  */
@@ -22,6 +23,7 @@
 
 #define REQUESTS_MAX 12u
 #define WAIT_S_LIMIT (3u * 24 * 3600)
+#define LIVE_S_LIMIT 300u
 
 /* Whose clients ask: each family has its own shape of errors. */
 enum family { REST, EVENTS, PINGS, CHECKS, OPSGENIE, ALERTMANAGER, INTEGRATION };
@@ -34,7 +36,7 @@ struct request {
     struct span body;
     struct api_question question;
     const char *trouble; /* NULL: none */
-    uint64_t wait_s;
+    uint64_t wait_s, live_s;
     const char *idempotency_key;
     enum family family;
     bool speaks_text; /* the answer may be no JSON */
@@ -85,6 +87,9 @@ static void add_header(struct request *request, char *line)
     }
     if (strcasecmp(line, "Wait") == 0) {
         request->wait_s = strtoull(value, NULL, 10) % WAIT_S_LIMIT;
+    }
+    if (strcasecmp(line, "Live") == 0) {
+        request->live_s = strtoull(value, NULL, 10) % LIVE_S_LIMIT;
     }
     if (strcasecmp(line, "Idempotency-Key") == 0 && request->idempotency_key == NULL) {
         request->idempotency_key = value;
@@ -346,6 +351,20 @@ static void check_repeat(struct api_fixture *api, struct request *request, const
     fuzz_require(is_same_state(api->store, &before));
 }
 
+static void pass_time(struct api_fixture *api, const struct request *request)
+{
+    story_run_until(api, api->now_ms + request->wait_s * 1000);
+    for (uint64_t lived_s = 0; lived_s < request->live_s; lived_s++) {
+        story_run_until(api, api->now_ms + 1000);
+        Tocsin__Tick tick = TOCSIN__TICK__INIT;
+        Tocsin__Command command = TOCSIN__COMMAND__INIT;
+        command.body_case = TOCSIN__COMMAND__BODY_TICK;
+        command.tick = &tick;
+        tocsin__reply__free_unpacked(api_fixture_apply(api, &command), NULL);
+        (void)story_deliver(api);
+    }
+}
+
 static void try_request(struct api_fixture *api, struct request *request)
 {
     struct store_digests before = memory_store_digests(api->store);
@@ -375,7 +394,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
         struct request request;
         read_request((struct span){data, size}, &request);
         if (take_path(&request)) {
-            story_run_until(api, api->now_ms + request.wait_s * 1000);
+            pass_time(api, &request);
             try_request(api, &request);
         }
         close_request(&request);
