@@ -330,7 +330,7 @@ static const Tocsin__Settings *settings_load(struct settings_read *read, const s
     if (!store->get(store->context, TABLE_META, key_span(&key), &row)) {
         return NULL;
     }
-    if (read->settings == NULL || row.size_bytes != read->row.size_bytes || memcmp(row.data, read->row.data, row.size_bytes) != 0) {
+    if (read->settings == NULL || !span_equal(row, read->row)) {
         arena_reset(&read->arena);
         ProtobufCAllocator *memory = &read->arena.allocator;
         read->row = (struct span){memcpy(memory->alloc(memory->allocator_data, row.size_bytes), row.data, row.size_bytes),

@@ -87,7 +87,7 @@ static bool is_wanted(const struct engine *engine, uint64_t id) {
 
 /* Ticks commit an entry every second, and these records hardly ever change: other bytes than the kept ones are kept instead. */
 static bool is_news(struct engine_row *kept, struct span stored) {
-    if (kept->size_bytes == stored.size_bytes && (stored.size_bytes == 0 || memcmp(kept->data, stored.data, stored.size_bytes) == 0)) return false;
+    if (span_equal((struct span){kept->data, kept->size_bytes}, stored)) return false;
     free(kept->data);
     *kept = (struct engine_row){.data = stored.size_bytes > 0 ? malloc(stored.size_bytes) : NULL, .size_bytes = stored.size_bytes};
     if (stored.size_bytes == 0) return true;

@@ -116,8 +116,8 @@ static Tocsin__Alert *alert_new(struct apply *apply, const struct occurrence *oc
 static void refresh(struct apply *apply, const Tocsin__Event *event, Tocsin__Alert *alert)
 {
     const Tocsin__AlertPayload *payload = alert_payload_get(apply->store, alert->id, apply->arena);
-    if (payload == NULL || payload->details_json.len != event->details_json.len ||
-        memcmp(payload->details_json.data, event->details_json.data, event->details_json.len) != 0) {
+    struct span said = {event->details_json.data, event->details_json.len};
+    if (payload == NULL || !span_equal(said, (struct span){payload->details_json.data, payload->details_json.len})) {
         payload_store(apply, alert, event);
     }
     alert->summary = event->summary;
