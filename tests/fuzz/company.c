@@ -6,11 +6,6 @@
 
 #include "tests/fuzz/input.h"
 
-/* Made of the fixture's random bytes, which are the same each time. */
-#define KEY "3c47d1aa629f57a38194cbbc9de20183"
-#define SHOP_KEY "8d739c49fe2e4f6747c18d6b449486d8"
-#define ORCHESTRATION_KEY "R788ba1dd68a64afbef352b49ca0f925"
-#define CHECK "a3c38d34-5134-4ef2-b17a-895904c887dc"
 
 static const struct step {
     const char *method, *target;
@@ -34,7 +29,7 @@ static const struct step {
     {"POST", "/services/P000009/integrations",
      "{'integration':{'type':'events_api_v2_inbound_integration','name':'Monitoring'}}"},
     {"POST", "/v2/enqueue",
-     "{'routing_key':'" KEY "','event_action':'trigger','dedup_key':'disk','payload':{'summary':'Disk full',"
+     "{'routing_key':'" COMPANY_KEY "','event_action':'trigger','dedup_key':'disk','payload':{'summary':'Disk full',"
      "'source':'db1','severity':'critical'}}"},
     {"POST", "/schedules",
      "{'schedule':{'name':'Primary','time_zone':'Europe/Paris','schedule_layers':[{'start':'2026-09-01T00:00:00Z',"
@@ -74,11 +69,10 @@ static const struct step {
      "{'maintenance_window':{'type':'maintenance_window','services':[{'id':'P000011','type':'service_reference'}],"
      "'start_time':'2026-09-22T14:00:00Z','end_time':'2026-09-22T16:00:00Z','recurrence':{'type':'daily','time_zone':"
      "'Etc/UTC'}}}"},
-    {"POST", "/mutes",
-     "{'mute':{'matchers':[{'name':'rack','value':'r1','isRegex':false,'isEqual':true}],'reason':'ticket 7'}}"},
-    {"POST", "/v2/enqueue",
-     "{'routing_key':'" KEY "','event_action':'trigger','dedup_key':'rack','payload':{'summary':'Rack hot','source':'r1',"
-     "'severity':'warning','custom_details':{'rack':'r1'}}}"},
+    {"POST", "/mutes", /* from tomorrow on: as long as there is one, events wait for its verdict */
+     "{'mute':{'matchers':[{'name':'rack','value':'r1','isRegex':false,'isEqual':true}],'reason':'ticket 7','start_time':"
+     "'2026-09-22T14:00:00Z','end_time':'2026-09-23T14:00:00Z'}}"},
+    {"POST", "/incidents/P00000B/notes", "{'note':{'content':'Which disk?'}}"},
     {"POST", "/event_orchestrations", "{'orchestration':{'name':'All','team':{'id':'P000010'}}}"},
     {"PUT", "/event_orchestrations/services/P000011",
      "{'orchestration_path':{'sets':[{'id':'start','rules':[{'label':'noise','conditions':[{'expression':"
@@ -86,7 +80,7 @@ static const struct step {
     {"PUT", "/event_orchestrations/services/P000011/active", "{'active':true}"},
     /* What incidents have beside themselves. */
     {"POST", "/v2/change/enqueue",
-     "{'routing_key':'" KEY "','payload':{'summary':'Build 7','source':'ci','timestamp':'2026-09-21T12:00:00.000+0000'},"
+     "{'routing_key':'" COMPANY_KEY "','payload':{'summary':'Build 7','source':'ci','timestamp':'2026-09-21T12:00:00.000+0000'},"
      "'links':[{'href':'https://example.org'}]}"},
     {"POST", "/incidents/P00000B/responder_requests",
      "{'requester_id':'P000002','message':'Please look','responder_request_targets':[{'responder_request_target':{'id':"
@@ -101,13 +95,13 @@ static const struct step {
     {"POST", "/drills",
      "{'drill':{'name':'SMS','interval_s':3600,'contact_method':{'type':'sms_contact_method','address':'5550123',"
      "'country_code':41}}}"},
-    {"POST", "/ping/" CHECK "/fail", "it broke"},
+    {"POST", "/ping/" COMPANY_CHECK "/fail", "it broke"},
     {"PUT", "/event_orchestrations/P000016/router",
      "{'orchestration_path':{'sets':[{'id':'start','rules':[{'label':'shop','conditions':[{'expression':"
      "'event.source matches `shop`'}],'actions':{'route_to':'P000011'}}]}],'catch_all':{'actions':{'route_to':"
      "'unrouted'}}}}"},
     {"POST", "/v2/enqueue",
-     "{'routing_key':'" SHOP_KEY "','event_action':'trigger','dedup_key':'noise','payload':{'summary':'noise','source':"
+     "{'routing_key':'" COMPANY_SHOP_KEY "','event_action':'trigger','dedup_key':'noise','payload':{'summary':'noise','source':"
      "'shop','severity':'info'}}"},
     {"POST", "/incidents",
      "{'incident':{'type':'incident','title':'Slow','service':{'id':'P000011','type':'service_reference'},'incident_key':"
@@ -117,7 +111,7 @@ static const struct step {
     {"PUT", "/teams/P000010/users/P000003", "{'role':'responder'}"},
     {"POST", "/users/P000003/tokens", "{'token':{'name':'phone'}}"},
     {"POST", "/v2/enqueue",
-     "{'routing_key':'" ORCHESTRATION_KEY "','event_action':'trigger','dedup_key':'till','payload':{'summary':'Till',"
+     "{'routing_key':'" COMPANY_ORCHESTRATION_KEY "','event_action':'trigger','dedup_key':'till','payload':{'summary':'Till',"
      "'source':'shop','severity':'error','class':'c'}}"},
 };
 

@@ -5,12 +5,11 @@
 
 #include "consensus/machine/limits.h"
 #include "consensus/machine/paging/notices.h"
+#include "tests/fuzz/company.h"
 #include "tests/fuzz/input.h"
 #include "tests/sim/judge/invariants.h"
+#include "tests/support/api_story.h"
 #include "tests/support/decoded_rows.h"
-
-#define HIGH TOCSIN__URGENCY__URGENCY_HIGH
-#define LOW TOCSIN__URGENCY__URGENCY_LOW
 
 #define CHECKS_BETWEEN_NEW_ROWS 4096u
 
@@ -19,59 +18,31 @@ static struct {
     struct machine_fixture *fixture;
 } origin;
 
-/* A job that has pinged once. */
-static void make_heartbeat(struct machine_fixture *world, uint64_t service)
-{
-    static char key[] = "00000000-0000-4000-8000-000000000001", name[] = "backup";
-    Tocsin__Heartbeat heartbeat = TOCSIN__HEARTBEAT__INIT;
-    heartbeat.key = key;
-    heartbeat.name = heartbeat.slug = name;
-    heartbeat.service_id = service;
-    heartbeat.period_s = heartbeat.grace_s = 60;
-    Tocsin__HeartbeatPut put = TOCSIN__HEARTBEAT_PUT__INIT;
-    put.heartbeat = &heartbeat;
-    Tocsin__Command command = fixture_command();
-    command.body_case = TOCSIN__COMMAND__BODY_HEARTBEAT_PUT;
-    command.heartbeat_put = &put;
-    uint64_t id = fixture_apply(world, &command)->ids[0];
-    Tocsin__Ping ping = TOCSIN__PING__INIT;
-    ping.heartbeat_id = id;
-    command = fixture_command();
-    command.body_case = TOCSIN__COMMAND__BODY_PING;
-    command.ping = &ping;
-    (void)fixture_apply(world, &command);
-}
-
+/* The company's state, twice, and what people do in it after: one incident is resolved, one acknowledged, one rings. */
 static void make_world(struct machine_fixture *world)
 {
-    uint64_t alice = fixture_user(world, "alice"), bob = fixture_user(world, "bob");
-    (void)fixture_user(world, "carol");
-    uint64_t mail = fixture_method(world, alice, TOCSIN__CHANNEL__CHANNEL_EMAIL, "alice@example.org");
-    uint64_t sms = fixture_method(world, alice, TOCSIN__CHANNEL__CHANNEL_SMS, "5550100");
-    uint64_t call = fixture_method(world, bob, TOCSIN__CHANNEL__CHANNEL_VOICE, "5550101");
-    (void)fixture_rule(world, alice, mail, HIGH, 0);
-    (void)fixture_rule(world, alice, sms, HIGH, 5);
-    (void)fixture_rule(world, bob, call, HIGH, 0);
-    (void)fixture_rule(world, bob, call, LOW, 10);
-    fixture_guardian(world, "Grace", TOCSIN__CHANNEL__CHANNEL_PUSH, "guardians");
-    struct fixture_level levels[] = {{10, {alice}}, {15, {bob, alice}}};
-    uint64_t policy = fixture_policy(world, 1, 2, levels);
-    struct fixture_level quiet[] = {{30, {bob}}};
-    uint64_t other_policy = fixture_policy(world, 0, 1, quiet);
-    uint64_t service = fixture_service(world, policy, HIGH, 1800, 14400);
-    uint64_t other = fixture_service(world, other_policy, TOCSIN__URGENCY__URGENCY_SEVERITY_BASED, 0, 0);
-    (void)fixture_integration(world, service, WORLD_ROUTING_KEY);
-    (void)fixture_integration(world, other, WORLD_OTHER_ROUTING_KEY);
+    static const struct {
+        const char *action, *key;
+    } events[] = {{"trigger", "cpu"},         {"resolve", "cpu"},    {"trigger", "heat"},
+                  {"acknowledge", "heat"}, {"trigger", "memory"}};
+    struct api_fixture *company = company_new();
 
-    uint64_t over = fixture_trigger(world, WORLD_ROUTING_KEY, "disk");
-    (void)fixture_deliver_all(world);
-    (void)fixture_set_status(world, over, TOCSIN__INCIDENT_STATUS__INCIDENT_RESOLVED);
-    uint64_t taken = fixture_trigger(world, WORLD_OTHER_ROUTING_KEY, "cpu");
-    fixture_act_as_user(world, bob, "bob");
-    (void)fixture_set_status(world, taken, TOCSIN__INCIDENT_STATUS__INCIDENT_ACKNOWLEDGED);
-    (void)fixture_deliver_all(world);
-    (void)fixture_trigger(world, WORLD_ROUTING_KEY, "memory");
-    make_heartbeat(world, service);
+    for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
+        const char *body = story_text("{\"routing_key\":\"" COMPANY_KEY "\",\"event_action\":\"%s\",\"dedup_key\":\"%s\","
+                                      "\"payload\":{\"summary\":\"%s\",\"source\":\"db1\",\"severity\":\"critical\"}}",
+                                      events[i].action, events[i].key, events[i].key);
+        fuzz_require(api_post(company, "/v2/enqueue", body)->status == 202);
+    }
+    memory_store_free(world->memory);
+    memory_store_free(world->twin_memory);
+    world->memory = memory_store_copy(company->store);
+    world->twin_memory = memory_store_copy(company->store);
+    world->store = memory_store_view(world->memory);
+    world->twin_store = memory_store_view(world->twin_memory);
+    world->now_ms = company->now_ms;
+    world->sequence = company->sequence;
+    api_fixture_free(company);
+    fixture_guardian(world, "Grace", TOCSIN__CHANNEL__CHANNEL_PUSH, "guardians");
 }
 
 struct machine_fixture *world_new(void)

@@ -1,9 +1,5 @@
 /*
- * A company with an incident under way, as a state to try entries on: made once, copied for each input.
- *
- *     Alice: mail and texts, at once and after 5 minutes; Bob: calls; Carol: nothing. A guardian.
- *     Two policies, two services (one that never escalates), an integration each.
- *     One incident that Alice is being told of, one acknowledged, one resolved.
+ * The company of company.h with incidents under way, as a state to try entries on: made once, copied for each input.
  *
  * Two machines apply each entry to two copies: both must say the same and end equal (promise P4). What the fixture of
  * the machine's unit tests checks after each entry is checked here too.
@@ -13,9 +9,6 @@
 
 #include "tests/support/machine_fixture.h"
 #include "tests/support/memory_store.h"
-
-#define WORLD_ROUTING_KEY "0123456789abcdef0123456789abcdef"
-#define WORLD_OTHER_ROUTING_KEY "fedcba9876543210fedcba9876543210"
 
 /* Ids in it are below this. */
 #define WORLD_IDS_MAX 128u
