@@ -3,6 +3,7 @@
  * more than text: no header, field, element or address that was not meant.
  *
  *     input: flags │ numbers │ texts, a line each: title, service, user, address
+ *            │ what it is news of: kind, numbers, texts; without them it is a page
  */
 #include <jansson.h>
 #include <stdlib.h>
@@ -50,12 +51,17 @@ static void check_messages(const Tocsin__Notification *notification, size_t odd_
         if (size >= 1100) {
             message_long(notification, out, size);
             check_text(out, size, true);
-            fuzz_require(notification->bulletin != 0 || strstr(out, "Acknowledge through the API") != NULL);
+            bool page = notification->bulletin == 0 && notification->notice == NULL;
+            fuzz_require(!page || strstr(out, "Acknowledge through the API") != NULL);
         }
         free(out);
     }
     char whole[1601];
     message_short(notification, whole, sizeof whole);
+    if (notification->notice != NULL) {
+        fuzz_require(whole[0] != '\0' && strstr(whole, notification->notice->code) != NULL);
+        return;
+    }
     /* How to answer survives. */
     fuzz_require(strstr(whole, notification->bulletin != 0 ? "ncident P" : "Acknowledge through the API: incident P") != NULL);
 }
@@ -205,6 +211,50 @@ static void check_outgoing(const struct channel *channel, const struct outgoing 
 
 /* ---------------------------------------------------------------- the notification */
 
+/* NULL: it is a page. */
+static Tocsin__Notice *read_notice(struct fuzz_input *input)
+{
+    static const Tocsin__NoticeKind kinds[] = {
+        TOCSIN__NOTICE_KIND__NOTICE_NONE,         TOCSIN__NOTICE_KIND__NOTICE_SHIFT_BEGINS,
+        TOCSIN__NOTICE_KIND__NOTICE_SHIFT_ENDS,   TOCSIN__NOTICE_KIND__NOTICE_SHIFT_CHANGED,
+        TOCSIN__NOTICE_KIND__NOTICE_SWAP_OFFERED, TOCSIN__NOTICE_KIND__NOTICE_SWAP_TAKEN,
+        TOCSIN__NOTICE_KIND__NOTICE_SWAP_UNDONE,  TOCSIN__NOTICE_KIND__NOTICE_MAINTENANCE_ENDS,
+        TOCSIN__NOTICE_KIND__NOTICE_TEST,         TOCSIN__NOTICE_KIND__NOTICE_CODE,
+        TOCSIN__NOTICE_KIND__NOTICE_DRILL, /* and a probe carries no text */
+    };
+    Tocsin__NoticeKind kind = kinds[fuzz_below(input, sizeof kinds / sizeof *kinds)];
+
+    if (kind == TOCSIN__NOTICE_KIND__NOTICE_NONE) {
+        return NULL;
+    }
+    Tocsin__Notice *notice = fuzz_must(malloc(sizeof *notice));
+    tocsin__notice__init(notice);
+    notice->kind = kind;
+    uint64_t *numbers[] = {&notice->schedule_id,     &notice->swap_id,       &notice->drill_id, &notice->start_ms,
+                           &notice->end_ms,          &notice->return_end_ms, &notice->return_start_ms};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        *numbers[i] = fuzz_odd_number(input);
+    }
+    bool tests = kind == TOCSIN__NOTICE_KIND__NOTICE_TEST || kind == TOCSIN__NOTICE_KIND__NOTICE_CODE;
+    bool has_code = tests && (fuzz_byte(input) & 1);
+    notice->schedule_name = fuzz_line(input);
+    notice->other_name = fuzz_line(input);
+    notice->note = fuzz_line(input);
+    notice->code = fuzz_must(strdup(has_code ? "482913" : ""));
+    return notice;
+}
+
+static void free_notice(Tocsin__Notice *notice)
+{
+    if (notice != NULL) {
+        free(notice->schedule_name);
+        free(notice->other_name);
+        free(notice->note);
+        free(notice->code);
+        free(notice);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
 {
     struct fuzz_input input = fuzz_input(data, size_bytes);
@@ -229,10 +279,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
     notification.user_name = fuzz_line(&input);
     notification.address = fuzz_line(&input);
     notification.bulletin_text = notification.bulletin != 0 ? fuzz_line(&input) : notification.bulletin_text;
+    notification.notice = read_notice(&input);
     check_messages(&notification, odd_size);
     for (const struct channel *const *channel = channels_all(); *channel != NULL; channel++) {
         struct outgoing outgoing = {0};
         char error[128] = "";
+        notification.channel = (*channel)->channel; /* a voice spells codes */
         if ((*channel)->compose(&settings, &notification, &outgoing, error, sizeof error)) {
             check_outgoing(*channel, &outgoing);
         } else {
@@ -240,6 +292,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
         }
         outgoing_close(&outgoing);
     }
+    free_notice(notification.notice);
     char *texts[] = {notification.title, notification.service_name, notification.user_name, notification.address,
                      notification.bulletin != 0 ? notification.bulletin_text : NULL};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
