@@ -287,8 +287,8 @@ static bool take_body(struct client *client, const char *data, size_t size_bytes
         drop_body(client);
         return client->body_received_bytes <= BODY_SWALLOWED_SIZE_BYTES_MAX;
     }
-    if (client->target_status != 0) {
-        return true; /* it will be refused for another reason */
+    if (client->target_status != 0 || client->body_too_large) {
+        return true; /* it will be refused, for its target or for the size that it announced */
     }
     if (client->body_capacity_bytes - client->body_size_bytes < size_bytes) { /* chunked: of unknown size */
         size_t capacity_bytes = client->body_capacity_bytes * 2;

@@ -38,6 +38,7 @@ static void answer(struct http_request *request)
 
     assert_non_null(text);
     if (request->body_too_large) {
+        assert_int_equal(request->body.size_bytes, 0); /* it is not kept */
         length = snprintf(text, 256, "too large");
     } else {
         length = snprintf(text, 256, "%s %s [%s] %zu:", request->method, request->path, header != NULL ? header : "",
@@ -347,6 +348,18 @@ static void given_a_body_announced_far_too_large_then_it_is_refused_unread(void 
     close(fd);
 }
 
+/* Chunked as well, which has the last word on where a body ends (RFC 9112, 6.3): refused by what was announced. */
+static void given_a_body_announced_too_large_that_is_not_then_it_is_refused_all_the_same(void **state)
+{
+    struct house *house = *state;
+    int fd = dial(house);
+
+    send_text(house, fd, "POST /p HTTP/1.1\r\nHost: t\r\nContent-Length: 700000\r\nTransfer-Encoding: chunked\r\n\r\n"
+                         "2\r\n{}\r\n0\r\n\r\n");
+    expect(house, fd, "HTTP/1.1 413", "too large");
+    close(fd);
+}
+
 static void given_get_with_a_body_and_head_then_both_are_answered(void **state)
 {
     struct house *house = *state;
@@ -544,6 +557,7 @@ int main(void)
         STORY(given_a_body_in_pieces_then_it_is_handed_over_whole),
         STORY(given_a_body_at_its_bound_then_it_passes_and_one_byte_more_does_not),
         STORY(given_a_body_announced_far_too_large_then_it_is_refused_unread),
+        STORY(given_a_body_announced_too_large_that_is_not_then_it_is_refused_all_the_same),
         STORY(given_get_with_a_body_and_head_then_both_are_answered),
         STORY(given_a_malformed_target_then_400_in_json_and_nothing_is_handled),
         STORY(given_a_target_too_long_then_414),
