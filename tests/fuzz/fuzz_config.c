@@ -12,6 +12,7 @@
 #include "consensus/machine/limits.h"
 #include "node/config.h"
 #include "node/log.h"
+#include "node/outer.h"
 #include "notify/channel.h"
 #include "tests/fuzz/input.h"
 #include "tests/support/machine_probe.h"
@@ -87,6 +88,18 @@ static void check_config(const struct config *config)
             fuzz_require(is_text(guardian->contacts[j].address));
             fuzz_require(channel_for((Tocsin__Channel)guardian->contacts[j].channel) != NULL);
         }
+    }
+    fuzz_require(config->outers_count <= OUTER_MAX);
+    for (unsigned i = 0; i < config->outers_count; i++) {
+        const struct outer *outer = &config->outers[i];
+        fuzz_require(is_text(outer->name) && outer->preset != NULL && is_text(outer->url));
+        for (unsigned j = 0; j < i; j++) {
+            fuzz_require(strcmp(outer->name, config->outers[j].name) != 0);
+        }
+        struct outgoing ping = {0};
+        outer_compose(outer, config->cluster_name, 1, &ping);
+        fuzz_require(is_text(ping.url) && fuzz_is_line(ping.url));
+        outgoing_close(&ping);
     }
     fuzz_require(config->minute_ms >= 10 && config->minute_ms <= 60000);
     fuzz_require(config->heartbeat_ms >= 5 && 2 * config->heartbeat_ms <= config->election_timeout_ms);
