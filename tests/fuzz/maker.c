@@ -298,6 +298,14 @@ ProtobufCMessage *maker_message(struct maker *maker, const ProtobufCMessageDescr
         if (presence < 0x30) { /* left out */
             continue;
         }
+        if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) { /* the last one counts */
+            uint32_t which = field->id;
+            if (presence >= 0x90) {
+                make_value(maker, descriptor, field, message + field->offset);
+                memcpy(message + field->quantifier_offset, &which, sizeof which);
+            }
+            continue;
+        }
         if (field->label != PROTOBUF_C_LABEL_REPEATED) {
             make_value(maker, descriptor, field, message + field->offset);
             continue;
