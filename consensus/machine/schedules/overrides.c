@@ -97,8 +97,8 @@ void apply_overrides_create(struct apply *apply, const Tocsin__OverridesCreate *
     }
     if (made) {
         handoffs_touch(apply, schedule_id);
-        schedule_on_call_changed(apply, reply, schedule_id, &before, "an override was made");
     }
+    schedule_on_call_changed(apply, reply, schedule_id, &before, "an override was made");
 }
 
 void override_withdraw(struct apply *apply, uint64_t schedule_id, uint64_t id)

@@ -178,6 +178,9 @@ static void overrides_that_make_no_sense_are_refused_one_by_one(void **state)
     assert_int_equal(fixture_rows(night->fixture, TABLE_OVERRIDE), 0);
     struct store_digests after = memory_store_digests(night->fixture->memory);
     assert_int_equal(after.of[TABLE_HANDOFFS], before.of[TABLE_HANDOFFS]); /* nobody looks at the schedule for it */
+    const Tocsin__Reply *reply = night->fixture->reply; /* says who is on call all the same */
+    assert_int_equal(reply->on_call_after, night_on_call_at(night, now_ms));
+    assert_int_equal(reply->on_call_before, reply->on_call_after);
 }
 
 static void overrides_that_are_over_make_room(void **state)
