@@ -1,5 +1,6 @@
 """A port of loopback that nobody listens on, for a process that is started next."""
 
+import atexit
 import random
 import socket
 
@@ -7,13 +8,44 @@ import socket
 # meanwhile would take it.
 FIRST, LAST = 16384, 32767
 
+# Until the process that asked ends, nobody else who asks gets the port, though nothing may listen there yet: each is held as an
+# abstract address of unix(7), which leaves no file behind.
+_held = []
+
+
+def _hold(port):
+    """None when it is somebody's."""
+    name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        name.bind(f"\0tocsin-port-{port}")
+        return name
+    except OSError:
+        name.close()
+        return None
+
+
+def _is_free(port):
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+            return True
+        except OSError:
+            return False
+
+
+@atexit.register
+def _let_go():
+    while _held:
+        _held.pop().close()
+
 
 def free_port():
     while True:
         port = random.randint(FIRST, LAST)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                pass
+        name = _hold(port)
+        if name is None:
+            continue
+        if _is_free(port):
+            _held.append(name)
+            return port
+        name.close()

@@ -7,10 +7,11 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import unittest
 
-from cluster import BUILD, PATIENCE_SECONDS, free_port, wait_for
+from cluster import BUILD, PATIENCE_SECONDS, ROOT, free_port, wait_for
 
 TOCSIND = os.path.join(BUILD, "tocsind")
 # A start is counted before anything else; lock files are LMDB's and hold nothing that lasts.
@@ -35,6 +36,19 @@ def listening(port):
         taken.bind(("127.0.0.1", port))
         taken.listen(1)
         yield
+
+
+class Ports(unittest.TestCase):
+    """Nodes that find their ports taken fail tests that are right."""
+
+    def test_nobody_is_given_a_port_that_somebody_has_been_given(self):
+        here = [free_port() for _ in range(400)]
+        self.assertEqual(len(set(here)), len(here))
+        asks = "from free_port import free_port; print(*(free_port() for _ in range(400)))"
+        there = subprocess.run([sys.executable, "-c", asks], cwd=os.path.join(ROOT, "ops"), capture_output=True, text=True,
+                               check=True).stdout.split()
+        self.assertEqual(len(there), 400)
+        self.assertFalse(set(here) & set(map(int, there)))
 
 
 class BadStart(unittest.TestCase):
