@@ -14,6 +14,7 @@
 #include "node/log.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/maker.h"
+#include "tests/fuzz/settings.h"
 #include "tests/fuzz/world.h"
 
 #define STEPS_MAX 64u
@@ -37,15 +38,6 @@ struct node {
     Tocsin__LastGaspReport *report;
     char report_key[128];
     unsigned paged_by_hand;
-};
-
-static const struct notify_settings settings = {
-    .twilio = {.base_url = "https://api.example/", .account_sid = "AC1", .auth_token = "secret", .from = "+15550199"},
-    .ntfy = {.base_url = "https://ntfy.example", .token = "tk_secret"},
-    .smtp = {.url = "smtp://mail.example", .from = "Tocsin <tocsin@example.org>", .require_tls = true},
-    .webhook = {.secret = "signs"},
-    .public_url = "https://tocsin.example",
-    .cluster_name = "test",
 };
 
 /* One line, whatever peers have written. */
@@ -151,7 +143,7 @@ static void begin(struct node *node)
     struct last_gasp_ports ports = {.context = node, .boottime_ms = port_boottime_ms, .cluster_ms = port_cluster_ms,
                                     .look = port_look, .transfer = port_transfer, .tell = port_tell, .keep = port_keep,
                                     .remember = port_remember, .report = port_report};
-    struct last_gasp_options options = {.id = NODE_ID, .after_ms = AFTER_MS, .settings = &settings,
+    struct last_gasp_options options = {.id = NODE_ID, .after_ms = AFTER_MS, .settings = &fuzz_settings,
                                         .record = {node->record, node->record_size_bytes},
                                         .remembered_ms = node->remembered_ms};
 
@@ -244,6 +236,15 @@ static void answer_one(struct node *node, size_t at, unsigned how)
 
     node->under_way[at] = node->under_way[--node->under_way_count];
     last_gasp_answered(node->gasp, transfer_id, &answers[how % (sizeof answers / sizeof *answers)]);
+}
+
+/* Whoever paged by hand has heard of it then, once. */
+static void answer_all(struct node *node)
+{
+    while (node->under_way_count > 0) {
+        answer_one(node, 0, 0);
+    }
+    fuzz_require(node->paged_by_hand == 0);
 }
 
 static void step_answers(struct node *node)
@@ -340,11 +341,8 @@ static void step_report(struct node *node)
 /* Again from what was kept, of which some bytes may be others. */
 static void step_restart(struct node *node)
 {
-    while (node->under_way_count > 0) {
-        answer_one(node, 0, 0);
-    }
+    answer_all(node);
     last_gasp_free(node->gasp);
-    node->paged_by_hand = 0;
     for (unsigned damaged = fuzz_below(node->maker.input, 4); damaged > 1 && node->record_size_bytes > 0; damaged--) {
         node->record[fuzz_number(node->maker.input, 2) % node->record_size_bytes] ^= 1 + fuzz_byte(node->maker.input) % 255;
     }
@@ -382,9 +380,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
         step(node);
         arena_reset(&node->maker.arena);
     }
-    while (node->under_way_count > 0) {
-        answer_one(node, 0, 0);
-    }
+    answer_all(node);
     forget_report(node);
     last_gasp_free(node->gasp);
     arena_close(&node->maker.arena);

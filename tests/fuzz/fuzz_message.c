@@ -11,20 +11,12 @@
 
 #include "notify/channel.h"
 #include "tests/fuzz/input.h"
+#include "tests/fuzz/settings.h"
 
 #define MAIL_LINE_SIZE_BYTES_MAX 78u
 #define SMS_CHARACTERS_MAX 1600u
 #define TWIML_SIZE_BYTES_MAX 4000u
 #define BODY_SIZE_BYTES_MAX (64u << 10)
-
-static const struct notify_settings settings = {
-    .twilio = {.base_url = "https://api.example/", .account_sid = "AC1", .auth_token = "secret", .from = "+15550199"},
-    .ntfy = {.base_url = "https://ntfy.example", .token = "tk_secret"},
-    .smtp = {.url = "smtp://mail.example", .from = "Tocsin <tocsin@example.org>", .require_tls = true},
-    .webhook = {.secret = "signs"},
-    .public_url = "https://tocsin.example",
-    .cluster_name = "test",
-};
 
 /* ---------------------------------------------------------------- what a person reads */
 
@@ -285,7 +277,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
         struct outgoing outgoing = {0};
         char error[128] = "";
         notification.channel = (*channel)->channel; /* a voice spells codes */
-        if ((*channel)->compose(&settings, &notification, &outgoing, error, sizeof error)) {
+        if ((*channel)->compose(&fuzz_settings, &notification, &outgoing, error, sizeof error)) {
             check_outgoing(*channel, &outgoing);
         } else {
             fuzz_require(error[0] != '\0' && fuzz_is_line(error));

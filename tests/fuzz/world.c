@@ -78,7 +78,7 @@ static struct decoded_rows *decoded_so_far(void)
     static struct decoded_rows *decoded;
     static unsigned checks;
 
-    if (decoded != NULL && checks++ % CHECKS_BETWEEN_NEW_ROWS == 0) {
+    if (decoded != NULL && ++checks % CHECKS_BETWEEN_NEW_ROWS == 0) {
         decoded_rows_free(decoded);
         decoded = NULL;
     }
