@@ -6,7 +6,7 @@
  *     Idempotency-Key: k                       the admin's token goes along unless "No-Token:" stands here
  *     Trouble: unavailable                     overloaded, stopped, stale, large
  *     Wait: 600                                seconds that pass before; what is due meanwhile happens, and what is sent arrives
- *     Live: 100                                ... during which the leader ticks, so that heartbeats miss what does not come
+ *     Live: 100                                ... during which the leader ticks and says what is muted
  *
  *     {"user": ...}
  */
@@ -362,6 +362,9 @@ static void pass_time(struct api_fixture *api, const struct request *request)
         command.tick = &tick;
         tocsin__reply__free_unpacked(api_fixture_apply(api, &command), NULL);
         (void)story_deliver(api);
+        if (story_answer_mutes(api) > 0) {
+            (void)story_deliver(api);
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "consensus/machine/limits.h"
+#include "node/suppression/mute_match.h"
 #include "notify/codes.h"
 #include "notify/news.h"
 
@@ -155,6 +156,39 @@ const char *story_code(struct api_fixture *api)
     tocsin__notification__free_unpacked(message, NULL);
     tocsin__reply__free_unpacked(api_fixture_apply(api, &command), NULL);
     return code;
+}
+
+size_t story_answer_mutes(struct api_fixture *api)
+{
+    Tocsin__MuteVerdict verdicts[LIMIT_VERDICTS_PER_COMMAND], *list[LIMIT_VERDICTS_PER_COMMAND];
+    struct mute_set *mutes = mute_set_new(&api->view);
+    struct walk walk = walk_under(&api->view, TABLE_HELD, 0);
+    size_t count = 0;
+
+    while (count < LIMIT_VERDICTS_PER_COMMAND && walk_next(&walk)) {
+        Tocsin__Alert *alert = alert_get(&api->view, 0, span_number(walk.key, 1), NULL);
+        assert_non_null(alert);
+        tocsin__mute_verdict__init(&verdicts[count]);
+        verdicts[count].alert_id = alert->id;
+        verdicts[count].mute_id = mute_set_find(mutes, &api->view, alert, api->now_ms);
+        list[count] = &verdicts[count];
+        count++;
+        tocsin__alert__free_unpacked(alert, NULL);
+    }
+    Tocsin__MuteVerdicts message = TOCSIN__MUTE_VERDICTS__INIT;
+    message.revision = mute_set_revision(mutes);
+    message.verdicts = list;
+    message.n_verdicts = count;
+    mute_set_free(mutes);
+    if (count > 0) {
+        Tocsin__Command command = TOCSIN__COMMAND__INIT;
+        command.body_case = TOCSIN__COMMAND__BODY_MUTE_VERDICTS;
+        command.mute_verdicts = &message;
+        Tocsin__Reply *reply = api_fixture_apply(api, &command);
+        assert_int_equal(reply->status, TOCSIN__STATUS__STATUS_OK);
+        tocsin__reply__free_unpacked(reply, NULL);
+    }
+    return count;
 }
 
 void story_run_until(struct api_fixture *api, uint64_t at_ms)

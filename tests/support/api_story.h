@@ -31,6 +31,8 @@ const char *story_service(struct api_fixture *api, const char *name, const char 
 size_t story_deliver(struct api_fixture *api);
 /* The message of the last entry, which asks for a code, goes out: the code that is in it. */
 const char *story_code(struct api_fixture *api);
+/* The leader says of what waits which mute fits it, if any, at most LIMIT_VERDICTS_PER_COMMAND; of how many. */
+size_t story_answer_mutes(struct api_fixture *api);
 /* Moves the time on to that moment and handles what is due on the way. */
 void story_run_until(struct api_fixture *api, uint64_t at_ms);
 

@@ -1,4 +1,6 @@
 /* Layers of schedules that have nobody, or whose people are never on call. */
+#include <stdio.h>
+
 #include "consensus/machine/limits.h"
 #include "node/api/coverage/coverage.h"
 #include "node/api/schedules/schedules.h"
@@ -11,6 +13,13 @@ static bool has_nobody(const Tocsin__ScheduleLayer *layer)
 static bool is_over(const struct coverage *coverage, const Tocsin__ScheduleLayer *layer)
 {
     return layer->end_ms != 0 && layer->end_ms <= coverage->now_ms;
+}
+
+/* By its name, or by its place from the lowest on, as schedules are drawn: a name is optional. */
+static const char *layer_name(const Tocsin__Schedule *schedule, size_t place, char number[12])
+{
+    (void)snprintf(number, 12, "%u", (unsigned)place + 1);
+    return schedule->layers[place]->name[0] != '\0' ? schedule->layers[place]->name : number;
 }
 
 /* ---------------------------------------------------------------- hidden by one: told by the definition */
@@ -41,14 +50,15 @@ static bool hides(const struct coverage *coverage, const Tocsin__ScheduleLayer *
            (upper->n_restrictions == 0 || same_restrictions(upper, lower));
 }
 
-static const Tocsin__ScheduleLayer *hidden_by(const struct coverage *coverage, const Tocsin__Schedule *schedule, size_t place)
+/* The place of the lowest of the layers above that does; 0: none does. */
+static size_t hidden_by(const struct coverage *coverage, const Tocsin__Schedule *schedule, size_t place)
 {
     for (size_t i = place + 1; i < schedule->n_layers; i++) {
         if (hides(coverage, schedule->layers[i], schedule->layers[place])) {
-            return schedule->layers[i];
+            return i;
         }
     }
-    return NULL;
+    return 0;
 }
 
 /* ---------------------------------------------------------------- hidden by several together: told by their shifts */
@@ -94,10 +104,11 @@ static void take_shifts(struct coverage *coverage, const Tocsin__Schedule *sched
             continue;
         }
         render_anybody(coverage, layer, zone, &own);
-        if (is_covered(&own, &above) && hidden_by(coverage, schedule, place) == NULL) {
+        if (is_covered(&own, &above) && hidden_by(coverage, schedule, place) == 0) {
+            char number[12];
             hole_add(coverage, HOLE_SCHEDULE_LAYER_HIDDEN, HOLE_WARNING, OBJECT_SCHEDULE, schedule->id,
                      "Layer %s of %s is wholly hidden by the layers above it together for 30 days: its people are never on call.",
-                     layer->name, schedule->name);
+                     layer_name(schedule, place, number), schedule->name);
         }
         shifts_overlay(&own, &above, &both);
         shifts_free(&own);
@@ -115,20 +126,22 @@ static size_t take_definition(struct coverage *coverage, const Tocsin__Schedule 
     size_t live = 0;
 
     for (size_t i = 0; i < schedule->n_layers; i++) {
-        const Tocsin__ScheduleLayer *layer = schedule->layers[i], *upper = hidden_by(coverage, schedule, i);
+        const Tocsin__ScheduleLayer *layer = schedule->layers[i];
+        size_t upper = hidden_by(coverage, schedule, i);
+        char number[12], upper_number[12];
         if (is_over(coverage, layer)) {
             continue;
         }
         if (has_nobody(layer)) {
             hole_add(coverage, HOLE_SCHEDULE_LAYER_EMPTY, HOLE_WARNING, OBJECT_SCHEDULE, schedule->id, "Layer %s of %s has nobody.",
-                     layer->name, schedule->name);
+                     layer_name(schedule, i, number), schedule->name);
             continue;
         }
         live++;
-        if (upper != NULL) {
+        if (upper != 0) {
             hole_add(coverage, HOLE_SCHEDULE_LAYER_HIDDEN, HOLE_WARNING, OBJECT_SCHEDULE, schedule->id,
-                     "Layer %s of %s is wholly hidden by layer %s: its people are never on call.", layer->name, schedule->name,
-                     upper->name);
+                     "Layer %s of %s is wholly hidden by layer %s: its people are never on call.",
+                     layer_name(schedule, i, number), schedule->name, layer_name(schedule, upper, upper_number));
         }
     }
     return live;

@@ -294,6 +294,19 @@ static void a_layer_under_another_is_found(void **state)
     expect_hole(company, "schedule_layer_hidden", "wholly hidden by layer");
 }
 
+/* A layer's name is optional: it is told by its place then, counted from the lowest, as schedules are drawn. */
+static void a_layer_without_a_name_is_told_by_its_place(void **state)
+{
+    struct company *company = *state;
+
+    schedule(company, "Both", story_text("%s,%s,%s", layer("", company->alice, ""), layer("Middle", company->bob, ""),
+                                         layer("", company->carol, "")));
+    expect_hole(company, "schedule_layer_hidden", "Layer 1 of Both is wholly hidden by layer Middle");
+    const struct api_answer *answer = api_get(company->api, "/coverage?kinds[]=schedule_layer_hidden");
+    assert_string_equal(api_answer_text(answer, "coverage", "findings", "1", "sentence", NULL),
+                        "Layer Middle of Both is wholly hidden by layer 3: its people are never on call.");
+}
+
 static const char *daily(const char *from, unsigned hours)
 {
     return story_text("{\"type\":\"daily_restriction\",\"start_time_of_day\":\"%s\",\"duration_seconds\":%u}", from, hours * 3600);
@@ -518,6 +531,7 @@ int main(void)
         STORY(questions_about_nothing_are_refused),
         STORY(gaps_of_schedules_are_found),
         STORY(a_layer_under_another_is_found),
+        STORY(a_layer_without_a_name_is_told_by_its_place),
         STORY(a_layer_under_several_others_is_found),
         STORY(holes_are_counted_and_say_what_to_do),
         STORY(a_team_asks_for_its_own_holes),

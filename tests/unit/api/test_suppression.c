@@ -510,28 +510,6 @@ static void says(const struct api_answer *answer, const char *reason, const char
     }
 }
 
-/* The leader says of the alert that waits which mute fits it. */
-static void mutes_answered(struct house *house)
-{
-    struct walk walk = walk_under(&house->api->view, TABLE_HELD, 0);
-    assert_true(walk_next(&walk));
-    Tocsin__MuteVerdict verdict = TOCSIN__MUTE_VERDICT__INIT, *list[] = {&verdict};
-    Tocsin__MuteVerdicts verdicts = TOCSIN__MUTE_VERDICTS__INIT;
-    Tocsin__Command command = TOCSIN__COMMAND__INIT;
-    Tocsin__Counters *counters = counters_get(&house->api->view, NULL);
-    verdict.alert_id = span_number(walk.key, 1);
-    verdict.mute_id = fitting_mute(house);
-    verdicts.revision = counters->mutes_revision;
-    verdicts.verdicts = list;
-    verdicts.n_verdicts = 1;
-    command.body_case = TOCSIN__COMMAND__BODY_MUTE_VERDICTS;
-    command.mute_verdicts = &verdicts;
-    tocsin__counters__free_unpacked(counters, NULL);
-    Tocsin__Reply *reply = api_fixture_apply(house->api, &command);
-    assert_int_equal(reply->status, TOCSIN__STATUS__STATUS_OK);
-    tocsin__reply__free_unpacked(reply, NULL);
-}
-
 static void resolve(struct house *house, const char *key)
 {
     const struct api_answer *answer = api_post(
@@ -551,7 +529,7 @@ static void whoever_was_not_woken_can_see_why(void **state)
     house->api->token = API_FIXTURE_TOKEN;
     trigger(house, "disk");
     says(why_of_newest(house), "mutes_asked", "looked whether a mute fits");
-    mutes_answered(house);
+    assert_int_equal(story_answer_mutes(house->api), 1);
     const struct api_answer *why = why_of_newest(house);
     says(why, "muted", "It wakes nobody for now: Grace muted it (ticket 7). If it still fires at 2026-09-21T15:13:20Z");
     assert_string_equal(api_answer_text(why, "why", "who", "summary", NULL), "Grace");
