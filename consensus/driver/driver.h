@@ -63,7 +63,7 @@ struct driver_ports {
     /* A committed entry, durable here, in index order. */
     void (*apply)(void *context, uint64_t index, struct entry *entry);
     /* Put the staged snapshot (given to driver_receive_snapshot) in the state's place, then call
-     * driver_snapshot_installed. What was handed to apply before is finished or dropped by then. */
+     * driver_snapshot_installed. Called once the term in which it came is durable. What was handed to apply before is finished or dropped by then. */
     void (*install_snapshot)(void *context, uint64_t index, uint64_t term);
 
     /* Role, term or leader changed. Called at the end of a step. */
@@ -157,7 +157,7 @@ struct driver_status {
     bool ready; /* leader whose own barrier of this term is committed */
     bool failed;
     bool transferring; /* leads, and lets another voter lead: nothing can be proposed until that has ended, within an election's timeout */
-    bool installing; /* a snapshot: from install_snapshot until its end; what is staged must not be overwritten */
+    bool installing; /* a snapshot: from when it was taken until its end; what is staged must not be overwritten */
     uint64_t term, leader_id; /* leader 0: none known */
     uint64_t commit_index, last_index, durable_index, handed_over_index; /* the last: given to apply */
     uint64_t barrier_index;   /* of this term while leading */

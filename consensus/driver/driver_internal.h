@@ -80,6 +80,8 @@ struct driver {
 
     bool installing;
     struct raft_snapshot_metadata snapshot; /* the one being installed */
+    bool install_waits;                     /* ... until this ticket is durable */
+    uint64_t install_ticket;
     uint64_t reset_ticket;                  /* of the log, after the installation; 0 before */
 
     uint64_t commit_index;

@@ -20,6 +20,37 @@ static const char *address_of(const struct driver *driver, uint64_t peer)
     return server != NULL ? server->address : "";
 }
 
+/* No node gets so far, and the core adds to them. */
+static bool is_within_reach(uint64_t term, uint64_t index)
+{
+    return term < UINT64_MAX / 2 && index < UINT64_MAX / 2;
+}
+
+/* What no peer can have to say. */
+static bool message_valid(const struct raft_message *message)
+{
+    switch (message->type) {
+    case RAFT_APPEND_ENTRIES: {
+        const struct raft_append_entries *append = &message->append_entries;
+        return is_within_reach(append->term, append->prev_log_index) && is_within_reach(append->prev_log_term, append->leader_commit);
+    }
+    case RAFT_APPEND_ENTRIES_RESULT: {
+        const struct raft_append_entries_result *result = &message->append_entries_result;
+        return is_within_reach(result->term, result->last_log_index) && is_within_reach(0, result->rejected);
+    }
+    case RAFT_REQUEST_VOTE: {
+        const struct raft_request_vote *request = &message->request_vote;
+        return is_within_reach(request->term, request->last_log_index) && is_within_reach(request->last_log_term, 0);
+    }
+    case RAFT_REQUEST_VOTE_RESULT:
+        return is_within_reach(message->request_vote_result.term, 0);
+    case RAFT_TIMEOUT_NOW:
+        return is_within_reach(message->timeout_now.term, message->timeout_now.last_log_index);
+    default:
+        return false; /* snapshots come otherwise */
+    }
+}
+
 static bool entries_valid(const struct raft_append_entries *append, struct entry *const *entries)
 {
     uint64_t term = append->prev_log_term;
@@ -37,7 +68,7 @@ static bool entries_valid(const struct raft_append_entries *append, struct entry
 
 static bool append_valid(const struct raft_append_entries *append, struct entry *const *entries)
 {
-    return append->term > 0 && append->prev_log_term <= append->term && append->prev_log_index < UINT64_MAX / 2 &&
+    return append->term > 0 && append->prev_log_term <= append->term &&
            (append->prev_log_index == 0) == (append->prev_log_term == 0) && entries_valid(append, entries);
 }
 
@@ -110,11 +141,13 @@ static bool is_rival(struct driver *driver, uint64_t peer, uint64_t term)
 static void receive_append(struct driver *driver, uint64_t peer, struct raft_append_entries append,
                            struct entry *const *entries)
 {
+    static struct entry *const none[1] = {NULL};
     uint32_t off = driver->options.guards_off;
     struct raft_message answer;
     if (!append_valid(&append, entries)) {
         return;
     }
+    entries = append.n_entries > 0 ? entries : none; /* of none there is no array to count from */
     if (guard_stale_term(off, &driver->raft, append.term, &answer)) {
         driver_send_message(driver, peer, &answer);
         return;
@@ -186,10 +219,10 @@ void driver_receive(struct driver *driver, uint64_t peer, const struct raft_mess
     if (!driver_enter(driver)) {
         return;
     }
-    bool ours = driver->loaded == NULL && peer != 0 && peer != driver->options.id;
+    bool ours = driver->loaded == NULL && peer != 0 && peer != driver->options.id && message_valid(message);
     if (ours && message->type == RAFT_APPEND_ENTRIES) {
         receive_append(driver, peer, message->append_entries, entries);
-    } else if (ours && message->type != RAFT_INSTALL_SNAPSHOT) {
+    } else if (ours) {
         receive_other(driver, peer, *message);
     }
     driver_leave(driver);
@@ -201,12 +234,15 @@ static void receive_snapshot(struct driver *driver, uint64_t peer, uint64_t term
     struct raft_message message = {.type = RAFT_INSTALL_SNAPSHOT, .server_id = peer};
     struct raft_install_snapshot *install = &message.install_snapshot;
     struct raft_message answer;
+    if (!is_within_reach(term, position->index)) {
+        return;
+    }
     if (guard_stale_term(driver->options.guards_off, &driver->raft, term, &answer)) {
         driver_send_message(driver, peer, &answer);
         return;
     }
     if (driver->installing || is_rival(driver, peer, term) || position->index == 0 || position->term == 0 ||
-        position->term > term ||
+        position->term > term || position->configuration_index > position->index ||
         !members_decode(position->configuration, position->configuration_size_bytes, &install->conf)) {
         return;
     }

@@ -115,6 +115,15 @@ void driver_write_entries(struct driver *driver, const struct raft_update *updat
     append(driver, update->entries.index, source->entries + offset, update->entries.n);
 }
 
+/* Not before the term in which it came is durable: a node whose state is of a later term than its vote does not start. */
+static void begin_installation(struct driver *driver)
+{
+    if (driver->install_waits && driver->install_ticket <= driver->durable_ticket && !driver->failed) {
+        driver->install_waits = false;
+        driver->ports.install_snapshot(driver->ports.context, driver->snapshot.index, driver->snapshot.term);
+    }
+}
+
 void driver_write_snapshot(struct driver *driver, struct raft_update *update)
 {
     struct raft_snapshot_metadata *metadata = &update->snapshot.metadata;
@@ -129,7 +138,9 @@ void driver_write_snapshot(struct driver *driver, struct raft_update *update)
     }
     forget_from(driver, 1);
     driver_log_reset(&driver->log, metadata->index + 1);
-    driver->ports.install_snapshot(driver->ports.context, metadata->index, metadata->term);
+    driver->install_waits = true;
+    driver->install_ticket = driver->vote_ticket;
+    begin_installation(driver);
 }
 
 void driver_write_reset(struct driver *driver, uint64_t first_index)
@@ -197,6 +208,7 @@ void driver_log_durable(struct driver *driver, uint64_t ticket)
             driver_begin(driver);
         }
     } else {
+        begin_installation(driver);
         driver_send_durable(driver);
         if (driver->durable_ticket >= driver->vote_ticket) {
             report_entries(driver);
