@@ -160,12 +160,19 @@ static const char *tag(const Tocsin__Notice *notice)
     return is_test(notice) ? "Test" : "On call";
 }
 
+/* A schedule's name is optional. */
+static void schedule_words(const Tocsin__Notice *notice, char *out, size_t size)
+{
+    const char *name = notice->schedule_name[0] != '\0' ? notice->schedule_name : "A schedule without a name";
+    clean_copy(out, size, name, strlen(name));
+}
+
 void news_short(const Tocsin__Notification *notification, char *out, size_t size)
 {
     const Tocsin__Notice *notice = notification->notice;
     char schedule[NAME_SIZE], other[NAME_SIZE], words[TEXT_SIZE / 2], note[TEXT_SIZE / 4], text[TEXT_SIZE];
     struct zone *zone = zone_of(notification);
-    clean_copy(schedule, sizeof schedule, notice->schedule_name, strlen(notice->schedule_name));
+    schedule_words(notice, schedule, sizeof schedule);
     clean_copy(other, sizeof other, notice->other_name, strlen(notice->other_name));
     clean_copy(note, sizeof note, notice->note, strlen(notice->note));
     if (is_test(notice))
@@ -188,7 +195,7 @@ void news_subject(const Tocsin__Notification *notification, char *out, size_t si
 {
     const Tocsin__Notice *notice = notification->notice;
     char schedule[NAME_SIZE], text[TEXT_SIZE];
-    clean_copy(schedule, sizeof schedule, notice->schedule_name, strlen(notice->schedule_name));
+    schedule_words(notice, schedule, sizeof schedule);
     (void)snprintf(text, sizeof text, "[%s] %s: %s%s", tag(notice), schedule, kinds[place(notice->kind)].subject,
                    notification->possibly_repeated ? " (possibly repeated)" : "");
     clean_copy(out, size, text, strlen(text));

@@ -17,7 +17,7 @@
 #define NODES_COUNT 5u
 #define ENTRIES_MAX 6u
 #define TRAILING_MAX 8u
-#define SNAPSHOT_INDEX_MAX 10000u
+#define SNAPSHOT_INDEX_MAX 1000u
 
 struct life {
     struct harness *harness;

@@ -23,11 +23,11 @@ struct committed {
 
 struct raft_checks {
     char violation[256];
-    struct written *written; /* open addressing; index 0 is an empty slot */
+    struct written *written; /* open addressing; index 0 is an empty slot; NULL: nothing was told */
     size_t written_count;
     struct committed *committed;
     uint64_t committed_capacity, commit_max;
-    uint64_t leaders[TERMS_MAX];
+    uint64_t *leaders; /* by term; NULL: nobody led */
 };
 
 static void *zeroed(size_t count, size_t size_bytes)
@@ -41,15 +41,14 @@ static void *zeroed(size_t count, size_t size_bytes)
 
 struct raft_checks *raft_checks_new(void)
 {
-    struct raft_checks *checks = zeroed(1, sizeof *checks);
-    checks->written = zeroed(WRITTEN_SLOTS, sizeof checks->written[0]);
-    return checks;
+    return zeroed(1, sizeof(struct raft_checks));
 }
 
 void raft_checks_free(struct raft_checks *checks)
 {
     free(checks->written);
     free(checks->committed);
+    free(checks->leaders);
     free(checks);
 }
 
@@ -109,6 +108,9 @@ static struct written *find_written(struct raft_checks *checks, uint64_t index, 
 void raft_checks_wrote(struct raft_checks *checks, uint64_t node, uint64_t index, const struct entry *entry,
                        uint64_t previous_term)
 {
+    if (checks->written == NULL) {
+        checks->written = zeroed(WRITTEN_SLOTS, sizeof checks->written[0]);
+    }
     struct written *written = find_written(checks, index, entry->term);
     uint64_t hash = raft_checks_entry_hash(entry);
     if (written->index == 0) {
@@ -131,6 +133,9 @@ void raft_checks_wrote(struct raft_checks *checks, uint64_t node, uint64_t index
 
 void raft_checks_leads(struct raft_checks *checks, uint64_t node, uint64_t term)
 {
+    if (checks->leaders == NULL) {
+        checks->leaders = zeroed(TERMS_MAX, sizeof checks->leaders[0]);
+    }
     if (term >= TERMS_MAX) {
         raft_checks_report(checks, "term %llu: elections never end", (unsigned long long)term);
     } else if (checks->leaders[term] != 0 && checks->leaders[term] != node) {
@@ -145,7 +150,7 @@ void raft_checks_leads(struct raft_checks *checks, uint64_t node, uint64_t term)
 static struct committed *find_committed(struct raft_checks *checks, uint64_t index)
 {
     if (index >= checks->committed_capacity) {
-        uint64_t capacity = checks->committed_capacity > 0 ? checks->committed_capacity : 4096;
+        uint64_t capacity = checks->committed_capacity > 0 ? checks->committed_capacity : 256;
         while (capacity <= index) {
             capacity *= 2;
         }

@@ -22,8 +22,7 @@ static uint64_t ask_schedule(struct apply *apply, uint64_t schedule_id, struct p
 
 static const char *schedule_name(struct apply *apply, uint64_t schedule_id)
 {
-    const Tocsin__Schedule *schedule = schedule_get(apply->store, schedule_id, apply->arena);
-    return schedule != NULL ? schedule->name : "a schedule that is gone";
+    return schedule_called(schedule_get(apply->store, schedule_id, apply->arena));
 }
 
 const char *level_on_call_text(struct apply *apply, const struct people *people)

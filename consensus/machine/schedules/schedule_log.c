@@ -102,7 +102,7 @@ void schedule_on_call_changed(struct apply *apply, Tocsin__Reply *reply, uint64_
     }
     const Tocsin__Schedule *schedule = schedule_get(apply->store, schedule_id, apply->arena);
     const char *text =
-        apply_printf(apply, "On call in %s is now %s, it was %s: %s.", schedule != NULL ? schedule->name : "a schedule",
+        apply_printf(apply, "On call in %s is now %s, it was %s: %s.", schedule_called(schedule),
                      name_of(apply, now.user_id), name_of(apply, before->user_id), cause);
     Tocsin__LogEntry *entry = entry_new(apply, TOCSIN__LOG_TYPE__LOG_ON_CALL_CHANGE, text);
     entry_on_call(apply, entry, before, &now);

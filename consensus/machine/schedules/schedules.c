@@ -53,6 +53,14 @@ static void override_at(const struct machine_store *store, uint64_t schedule_id,
     }
 }
 
+const char *schedule_called(const Tocsin__Schedule *schedule)
+{
+    if (schedule == NULL) {
+        return "a schedule that is gone";
+    }
+    return schedule->name[0] != '\0' ? schedule->name : "a schedule without a name";
+}
+
 Tocsin__OnCall schedule_on_call(const struct machine_store *store, uint64_t schedule_id, uint64_t at_ms)
 {
     Tocsin__OnCall on_call = TOCSIN__ON_CALL__INIT;

@@ -14,6 +14,9 @@
  * not kept any more. */
 Tocsin__OnCall schedule_on_call(const struct machine_store *store, uint64_t schedule_id, uint64_t at_ms);
 
+/* For sentences: its name, which is optional, or words in its place; NULL: one that is gone. */
+const char *schedule_called(const Tocsin__Schedule *schedule);
+
 /* The rows of the revision, empty when there are none; valid until the next write. */
 struct span schedule_shifts(const struct machine_store *store, uint64_t schedule_id, uint32_t revision);
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "consensus/machine/limits.h"
+#include "consensus/machine/schedules/schedules.h"
 #include "node/api/coverage/coverage.h"
 #include "node/api/schedules/schedules.h"
 
@@ -108,7 +109,7 @@ static void take_shifts(struct coverage *coverage, const Tocsin__Schedule *sched
             char number[12];
             hole_add(coverage, HOLE_SCHEDULE_LAYER_HIDDEN, HOLE_WARNING, OBJECT_SCHEDULE, schedule->id,
                      "Layer %s of %s is wholly hidden by the layers above it together for 30 days: its people are never on call.",
-                     layer_name(schedule, place, number), schedule->name);
+                     layer_name(schedule, place, number), schedule_called(schedule));
         }
         shifts_overlay(&own, &above, &both);
         shifts_free(&own);
@@ -134,14 +135,14 @@ static size_t take_definition(struct coverage *coverage, const Tocsin__Schedule 
         }
         if (has_nobody(layer)) {
             hole_add(coverage, HOLE_SCHEDULE_LAYER_EMPTY, HOLE_WARNING, OBJECT_SCHEDULE, schedule->id, "Layer %s of %s has nobody.",
-                     layer_name(schedule, i, number), schedule->name);
+                     layer_name(schedule, i, number), schedule_called(schedule));
             continue;
         }
         live++;
         if (upper != 0) {
             hole_add(coverage, HOLE_SCHEDULE_LAYER_HIDDEN, HOLE_WARNING, OBJECT_SCHEDULE, schedule->id,
                      "Layer %s of %s is wholly hidden by layer %s: its people are never on call.",
-                     layer_name(schedule, i, number), schedule->name, layer_name(schedule, upper, upper_number));
+                     layer_name(schedule, i, number), schedule_called(schedule), layer_name(schedule, upper, upper_number));
         }
     }
     return live;

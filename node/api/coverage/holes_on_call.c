@@ -1,4 +1,5 @@
 /* Schedules in which nobody is on call for a time, and policies that end in nobody. */
+#include "consensus/machine/schedules/schedules.h"
 #include "node/api/coverage/coverage.h"
 #include "node/api/render.h"
 #include "node/api/schedules/schedules.h"
@@ -44,7 +45,7 @@ static void gaps_report(struct coverage *coverage, const Tocsin__Schedule *sched
     hole_add(coverage, HOLE_SCHEDULE_GAP, gaps->first_ms < coverage->now_ms + COVERAGE_DAY_MS ? HOLE_CRITICAL : HOLE_WARNING,
              OBJECT_SCHEDULE, schedule->id,
              "Nobody is on call in %s from %s to %s: the first of %zu gaps in the next %u days, %llu hours in all.",
-             schedule->name, json_string_value(start), json_string_value(end), gaps->count, COVERAGE_AHEAD_DAYS,
+             schedule_called(schedule), json_string_value(start), json_string_value(end), gaps->count, COVERAGE_AHEAD_DAYS,
              (unsigned long long)((gaps->total_ms + HOUR_MS - 1) / HOUR_MS));
     json_decref(start);
     json_decref(end);
@@ -58,7 +59,7 @@ static void take_shifts(struct coverage *coverage, const Tocsin__Schedule *sched
     if (shifts.count == 0) {
         id_set_add(coverage->request, &coverage->empty_schedules, schedule->id);
         hole_add(coverage, HOLE_SCHEDULE_EMPTY, HOLE_CRITICAL, OBJECT_SCHEDULE, schedule->id,
-                 "Nobody is on call in %s in the next %u days.", schedule->name, COVERAGE_AHEAD_DAYS);
+                 "Nobody is on call in %s in the next %u days.", schedule_called(schedule), COVERAGE_AHEAD_DAYS);
     } else {
         struct gaps gaps = gaps_of(coverage, &shifts);
         if (gaps.count > 0) {

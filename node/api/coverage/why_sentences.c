@@ -136,7 +136,7 @@ static json_t *sentence_off_call(struct why *why, const struct standing *standin
     const Tocsin__OnCall *on_call = &standing->on_call;
 
     return json_format("%s was not on call in %s (level %u) when the incident began: %s was, by %s %u.", why_name(why, user_id),
-                       standing->schedule->name, standing->level,
+                       schedule_called(standing->schedule), standing->level,
                        on_call->user_id != 0 ? why_name(why, on_call->user_id) : "nobody",
                        on_call->override_id != 0 ? "an override over revision" : "revision", on_call->revision);
 }
@@ -161,7 +161,7 @@ static json_t *sentence_of_standing(struct why *why, uint64_t user_id)
                                                                                           : json_string("");
     json_t *text = json_format("%s is on level %u of escalation policy %s%s%s, as it is now.%s", why_name(why, user_id),
                                standing.level, policy->name, standing.schedule != NULL ? " by schedule " : "",
-                               standing.schedule != NULL ? standing.schedule->name : "", json_string_value(further));
+                               standing.schedule != NULL ? schedule_called(standing.schedule) : "", json_string_value(further));
     json_decref(further);
     return text;
 }

@@ -209,7 +209,7 @@ static void add_shift(struct reading *reading, const Tocsin__Schedule *schedule,
     id_format(shift->user_id, user_id);
     (void)snprintf(uid, sizeof uid, "%s-%s-%llu@tocsin", schedule_id, user_id,
                    (unsigned long long)(shift->start_ms / 1000));
-    (void)snprintf(summary, sizeof summary, "%s on call: %s", name, schedule->name);
+    (void)snprintf(summary, sizeof summary, "%s on call: %s", name, schedule_called(schedule));
     ics_add(&reading->ics, &(struct ics_event){.uid = uid,
                                                .summary = summary,
                                                .description = schedule->description,
@@ -257,7 +257,7 @@ static void answer_feed(struct http_request *request, struct reading *reading, c
     if (feed->schedule_id != 0) {
         const Tocsin__Schedule *schedule =
             schedule_get(reading->view, feed->schedule_id, request_memory(request));
-        ics_begin(&reading->ics, schedule != NULL ? schedule->name : name);
+        ics_begin(&reading->ics, schedule != NULL && schedule->name[0] != '\0' ? schedule->name : name);
         if (schedule != NULL) {
             add_schedule(reading, schedule);
         }

@@ -284,6 +284,16 @@ static void gaps_of_schedules_are_found(void **state)
     expect_hole(company, "schedule_gap", "Nobody is on call in Office hours from 2026-09-21T17:00:00Z to 2026-09-22T08:00:00Z");
 }
 
+static void a_schedule_may_have_no_name(void **state)
+{
+    struct company *company = *state;
+
+    schedule(company, "",
+             layer("Days", company->alice,
+                   "{\"type\":\"daily_restriction\",\"start_time_of_day\":\"08:00:00\",\"duration_seconds\":32400}"));
+    expect_hole(company, "schedule_gap", "Nobody is on call in a schedule without a name from");
+}
+
 static void a_layer_under_another_is_found(void **state)
 {
     struct company *company = *state;
@@ -530,6 +540,7 @@ int main(void)
         STORY(everybody_is_in_one_answer),
         STORY(questions_about_nothing_are_refused),
         STORY(gaps_of_schedules_are_found),
+        STORY(a_schedule_may_have_no_name),
         STORY(a_layer_under_another_is_found),
         STORY(a_layer_without_a_name_is_told_by_its_place),
         STORY(a_layer_under_several_others_is_found),

@@ -40,9 +40,9 @@ static void moments_are_called_as_the_zone_calls_them(void **state)
     }
 }
 
-static void expect_news(char *time_zone, const char *expected)
+static void expect_news_of(char *schedule, char *time_zone, const char *expected)
 {
-    char text[512], schedule[] = "Primary", other[] = "Bob";
+    char text[512], other[] = "Bob";
     Tocsin__Notice notice = TOCSIN__NOTICE__INIT;
     Tocsin__Notification notification = TOCSIN__NOTIFICATION__INIT;
     notice.kind = TOCSIN__NOTICE_KIND__NOTICE_SHIFT_BEGINS;
@@ -54,6 +54,21 @@ static void expect_news(char *time_zone, const char *expected)
     notification.time_zone = time_zone;
     news_short(&notification, text, sizeof text);
     assert_string_equal(text, expected);
+}
+
+static void expect_news(char *time_zone, const char *expected)
+{
+    char schedule[] = "Primary";
+    expect_news_of(schedule, time_zone, expected);
+}
+
+static void a_schedule_may_have_no_name(void **state)
+{
+    char none[] = "";
+    (void)state;
+    expect_news_of(none, none,
+                   "[On call] A schedule without a name: your shift begins 2026-03-28 00:00 UTC, until 2026-04-04 00:00 UTC. "
+                   "You take over from Bob.");
 }
 
 static void a_reader_reads_the_hours_of_the_own_wall(void **state)
@@ -75,6 +90,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(moments_are_called_as_the_zone_calls_them),
         cmocka_unit_test(a_reader_reads_the_hours_of_the_own_wall),
+        cmocka_unit_test(a_schedule_may_have_no_name),
     };
     return cmocka_run_group_tests_name("news times", tests, NULL, NULL);
 }
