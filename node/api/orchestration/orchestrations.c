@@ -55,7 +55,9 @@ static void integration_save(struct http_request *request, uint64_t orchestratio
     put->integration = integration;
     integration->orchestration_id = orchestration_id;
     integration->key = new_key(request);
-    field_string(&reader, "label", LIMIT_NAME_CHARACTERS, &label, NULL);
+    if (field_string(&reader, "label", LIMIT_NAME_CHARACTERS, &label, NULL) && label[strspn(label, " \t\r\n")] == '\0') {
+        field_error(&reader, "Label can't be blank"); /* it is the name by which its events are told */
+    }
     integration->label = http_strdup(request, label);
     if (fields_finish(&reader)) {
         resource_save(request, &resource_integration, orchestration_id, id == 0 ? 201 : 200);

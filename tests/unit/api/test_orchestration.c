@@ -127,6 +127,12 @@ static void an_orchestration_lives_as_terraform_needs_it(void **state)
     answer = api_get(house->api, story_text("%s/integrations", target));
     assert_int_equal(json_array_size(api_answer_at(answer, "integrations", NULL)), 2);
     assert_string_equal(api_answer_text(answer, "integrations", "1", "label", NULL), "renamed");
+    static const char *const NAMELESS[] = {"{\"integration\":{}}", "{\"integration\":{\"label\":\" \"}}"};
+    for (size_t i = 0; i < 2; i++) {
+        story_refused_exactly(api_post(house->api, story_text("%s/integrations", target), NAMELESS[i]), 400, 2001, "Label can't be blank");
+        story_refused_exactly(api_put(house->api, story_text("%s/integrations/%s", target, id), NAMELESS[i]), 400, 2001,
+                              "Label can't be blank");
+    }
     must(api_delete(house->api, story_text("%s/integrations/%s", target, id)), 204);
     must(api_get(house->api, story_text("%s/integrations/%s", target, id)), 404);
 
