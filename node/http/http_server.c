@@ -35,6 +35,9 @@
 #define CONNECTIONS_PER_ADDRESS_MAX 2048u  /* one client never takes them all; not counted on loopback */
 #define DESCRIPTORS_RESERVED 256u          /* for peers, providers, databases */
 #define CONNECTION_MEMORY_SIZE_BYTES (24u << 10) /* a target at its limit and headers; zeroed for each request */
+/* ... of which the library takes so much for each header, parameter and cookie, and so much stays for an answer's headers. */
+#define VALUE_SIZE_BYTES 64u
+#define ANSWER_HEAD_SIZE_BYTES 2048u
 #define LISTEN_BACKLOG 1024
 #define IDLE_TIMEOUT_S 30u
 #define STAGE_TIMEOUT_MS 60000u
@@ -52,7 +55,8 @@ struct client {
 
     /* The request under way. */
     struct http_request *request; /* until it is answered */
-    unsigned target_status;       /* 0, or why there is no request: 400, 414 */
+    unsigned refused_status;      /* 0, or why there is no request: 400, 414, 431 */
+    int parameters_max;           /* of the target as it was taken */
     bool started, handed_over, suspended;
     char *body;
     size_t body_size_bytes, body_capacity_bytes, body_received_bytes;
@@ -185,13 +189,15 @@ static void respond(void *context, struct http_request *request)
 }
 
 /* For targets that no handler can be found for. */
-static void respond_to_bad_target(struct client *client)
+static void respond_to_refused(struct client *client)
 {
     static char malformed[] = "{\"error\":{\"message\":\"Malformed Request Target\",\"code\":2001,\"errors\":"
                               "[\"The path or query is malformed or not UTF-8\"]}}";
     static char too_long[] = "{\"error\":{\"message\":\"Request Target Too Long\",\"code\":2001,\"errors\":"
                              "[\"The path and query are too long\"]}}";
-    char *text = client->target_status == 414 ? too_long : malformed;
+    static char too_many[] = "{\"error\":{\"message\":\"Request Header Fields Too Large\",\"code\":2001,\"errors\":"
+                             "[\"The headers and the query are too many, or too long\"]}}";
+    char *text = client->refused_status == 414 ? too_long : client->refused_status == 431 ? too_many : malformed;
 
     client->response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_PERSISTENT);
     if (client->response == NULL ||
@@ -199,7 +205,7 @@ static void respond_to_bad_target(struct client *client)
             MHD_YES) {
         abort();
     }
-    client->status = client->target_status;
+    client->status = client->refused_status;
 }
 
 static enum MHD_Result queue(struct client *client)
@@ -229,6 +235,17 @@ static struct client *client_of(struct MHD_Connection *connection)
     return info->socket_context;
 }
 
+/* How many the library can find in such a target. */
+static int parameters_max(const char *target)
+{
+    const char *query = strchr(target, '?');
+    int count = query != NULL ? 1 : 0;
+
+    for (; query != NULL && (query = strchr(query + 1, '&')) != NULL; count++) {
+    }
+    return count;
+}
+
 /* The request line is there. The target is taken here, before libmicrohttpd takes it apart in place. */
 static void *on_target(void *context, const char *target, struct MHD_Connection *connection)
 {
@@ -236,12 +253,13 @@ static void *on_target(void *context, const char *target, struct MHD_Connection 
 
     assert(client->request == NULL && client->response == NULL && !client->started);
     client->stage_since_ms = uv_now(client->server->loop);
+    client->parameters_max = parameters_max(target);
     if (strlen(target) > HTTP_TARGET_SIZE_BYTES_MAX) {
-        client->target_status = 414;
+        client->refused_status = 414;
     } else {
         client->request = http_request_new("", target, (struct span){NULL, 0},
                                            (struct http_sink){.respond = respond, .context = context});
-        client->target_status = client->request == NULL ? 400 : 0;
+        client->refused_status = client->request == NULL ? 400 : 0;
     }
     return client;
 }
@@ -263,6 +281,29 @@ static void drop_body(struct client *client)
     client->body_size_bytes = client->body_capacity_bytes = 0;
 }
 
+/* What the library found in the head must be what was taken: a target with a NUL in it seems shorter. And it must leave room for the
+ * headers of an answer, which the library could not send otherwise. */
+static void check_head(struct client *client)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(client->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    int parameters = MHD_get_connection_values(client->connection, MHD_GET_ARGUMENT_KIND, NULL, NULL);
+    int others = MHD_get_connection_values(client->connection, MHD_HEADER_KIND | MHD_COOKIE_KIND, NULL, NULL);
+    size_t size_bytes = (size_t)(parameters + others) * VALUE_SIZE_BYTES + (info != NULL ? info->header_size : 0);
+
+    if (client->request == NULL) {
+        return; /* its target is refused already */
+    }
+    if (parameters > client->parameters_max) {
+        client->refused_status = 400;
+    } else if (size_bytes > CONNECTION_MEMORY_SIZE_BYTES - ANSWER_HEAD_SIZE_BYTES) {
+        client->refused_status = 431;
+    }
+    if (client->refused_status != 0) {
+        http_request_free(client->request);
+        client->request = NULL;
+    }
+}
+
 /* The headers are there. False when the body is announced so large that it is not even read. */
 static bool start_body(struct client *client)
 {
@@ -270,9 +311,10 @@ static bool start_body(struct client *client)
     unsigned long long size_bytes = announced != NULL ? strtoull(announced, NULL, 10) : 0;
 
     client->started = true;
+    check_head(client);
     if (size_bytes > HTTP_BODY_SIZE_BYTES_MAX) {
         client->body_too_large = true;
-    } else if (size_bytes > 0 && client->target_status == 0) {
+    } else if (size_bytes > 0 && client->refused_status == 0) {
         reserve_body(client, (size_t)size_bytes);
     }
     return size_bytes <= BODY_SWALLOWED_SIZE_BYTES_MAX;
@@ -287,7 +329,7 @@ static bool take_body(struct client *client, const char *data, size_t size_bytes
         drop_body(client);
         return client->body_received_bytes <= BODY_SWALLOWED_SIZE_BYTES_MAX;
     }
-    if (client->target_status != 0 || client->body_too_large) {
+    if (client->refused_status != 0 || client->body_too_large) {
         return true; /* it will be refused, for its target or for the size that it announced */
     }
     if (client->body_capacity_bytes - client->body_size_bytes < size_bytes) { /* chunked: of unknown size */
@@ -312,8 +354,8 @@ static void hand_over(struct client *client, const char *method)
 
     client->handed_over = true;
     client->stage_since_ms = uv_now(client->server->loop);
-    if (client->target_status != 0) {
-        respond_to_bad_target(client);
+    if (client->refused_status != 0) {
+        respond_to_refused(client);
         return;
     }
     request->method = http_strdup(request, method);
@@ -370,7 +412,7 @@ static void forget_request(struct client *client)
     drop_body(client);
     client->request = NULL;
     client->response = NULL;
-    client->target_status = 0;
+    client->refused_status = 0;
     client->started = client->handed_over = client->body_too_large = false;
     client->body_received_bytes = 0;
 }

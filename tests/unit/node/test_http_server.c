@@ -436,6 +436,60 @@ static void given_the_longest_target_with_many_parameters_then_it_is_handled(voi
     close(fd);
 }
 
+/* `parts` times a header or a parameter. What the library keeps of a request and its answer's headers share one piece of memory. */
+static void ask_much(struct house *house, const char *begin, const char *part, unsigned parts, const char *end)
+{
+    int fd = dial(house);
+    unsigned before = house->handled;
+    char *text = calloc(1, strlen(begin) + strlen(part) * parts + strlen(end) + 1);
+
+    assert_non_null(text);
+    strcpy(text, begin);
+    for (char *at = text + strlen(begin); parts > 0; parts--) {
+        at = stpcpy(at, part);
+    }
+    strcat(text, end);
+    send_text(house, fd, text);
+    free(text);
+    text = receive(house, fd, true);
+    if (house->handled != before) {
+        assert_non_null(text); /* what was handed over is answered */
+        assert_non_null(strstr(text, "HTTP/1.1 200"));
+    } else if (text != NULL) {
+        assert_non_null(strstr(text, "HTTP/1.1 4"));
+    }
+    free(text);
+    close(fd);
+}
+
+static void given_headers_of_any_number_and_size_then_what_is_handled_is_answered(void **state)
+{
+    struct house *house = *state;
+
+    for (unsigned count = 0; count < 420; count++) {
+        ask_much(house, "GET /x HTTP/1.1\r\nHost: t\r\n", "a:b\r\n", count, "\r\n");
+        ask_much(house, "GET /x HTTP/1.1\r\nHost: t\r\nx-question: ", "abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz0123456789",
+                 count, "\r\n\r\n");
+        ask_much(house, "GET /x HTTP/1.1\r\nHost: t\r\n", "Cookie: a=b; c=d; e=f; g=h\r\n", count, "\r\n");
+        ask_much(house, "GET /x?", "a&", count < HTTP_QUERY_PARAMETERS_MAX ? count : HTTP_QUERY_PARAMETERS_MAX, " HTTP/1.1\r\nHost: t\r\n\r\n");
+    }
+    assert_true(house->handled > 100);
+}
+
+static void given_a_nul_in_the_target_then_nothing_is_handled(void **state)
+{
+    static const char NUL[] = "GET /a\0b?x=1 HTTP/1.1\r\nHost: t\r\n\r\n";
+    struct house *house = *state;
+    int fd = dial(house);
+
+    send_bytes(house, fd, NUL, sizeof NUL - 1);
+    char *text = receive(house, fd, true);
+    assert_true(text == NULL || strstr(text, "HTTP/1.1 400") != NULL);
+    assert_int_equal(house->handled, 0);
+    free(text);
+    close(fd);
+}
+
 static void given_a_client_that_goes_while_it_waits_then_the_request_stays_valid(void **state)
 {
     struct house *house = *state;
@@ -562,6 +616,8 @@ int main(void)
         STORY(given_a_malformed_target_then_400_in_json_and_nothing_is_handled),
         STORY(given_a_target_too_long_then_414),
         STORY(given_the_longest_target_with_many_parameters_then_it_is_handled),
+        STORY(given_headers_of_any_number_and_size_then_what_is_handled_is_answered),
+        STORY(given_a_nul_in_the_target_then_nothing_is_handled),
         STORY(given_a_client_that_goes_while_it_waits_then_the_request_stays_valid),
         STORY(given_a_client_that_goes_within_its_body_then_nothing_is_handled),
         STORY(given_a_request_that_waits_when_the_server_closes_then_its_answer_is_dropped),
