@@ -173,14 +173,15 @@ static void receive_append(struct driver *driver, uint64_t peer, struct raft_app
 
 /*
  * A peer that no longer holds what it had acknowledged has lost its state, and begins anew without a vote until a snapshot
- * comes. The transport keeps answers in order, so this one is not old, as the core would have it, and guard 9, which drops it.
+ * comes, which must hold what it had acknowledged: until that is committed it is not asked for. The transport keeps answers in
+ * order, so this one is not old, as the core would have it, and guard 9, which drops it.
  */
 static void restore_peer(struct driver *driver, uint64_t peer, const struct raft_append_entries_result *result)
 {
     uint64_t match_index;
     if (guard_is_on(driver->options.guards_off, GUARD_STALE_RESULT) && result->rejected > 0 &&
         result->term == driver->raft.current_term && driver_match_index(driver, peer, &match_index) &&
-        result->last_log_index < match_index) {
+        result->last_log_index < match_index && match_index <= driver->handed_over_index) {
         driver->ports.send_snapshot(driver->ports.context, peer, result->term, match_index);
     }
 }

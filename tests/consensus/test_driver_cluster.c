@@ -145,6 +145,25 @@ static void test_a_node_that_fell_behind_the_log_gets_a_snapshot(void **state)
     assert_clean(harness);
 }
 
+/* A peer that lost its disk after it had acknowledged an entry gets a snapshot with that entry, or none yet. */
+static void test_no_snapshot_is_asked_for_of_what_is_not_committed(void **state)
+{
+    (void)state;
+    struct harness *harness = led_cluster(3, 3);
+    harness_node(harness, 1)->disk_held = true;
+    assert_int_equal(harness_submit(harness, 1), DRIVER_OK);
+    struct driver_status status = harness_status(harness, 1);
+    struct raft_message message = {.type = RAFT_APPEND_ENTRIES_RESULT};
+    message.append_entries_result.term = status.term;
+    message.append_entries_result.last_log_index = status.last_index;
+    harness_inject(harness, 2, 1, &message, NULL);
+    assert_int_equal(harness_status(harness, 1).commit_index, status.last_index - 1);
+    message.append_entries_result.rejected = status.last_index;
+    message.append_entries_result.last_log_index = 0;
+    harness_inject(harness, 2, 1, &message, NULL);
+    assert_clean(harness);
+}
+
 static void test_leadership_goes_to_the_most_advanced(void **state)
 {
     (void)state;
@@ -246,6 +265,7 @@ int main(void)
         cmocka_unit_test(test_a_busy_leader_sends_no_empty_messages),
         cmocka_unit_test(test_large_entries_travel_in_several_messages),
         cmocka_unit_test(test_a_node_that_fell_behind_the_log_gets_a_snapshot),
+        cmocka_unit_test(test_no_snapshot_is_asked_for_of_what_is_not_committed),
         cmocka_unit_test(test_leadership_goes_to_the_most_advanced),
         cmocka_unit_test(test_a_learner_becomes_a_voter_when_it_has_caught_up),
         cmocka_unit_test(test_a_learner_catches_up_though_nothing_is_written),
