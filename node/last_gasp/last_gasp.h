@@ -110,7 +110,7 @@ void last_gasp_refused(struct last_gasp *gasp, const Tocsin__Event *event);
 /* ---- a page by hand, whatever the standing: sent at once, tried once, not recorded */
 
 typedef void (*last_gasp_paged)(void *context, const Tocsin__Notification *notification, const char *provider, Tocsin__Outcome outcome, const char *detail);
-/* `paged` is called once, perhaps from inside this call. */
+/* Leaves at once, beyond LAST_GASP_TRANSFERS_MAX too: it was sent by hand. `paged` is called once, perhaps from inside this call. */
 void last_gasp_page(struct last_gasp *gasp, const Tocsin__Notification *notification, last_gasp_paged paged, void *context);
 
 /* ---- what is seen of it */

@@ -156,7 +156,8 @@ static void check(const struct node *node)
 {
     struct last_gasp_status status = last_gasp_status(node->gasp);
 
-    fuzz_require(status.items <= LAST_GASP_ITEMS_MAX && status.pages_under_way <= LAST_GASP_TRANSFERS_MAX);
+    fuzz_require(status.items <= LAST_GASP_ITEMS_MAX);
+    fuzz_require(status.pages_under_way <= LAST_GASP_TRANSFERS_MAX + node->paged_by_hand);
     fuzz_require(last_gasp_standing_name(status.standing)[0] != '\0');
     fuzz_require(status.standing != GASP_SILENT || (status.why != NULL && status.why[0] != '\0'));
     fuzz_require(status.standing != GASP_DEFERS || (status.speaker > 0 && status.speaker != NODE_ID));
