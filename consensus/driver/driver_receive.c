@@ -138,6 +138,20 @@ static bool is_rival(struct driver *driver, uint64_t peer, uint64_t term)
     return true;
 }
 
+/* Who says that another entry is there than the one that is committed here is wrong, or this node is: neither may go on together. */
+static bool keeps_committed(struct driver *driver, uint64_t peer, const struct raft_append_entries *append, struct entry *const *entries)
+{
+    for (unsigned i = 0; i < append->n_entries && append->prev_log_index + 1 + i <= driver->commit_index; i++) {
+        uint64_t index = append->prev_log_index + 1 + i, term = guard_term_of(&driver->raft, index);
+        if (term != 0 && term != entries[i]->term) {
+            return driver_stop(driver, "node %llu sends entry %llu of term %llu, and here one of term %llu is committed",
+                               (unsigned long long)peer, (unsigned long long)index, (unsigned long long)entries[i]->term,
+                               (unsigned long long)term);
+        }
+    }
+    return true;
+}
+
 static void receive_append(struct driver *driver, uint64_t peer, struct raft_append_entries append,
                            struct entry *const *entries)
 {
@@ -156,6 +170,9 @@ static void receive_append(struct driver *driver, uint64_t peer, struct raft_app
         return;
     }
     entries += guard_compacted_prefix(off, &driver->raft, &append);
+    if (!keeps_committed(driver, peer, &append, entries)) {
+        return;
+    }
     size_t count = append.n_entries, fed = 0;
     do {
         struct raft_append_entries part = append;

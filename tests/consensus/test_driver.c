@@ -402,6 +402,22 @@ static void test_what_makes_no_sense_is_dropped(void **state)
     end(alone);
 }
 
+/* The core's own look at that goes by its commit index, which may have gone back (guard 10). */
+static void test_nobody_takes_back_what_is_committed(void **state)
+{
+    (void)state;
+    struct alone *alone = follower();
+    receive_append(alone, 2, 1, 1, 3, 2); /* not durable here yet */
+    assert_int_equal(driver_status(alone->driver).commit_index, 3);
+    receive_append(alone, 2, 1, 1, 9, 0);
+    alone->story[0] = '\0';
+    receive_append(alone, 3, 1, 1, 3, 2);
+    assert_int_equal(alone->failures, 1);
+    assert_true(driver_status(alone->driver).failed);
+    assert_null(strstr(alone->story, "append"));
+    end(alone);
+}
+
 /* The core adds to terms and indexes: none may come so far that they begin anew. */
 static void test_numbers_that_no_node_reaches_are_dropped(void **state)
 {
@@ -568,6 +584,7 @@ int main(void)
         cmocka_unit_test(test_a_snapshot_of_a_later_term_waits_until_that_is_durable),
         cmocka_unit_test(test_a_stopped_driver_does_nothing),
         cmocka_unit_test(test_what_makes_no_sense_is_dropped),
+        cmocka_unit_test(test_nobody_takes_back_what_is_committed),
         cmocka_unit_test(test_numbers_that_no_node_reaches_are_dropped),
         cmocka_unit_test(test_a_log_that_does_not_continue_the_state_is_dropped),
         cmocka_unit_test(test_a_log_behind_the_state_is_replayed_when_committed),

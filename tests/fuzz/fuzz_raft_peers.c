@@ -222,9 +222,26 @@ static void change_members(struct life *life)
     raft_free(buffer.base);
 }
 
+/* A part of what the disk held is gone; what is left may contradict itself. */
+static void lose(struct life *life, uint8_t what)
+{
+    struct harness_log *log = &life->node->disk.log;
+
+    for (unsigned i = what >> 4; (what & 1) != 0 && i > 0 && log->last >= log->first; i--) {
+        entry_unref(log->entries[log->last - log->first]);
+        log->last--;
+    }
+    if ((what & 2) != 0) {
+        life->node->disk.state = (struct harness_state){.index = 0};
+    }
+    if ((what & 4) != 0) {
+        life->node->disk.term = life->node->disk.voted_for = 0;
+    }
+}
+
 static void restart(struct life *life)
 {
-    uint64_t term = life->node->disk.term;
+    uint8_t lost = fuzz_byte(&life->input);
 
     life->harness->manual = false; /* so that a part of what was being written stays */
     harness_crash(life->harness, life->node->id);
@@ -232,10 +249,14 @@ static void restart(struct life *life)
     /* What was committed beyond the durable state may be taken back by peers that lie. */
     raft_checks_free(life->harness->checks);
     life->harness->checks = raft_checks_new();
+    lose(life, lost);
+    uint64_t term = life->node->disk.term;
     harness_start(life->harness, life->node->id);
-    check_promises(life); /* ... but nothing that they say keeps a node from starting again */
-    life->before = driver_status(life->node->driver);
-    fuzz_require(life->before.term >= term);
+    if ((lost & 7) == 0 || life->node->up) { /* otherwise it was refused with a sentence */
+        check_promises(life); /* nothing that they say keeps a node from starting again */
+        life->before = driver_status(life->node->driver);
+        fuzz_require(life->before.term >= term);
+    }
 }
 
 static void take_step(struct life *life)
@@ -316,7 +337,7 @@ static void check(struct life *life)
 /* Everything after its end is passed over. */
 static bool is_going_on(const struct life *life)
 {
-    return life->node->failure[0] == '\0';
+    return life->node->up && life->node->failure[0] == '\0';
 }
 
 static bool sends_nowhere(void *context, uint64_t from, uint64_t to, struct raft_message *message, struct entry *const *entries)
@@ -340,7 +361,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
     fuzz_require(life.node->up);
     for (unsigned i = 0; i < STEPS_MAX && life.input.left > 0 && is_going_on(&life); i++) {
         take_step(&life);
-        check(&life);
+        if (life.node->up) {
+            check(&life);
+        }
     }
     harness_free(life.harness);
     return 0;
