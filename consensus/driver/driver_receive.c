@@ -54,6 +54,9 @@ static bool message_valid(const struct raft_message *message)
 static bool entries_valid(const struct raft_append_entries *append, struct entry *const *entries)
 {
     uint64_t term = append->prev_log_term;
+    if (append->prev_log_index == 0 && append->n_entries > 0 && entries[0]->type != ENTRY_CHANGE) {
+        return false; /* every log begins with the first configuration, and no node starts from another */
+    }
     for (unsigned i = 0; i < append->n_entries; i++) {
         const struct entry *entry = entries[i];
         if (entry->term == 0 || entry->term < term || entry->term > append->term || entry->type < ENTRY_COMMAND ||

@@ -386,6 +386,7 @@ static void test_what_makes_no_sense_is_dropped(void **state)
         {2, 1, 3, 2, ENTRY_COMMAND}, /* from the future */
         {2, 1, 1, 3, ENTRY_COMMAND}, /* likewise */
         {2, 1, 1, 0, ENTRY_COMMAND}, /* an entry without a term */
+        {2, 0, 0, 2, ENTRY_COMMAND}, /* a log that begins with no configuration */
         {2, 1, 1, 2, ENTRY_CHANGE},  /* "xxxxxxxx" is no configuration */
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
