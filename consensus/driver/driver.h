@@ -63,7 +63,8 @@ struct driver_ports {
     /* A committed entry, durable here, in index order. */
     void (*apply)(void *context, uint64_t index, struct entry *entry);
     /* Put the staged snapshot (given to driver_receive_snapshot) in the state's place, then call
-     * driver_snapshot_installed. Called once the term in which it came is durable. What was handed to apply before is finished or dropped by then. */
+     * driver_snapshot_installed. Called once the term in which it came is durable. What was handed to apply before is
+     * finished or dropped by then. */
     void (*install_snapshot)(void *context, uint64_t index, uint64_t term);
 
     /* Role, term or leader changed. Called at the end of a step. */
