@@ -24,7 +24,7 @@ class Night:
         self.cluster = Cluster(nodes=3, minute_ms=MINUTE_MS)
         self.stories = []
         self.count = itertools.count()  # stories are begun by several threads, each with a key of its own
-        self.hurt = 0
+        self.hurt = []  # which node, and when
         alice, bob = self.cluster.person("Alice", "5550101"), self.cluster.person("Bob", "5550102")
         policy = self.cluster.policy("night", [(LEVEL_MINUTES, [alice]), (LEVEL_MINUTES, [bob])])
         # An acknowledgement holds for good here: the model knows no timeout of it.
@@ -56,14 +56,14 @@ class Night:
 
     def kill_and_start(self, node, away_seconds, signal="KILL"):
         self.cluster.kill(node, signal)
-        self.hurt += 1
+        self.hurt.append((node, time.time()))
         time.sleep(away_seconds)  # how long the machine is gone: the failure itself, not a hope
         wait_for(lambda: self.gone(node), f"the end of node {node}")
         self.cluster.start(node)
 
     def pause(self, node, seconds):
         self.cluster.kill(node, "STOP")
-        self.hurt += 1
+        self.hurt.append((node, time.time()))
         time.sleep(seconds)
         self.cluster.kill(node, "CONT")
 
@@ -78,7 +78,7 @@ class Night:
         time.sleep(max(0.0, story.trigger_ended + minutes * MINUTE_MS / 1000 - time.time()))
 
     def judge(self):
-        return judge(self.stories, self.cluster.deliveries(), PEOPLE, MINUTE_MS / 1000, time.time())
+        return judge(self.stories, self.cluster.deliveries(), PEOPLE, MINUTE_MS / 1000, time.time(), self.hurt)
 
     def explain(self, faults):
         """Everything that is known of the incidents with faults: times, phones, timeline."""

@@ -40,7 +40,7 @@ class EveryStage(unittest.TestCase):
             faults, seen = night.judge()
             self.assertFalse(faults, faults and night.explain(faults))
             self.assertGreaterEqual(seen["pages"], 6 * len(night.stories))
-            print(f"\n{len(night.stories)} incidents, the leader hurt {night.hurt} times: {dict(seen)}")
+            print(f"\n{len(night.stories)} incidents, the leader hurt {len(night.hurt)} times: {dict(seen)}")
         finally:
             night.close()
 
@@ -85,7 +85,7 @@ class ManyKills(unittest.TestCase):
             faults, seen = night.judge()
             self.assertFalse(faults, faults and night.explain(faults))
             self.assertGreater(seen["pages"], 2 * kills // 3)
-            print(f"\n{len(night.stories)} incidents, {night.hurt} nodes killed or paused: {dict(seen)}")
+            print(f"\n{len(night.stories)} incidents, {len(night.hurt)} nodes killed or paused: {dict(seen)}")
         finally:
             stop.set()
             night.close()
