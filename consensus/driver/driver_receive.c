@@ -142,14 +142,20 @@ static bool is_rival(struct driver *driver, uint64_t peer, uint64_t term)
 }
 
 /* Who says that another entry is there than the one that is committed here is wrong, or this node is: neither may go on together. */
-static bool keeps_committed(struct driver *driver, uint64_t peer, const struct raft_append_entries *append, struct entry *const *entries)
+static bool keeps_committed(struct driver *driver, uint64_t peer, uint64_t index, uint64_t term)
+{
+    uint64_t here = index <= driver->commit_index ? guard_term_of(&driver->raft, index) : 0;
+    return here == 0 || here == term ||
+           driver_stop(driver, "node %llu has entry %llu of term %llu, and here one of term %llu is committed",
+                       (unsigned long long)peer, (unsigned long long)index, (unsigned long long)term, (unsigned long long)here);
+}
+
+static bool append_keeps_committed(struct driver *driver, uint64_t peer, const struct raft_append_entries *append,
+                                   struct entry *const *entries)
 {
     for (unsigned i = 0; i < append->n_entries && append->prev_log_index + 1 + i <= driver->commit_index; i++) {
-        uint64_t index = append->prev_log_index + 1 + i, term = guard_term_of(&driver->raft, index);
-        if (term != 0 && term != entries[i]->term) {
-            return driver_stop(driver, "node %llu sends entry %llu of term %llu, and here one of term %llu is committed",
-                               (unsigned long long)peer, (unsigned long long)index, (unsigned long long)entries[i]->term,
-                               (unsigned long long)term);
+        if (!keeps_committed(driver, peer, append->prev_log_index + 1 + i, entries[i]->term)) {
+            return false;
         }
     }
     return true;
@@ -173,7 +179,7 @@ static void receive_append(struct driver *driver, uint64_t peer, struct raft_app
         return;
     }
     entries += guard_compacted_prefix(off, &driver->raft, &append);
-    if (!keeps_committed(driver, peer, &append, entries)) {
+    if (!append_keeps_committed(driver, peer, &append, entries)) {
         return;
     }
     size_t count = append.n_entries, fed = 0;
@@ -264,6 +270,7 @@ static void receive_snapshot(struct driver *driver, uint64_t peer, uint64_t term
     }
     if (driver->installing || is_rival(driver, peer, term) || position->index == 0 || position->term == 0 ||
         position->term > term || position->configuration_index > position->index ||
+        !keeps_committed(driver, peer, position->index, position->term) ||
         !members_decode(position->configuration, position->configuration_size_bytes, &install->conf)) {
         return;
     }

@@ -418,6 +418,23 @@ static void test_nobody_takes_back_what_is_committed(void **state)
     end(alone);
 }
 
+static void test_no_snapshot_takes_back_what_is_committed(void **state)
+{
+    (void)state;
+    struct alone *alone = follower();
+    receive_append(alone, 2, 1, 1, 3, 2); /* not durable here yet */
+    alone->story[0] = '\0';
+    struct driver_position position = position_at(alone, 2, 2);
+    driver_receive_snapshot(alone->driver, 1, 3, &position); /* the same entry: it has that already */
+    assert_int_equal(alone->failures, 0);
+    assert_false(driver_status(alone->driver).installing);
+    position = position_at(alone, 2, 3);
+    driver_receive_snapshot(alone->driver, 1, 3, &position);
+    assert_int_equal(alone->failures, 1);
+    assert_null(strstr(alone->story, "install"));
+    end(alone);
+}
+
 /* The core adds to terms and indexes: none may come so far that they begin anew. */
 static void test_numbers_that_no_node_reaches_are_dropped(void **state)
 {
@@ -588,6 +605,7 @@ int main(void)
         cmocka_unit_test(test_a_stopped_driver_does_nothing),
         cmocka_unit_test(test_what_makes_no_sense_is_dropped),
         cmocka_unit_test(test_nobody_takes_back_what_is_committed),
+        cmocka_unit_test(test_no_snapshot_takes_back_what_is_committed),
         cmocka_unit_test(test_numbers_that_no_node_reaches_are_dropped),
         cmocka_unit_test(test_a_log_that_does_not_continue_the_state_is_dropped),
         cmocka_unit_test(test_a_log_behind_the_state_is_replayed_when_committed),
