@@ -468,7 +468,7 @@ static void given_headers_of_any_number_and_size_then_what_is_handled_is_answere
 
     for (unsigned count = 0; count < 420; count++) {
         ask_much(house, "GET /x HTTP/1.1\r\nHost: t\r\n", "a:b\r\n", count, "\r\n");
-        ask_much(house, "GET /x HTTP/1.1\r\nHost: t\r\nx-question: ", "abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz0123456789",
+        ask_much(house, "GET /x HTTP/1.1\r\nHost: t\r\nx-padding: ", "abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz0123456789",
                  count, "\r\n\r\n");
         ask_much(house, "GET /x HTTP/1.1\r\nHost: t\r\n", "Cookie: a=b; c=d; e=f; g=h\r\n", count, "\r\n");
         ask_much(house, "GET /x?", "a&", count < HTTP_QUERY_PARAMETERS_MAX ? count : HTTP_QUERY_PARAMETERS_MAX, " HTTP/1.1\r\nHost: t\r\n\r\n");
