@@ -161,10 +161,14 @@ const char *story_code(struct api_fixture *api)
 size_t story_answer_mutes(struct api_fixture *api)
 {
     Tocsin__MuteVerdict verdicts[LIMIT_VERDICTS_PER_COMMAND], *list[LIMIT_VERDICTS_PER_COMMAND];
-    struct mute_set *mutes = mute_set_new(&api->view);
     struct walk walk = walk_under(&api->view, TABLE_HELD, 0);
     size_t count = 0;
 
+    if (!walk_next(&walk)) {
+        return 0;
+    }
+    struct mute_set *mutes = mute_set_new(&api->view);
+    walk = walk_under(&api->view, TABLE_HELD, 0);
     while (count < LIMIT_VERDICTS_PER_COMMAND && walk_next(&walk)) {
         Tocsin__Alert *alert = alert_get(&api->view, 0, span_number(walk.key, 1), NULL);
         assert_non_null(alert);
@@ -180,14 +184,12 @@ size_t story_answer_mutes(struct api_fixture *api)
     message.verdicts = list;
     message.n_verdicts = count;
     mute_set_free(mutes);
-    if (count > 0) {
-        Tocsin__Command command = TOCSIN__COMMAND__INIT;
-        command.body_case = TOCSIN__COMMAND__BODY_MUTE_VERDICTS;
-        command.mute_verdicts = &message;
-        Tocsin__Reply *reply = api_fixture_apply(api, &command);
-        assert_int_equal(reply->status, TOCSIN__STATUS__STATUS_OK);
-        tocsin__reply__free_unpacked(reply, NULL);
-    }
+    Tocsin__Command command = TOCSIN__COMMAND__INIT;
+    command.body_case = TOCSIN__COMMAND__BODY_MUTE_VERDICTS;
+    command.mute_verdicts = &message;
+    Tocsin__Reply *reply = api_fixture_apply(api, &command);
+    assert_int_equal(reply->status, TOCSIN__STATUS__STATUS_OK);
+    tocsin__reply__free_unpacked(reply, NULL);
     return count;
 }
 
