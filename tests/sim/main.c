@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -404,13 +403,7 @@ static int run_again(const char *path) {
     return told_to_end ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-/* glibc keeps seven freed pieces of a size at hand, too few for one that makes and frees documents all the time. How many is set from outside only. */
-static void keep_freed_pieces(char **argv) {
-    if (getenv("GLIBC_TUNABLES") == NULL && setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=60000", 1) == 0) execvp(argv[0], argv);
-}
-
 int main(int argc, char **argv) {
-    keep_freed_pieces(argv);
     enum { SEEDS, FIRST_SEED, SEED, PROFILE, TRACE, JOBS, FAILURES, AGAIN, PLANTED, PLANTED_LIST };
     static const struct option options[] = {{"seeds", required_argument, NULL, SEEDS}, {"first-seed", required_argument, NULL, FIRST_SEED},
                                             {"seed", required_argument, NULL, SEED},   {"profile", required_argument, NULL, PROFILE},
@@ -449,10 +442,6 @@ int main(int argc, char **argv) {
               "       sim --planted NAME ...        made with PLANTED=1: succeeds when a seed finds the bug\n", stderr);
         return EXIT_FAILURE;
     }
-    /* Each seed's process takes its memory at once and gives none back before its end. */
-    mallopt(M_TRIM_THRESHOLD, 1 << 30);
-    mallopt(M_TOP_PAD, 16 << 20);
-    mallopt(M_MMAP_THRESHOLD, 1 << 30);
     log_level_set(LOG_LEVEL_WARNING);
     log_to(log_line);
     signal(SIGTERM, on_signal);

@@ -316,9 +316,10 @@ static struct stand *stand_new(uint64_t seed, struct workload_options options)
 
 static void stand_free(struct stand *stand)
 {
-    for (size_t i = 0; i < stand->sim.events_count; i++) { /* what is still on its way */
-        if (stand->sim.events[i].run == arrive || stand->sim.events[i].run == deliver) {
-            exchange_free(stand->sim.events[i].context);
+    struct event event;
+    while (events_take(&stand->sim.events, UINT64_MAX, &event)) { /* what is still on its way */
+        if (event.run == arrive || event.run == deliver) {
+            exchange_free(event.context);
         }
     }
     for (struct old_answer *old = stand->old, *next; old != NULL; old = next) {
@@ -328,7 +329,7 @@ static void stand_free(struct stand *stand)
     }
     workload_free(stand->workload);
     api_fixture_free(stand->api);
-    free(stand->sim.events);
+    events_close(&stand->sim.events);
     free(stand);
 }
 

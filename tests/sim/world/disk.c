@@ -54,13 +54,14 @@ void disk_later_on_loop(struct disk *disk, uint64_t delay_ms, void (*run)(struct
 void disk_wake(struct disk *disk) { disk->listener.wake(disk->listener.context); }
 
 void disk_version_copy(struct disk_version *to, const struct disk_version *from) {
-    disk_version_close(to);
-    to->rows = rows_version(from->rows);
-    to->position = from->position;
-    to->position.configuration = malloc(from->position.configuration_size_bytes + 1);
-    if (to->position.configuration == NULL) abort();
+    if (to->rows == NULL) to->rows = rows_new();
+    rows_become(to->rows, from->rows);
+    uint8_t *configuration = realloc(to->position.configuration, from->position.configuration_size_bytes + 1);
+    if (configuration == NULL) abort();
     if (from->position.configuration_size_bytes > 0)
-        memcpy(to->position.configuration, from->position.configuration, from->position.configuration_size_bytes);
+        memcpy(configuration, from->position.configuration, from->position.configuration_size_bytes);
+    to->position = from->position;
+    to->position.configuration = configuration;
 }
 
 void disk_version_close(struct disk_version *version) {

@@ -94,9 +94,7 @@ static void sync_done(struct disk *disk, void *argument) {
     }
     disk->state_progress.durable_index = disk->committed.position.index;
     if (disk->sync_commits) { /* what was committed is durable */
-        disk_version_close(&disk->durable);
-        disk->durable = disk->committed;
-        disk->committed = (struct disk_version){0};
+        disk_version_copy(&disk->durable, &disk->committed);
         disk_version_copy(&disk->committed, &disk->applied);
         disk->state_progress.committed_index = disk->committed.position.index;
         disk->uncommitted = 0;

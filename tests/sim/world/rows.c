@@ -402,6 +402,19 @@ struct rows *rows_version(struct rows *rows)
     return version;
 }
 
+void rows_become(struct rows *rows, struct rows *other)
+{
+    for (unsigned t = 0; t < TABLE_COUNT; t++) {
+        struct node *before = rows->trees[t].root;
+        if (before != other->trees[t].root) {
+            rows->trees[t].root = node_ref(other->trees[t].root);
+            node_unref(before);
+        }
+        rows->trees[t].count = other->trees[t].count;
+    }
+    rows->digest = other->digest;
+}
+
 void rows_free(struct rows *rows)
 {
     if (rows == NULL) {

@@ -26,6 +26,9 @@ struct rows *rows_new(void);
  * size. */
 struct rows *rows_version(struct rows *rows);
 
+/* The contents of another, as rows_version gives them, instead of its own. Tables that both share cost nothing. */
+void rows_become(struct rows *rows, struct rows *other);
+
 void rows_free(struct rows *rows);
 
 /*

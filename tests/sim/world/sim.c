@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "tests/sim/world/sim_internal.h"
@@ -47,43 +46,13 @@ uint64_t sim_between(struct sim *sim, uint64_t first, uint64_t last) { return fi
 
 uint64_t sim_now_ms(const struct sim *sim) { return sim->now_ms; }
 
-static bool before(const struct sim_event *a, const struct sim_event *b) {
-    return a->time_ms != b->time_ms ? a->time_ms < b->time_ms : a->order < b->order;
-}
-
 void sim_at(struct sim *sim, uint64_t time_ms, void (*run)(void *context), void *context) {
-    if (sim->events_count == sim->events_capacity) {
-        sim->events_capacity = sim->events_capacity ? sim->events_capacity * 2 : 1024;
-        sim->events = realloc(sim->events, sim->events_capacity * sizeof *sim->events);
-        if (sim->events == NULL) abort();
-    }
-    struct sim_event event = {time_ms > sim->now_ms ? time_ms : sim->now_ms, sim->order++, run, context};
-    size_t at = sim->events_count++;
-    while (at > 0 && before(&event, &sim->events[(at - 1) / 2])) {
-        sim->events[at] = sim->events[(at - 1) / 2];
-        at = (at - 1) / 2;
-    }
-    sim->events[at] = event;
-}
-
-static struct sim_event take_event(struct sim *sim) {
-    struct sim_event first = sim->events[0], last = sim->events[--sim->events_count];
-    size_t at = 0;
-    for (;;) {
-        size_t child = 2 * at + 1;
-        if (child >= sim->events_count) break;
-        if (child + 1 < sim->events_count && before(&sim->events[child + 1], &sim->events[child])) child++;
-        if (!before(&sim->events[child], &last)) break;
-        sim->events[at] = sim->events[child];
-        at = child;
-    }
-    if (sim->events_count > 0) sim->events[at] = last;
-    return first;
+    events_add(&sim->events, time_ms > sim->now_ms ? time_ms : sim->now_ms, run, context);
 }
 
 void sim_run_until(struct sim *sim, uint64_t end_ms) {
-    while (sim->violation[0] == '\0' && sim->events_count > 0 && sim->events[0].time_ms <= end_ms) {
-        struct sim_event event = take_event(sim);
+    struct event event;
+    while (sim->violation[0] == '\0' && events_take(&sim->events, end_ms, &event)) {
         sim->now_ms = event.time_ms;
         event.run(event.context);
     }

@@ -2,6 +2,7 @@
  * The simulator: a whole cluster, its network, disks, clocks, providers and people, in virtual time, from one seed.
  *
  *     sim.c         time, chance, the story and the verdict         rows.[ch]        a state with cheap versions
+ *     events.[ch]   what happens when
  *     nodes.c       engines: started, killed, asked over HTTP       disk.[ch]        logs and states, and what a power cut leaves
  *     network.c     frames between engines                          providers.[ch]   what takes requests and reaches people
  *     chaos.c       what goes wrong, and when                       people.[ch]      who answer, or do not

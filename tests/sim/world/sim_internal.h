@@ -6,6 +6,7 @@
 #include "tests/sim/clients/workload.h"
 #include "tests/sim/model/model.h"
 #include "tests/sim/world/disk.h"
+#include "tests/sim/world/events.h"
 #include "tests/sim/world/providers.h"
 #include "tests/sim/world/sim.h"
 #include "tests/support/decoded_rows.h"
@@ -80,12 +81,6 @@ struct link {
     uint64_t slow_ms;                   /* added to each delay */
 };
 
-struct sim_event {
-    uint64_t time_ms, order;
-    void (*run)(void *context);
-    void *context;
-};
-
 #define SIM_COUNTS_MAX 256
 struct sim_counter {
     const char *name;
@@ -97,9 +92,7 @@ struct sim {
     const struct profile *profile;
     bool traced;
     uint64_t now_ms;
-    struct sim_event *events;
-    size_t events_count, events_capacity;
-    uint64_t order;
+    struct events events;
     char violation[1024];
     struct sim_counter counts[SIM_COUNTS_MAX];
     unsigned counts_count;
