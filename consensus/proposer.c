@@ -162,10 +162,11 @@ void proposer_submit(struct proposer *proposer, Tocsin__Command *command, uint64
 }
 
 /* The queue is of one term: whoever asked in another sends again. False when this node does not lead. */
-static bool queue_is_open(struct proposer *proposer, const struct driver_status *status) {
-    bool leading = status->role == DRIVER_LEADER;
-    if (!leading || status->term != proposer->queue_term) queue_clear(proposer);
-    proposer->queue_term = status->term;
+static bool queue_is_open(struct proposer *proposer) {
+    bool leading = driver_role(proposer->driver) == DRIVER_LEADER;
+    uint64_t term = driver_term(proposer->driver);
+    if (!leading || term != proposer->queue_term) queue_clear(proposer);
+    proposer->queue_term = term;
     return leading;
 }
 
@@ -182,8 +183,7 @@ static bool queue_add(struct proposer *proposer, const void *data, size_t size_b
 }
 
 bool proposer_submit_own(struct proposer *proposer, const Tocsin__Command *command) {
-    struct driver_status status = driver_status(proposer->driver);
-    if (proposer->stopped || !queue_is_open(proposer, &status)) return false;
+    if (proposer->stopped || !queue_is_open(proposer)) return false;
     size_t size_bytes = tocsin__command__get_packed_size(command);
     uint8_t *packed = malloc(size_bytes ? size_bytes : 1);
     if (packed == NULL) abort();
@@ -196,8 +196,7 @@ bool proposer_submit_own(struct proposer *proposer, const Tocsin__Command *comma
 /* The frame of forwarded commands: each a 32-bit size and the packed command. */
 void proposer_frame(struct proposer *proposer, uint64_t peer, struct span body) {
     (void)peer;
-    struct driver_status status = driver_status(proposer->driver);
-    if (proposer->stopped || !queue_is_open(proposer, &status)) return; /* they send again */
+    if (proposer->stopped || !queue_is_open(proposer)) return; /* they send again */
     struct wire_reader reader = wire_reader(body);
     while (reader.left > 0) {
         uint32_t size_bytes = wire_read_u32(&reader);
@@ -349,15 +348,14 @@ static void tell_endings(struct proposer *proposer) {
 }
 
 void proposer_turn(struct proposer *proposer) {
-    struct driver_status status = driver_status(proposer->driver);
-    uint64_t now_ms = proposer->ports.now_ms(proposer->ports.context);
-    bool leading = queue_is_open(proposer, &status);
+    uint64_t now_ms = proposer->ports.now_ms(proposer->ports.context), leader_id = driver_leader_id(proposer->driver);
+    bool leading = queue_is_open(proposer);
     end_overdue(proposer, now_ms, !leading);
     if (leading) {
         queue_unsent(proposer, now_ms);
         propose_queue(proposer);
-    } else if (status.leader_id != 0) {
-        forward_unsent(proposer, status.leader_id, now_ms);
+    } else if (leader_id != 0) {
+        forward_unsent(proposer, leader_id, now_ms);
     }
     tell_endings(proposer);
 }

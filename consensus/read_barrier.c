@@ -188,8 +188,7 @@ static void confirmation_begin(struct read_barrier *barrier, uint64_t peer, uint
 }
 
 static void confirmed_by(struct read_barrier *barrier, uint64_t peer, uint64_t term, uint64_t round) {
-    struct driver_status status = driver_status(barrier->driver);
-    if (status.role != DRIVER_LEADER || status.term != term || barrier->confirmed_term != term) return;
+    if (driver_role(barrier->driver) != DRIVER_LEADER || driver_term(barrier->driver) != term || barrier->confirmed_term != term) return;
     for (size_t i = 0; i < barrier->confirmations_count; i++) {
         struct confirmation *confirmation = &barrier->confirmations[i];
         if (confirmation->round != round) continue;
@@ -207,7 +206,7 @@ static void confirmed_by(struct read_barrier *barrier, uint64_t peer, uint64_t t
 
 /* A voter says yes while it knows of no newer term than the leader's: no other leader can have been elected before. */
 static void confirm_for(struct read_barrier *barrier, uint64_t peer, uint64_t term, uint64_t round) {
-    if (driver_status(barrier->driver).term != term) return;
+    if (driver_term(barrier->driver) != term) return;
     uint8_t body[16];
     wire_put_u64(body, term);
     wire_put_u64(body + 8, round);
@@ -225,7 +224,7 @@ void read_barrier_frame(struct read_barrier *barrier, uint64_t peer, enum frame_
     if (reader.failed) return;
     switch (type) {
     case FRAME_READ_ANSWER:
-        if (driver_status(barrier->driver).leader_id == peer) question_answered(barrier, first, second);
+        if (driver_leader_id(barrier->driver) == peer) question_answered(barrier, first, second);
         break;
     case FRAME_CONFIRM_QUESTION:
         confirm_for(barrier, peer, first, second);

@@ -46,26 +46,13 @@ bool driver_enter(struct driver *driver)
     return true;
 }
 
-static uint64_t leader_id(const struct driver *driver)
-{
-    if (driver->loaded != NULL || driver->raft.state == RAFT_CANDIDATE) {
-        return 0;
-    }
-    return driver->raft.state == RAFT_LEADER ? driver->options.id : driver->raft.follower_state.current_leader.id;
-}
-
-static enum driver_role role(const struct driver *driver)
-{
-    return driver->loaded != NULL || driver->failed ? DRIVER_UNAVAILABLE : (enum driver_role)driver->raft.state;
-}
-
 static bool take_role_change(struct driver *driver)
 {
-    bool changed = driver->reported.role != role(driver) || driver->reported.term != driver->raft.current_term ||
-                   driver->reported.leader_id != leader_id(driver);
-    driver->reported.role = role(driver);
+    bool changed = driver->reported.role != driver_role(driver) || driver->reported.term != driver->raft.current_term ||
+                   driver->reported.leader_id != driver_leader_id(driver);
+    driver->reported.role = driver_role(driver);
     driver->reported.term = driver->raft.current_term;
-    driver->reported.leader_id = leader_id(driver);
+    driver->reported.leader_id = driver_leader_id(driver);
     return changed;
 }
 
@@ -341,19 +328,42 @@ enum driver_error driver_submit(struct driver *driver, struct entry *entry, uint
 
 /* ---- looking in */
 
+enum driver_role driver_role(const struct driver *driver)
+{
+    return driver->loaded != NULL || driver->failed ? DRIVER_UNAVAILABLE : (enum driver_role)driver->raft.state;
+}
+
+uint64_t driver_term(const struct driver *driver)
+{
+    return driver->loaded != NULL ? driver->vote_term : driver->raft.current_term;
+}
+
+uint64_t driver_leader_id(const struct driver *driver)
+{
+    if (driver->failed || driver->loaded != NULL || driver->raft.state == RAFT_CANDIDATE) {
+        return 0;
+    }
+    return driver->raft.state == RAFT_LEADER ? driver->options.id : driver->raft.follower_state.current_leader.id;
+}
+
+uint64_t driver_commit_index(const struct driver *driver)
+{
+    return driver->commit_index;
+}
+
 struct driver_status driver_status(const struct driver *driver)
 {
     const struct raft *raft = &driver->raft;
-    bool leading = role(driver) == DRIVER_LEADER;
+    bool leading = driver_role(driver) == DRIVER_LEADER;
     return (struct driver_status){
-        .role = role(driver),
+        .role = driver_role(driver),
         .ready = leading && driver->barrier_index > 0 && driver->commit_index >= driver->barrier_index,
         .failed = driver->failed,
         .transferring = leading && raft_transferee(raft) != 0,
         .installing = driver->installing,
-        .term = driver->loaded != NULL ? driver->vote_term : raft->current_term,
-        .leader_id = driver->failed ? 0 : leader_id(driver),
-        .commit_index = driver->commit_index,
+        .term = driver_term(driver),
+        .leader_id = driver_leader_id(driver),
+        .commit_index = driver_commit_index(driver),
         .last_index = driver->log.last,
         .durable_index = raft->last_stored,
         .handed_over_index = driver->handed_over_index,

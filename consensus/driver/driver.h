@@ -167,6 +167,15 @@ struct driver_status {
     uint64_t cached_bytes;
 };
 struct driver_status driver_status(const struct driver *driver);
+/* Of these, one by one, what is asked several times in each turn. */
+enum driver_role driver_role(const struct driver *driver);
+uint64_t driver_term(const struct driver *driver);
+uint64_t driver_leader_id(const struct driver *driver);
+uint64_t driver_commit_index(const struct driver *driver);
+/* The same, one by one: what is asked several times each turn. */
+enum driver_role driver_role(const struct driver *driver);
+uint64_t driver_term(const struct driver *driver);
+uint64_t driver_leader_id(const struct driver *driver);
 
 /* The members: valid until the next call into the driver. */
 const struct raft_configuration *driver_configuration(const struct driver *driver);

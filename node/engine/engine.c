@@ -131,7 +131,7 @@ static void tell_changes(struct engine *engine) {
     engine->changed = false;
     proposer_changed(engine->proposer);
     read_barrier_changed(engine->reads);
-    if (driver_status(engine->driver).role != DRIVER_LEADER) {
+    if (driver_role(engine->driver) != DRIVER_LEADER) {
         snapshot_transfer_stop_sending(engine->snapshots);
         dispatcher_stop(engine->dispatcher);
     }

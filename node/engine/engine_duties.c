@@ -30,10 +30,9 @@
 
 uint64_t engine_leading_term(void *context) {
     struct engine *engine = context;
-    if (engine->failed) return 0;
+    if (engine->failed || driver_role(engine->driver) != DRIVER_LEADER) return 0;
     struct driver_status status = driver_status(engine->driver);
-    bool leading = status.role == DRIVER_LEADER && status.ready && engine->progress.committed_index >= status.barrier_index;
-    return leading ? status.term : 0;
+    return status.ready && engine->progress.committed_index >= status.barrier_index ? status.term : 0;
 }
 
 /* ---- applied entries */
@@ -58,8 +57,8 @@ void engine_release_held(struct engine *engine) {
 
 static void take_send(struct engine *engine, uint64_t index, const struct machine_send *send) {
     if (send->claim_node != engine->config->id || send->claim_boot != engine->boot) return;
-    struct driver_status status = driver_status(engine->driver);
-    if ((status.role != DRIVER_LEADER || send->claim_term != status.term) && !planted(DEPOSED_LEADER_SENDS)) return;
+    bool leading = driver_role(engine->driver) == DRIVER_LEADER;
+    if ((!leading || send->claim_term != driver_term(engine->driver)) && !planted(DEPOSED_LEADER_SENDS)) return;
     bool on_duty = send->claim_term == engine->duties_term;
     /* What was applied before this leader looked into the outbox was found there: work is handed over once. */
     if (on_duty && index <= engine->outbox_index) return;
@@ -87,7 +86,7 @@ void engine_applied(void *context, uint64_t index, uint64_t term, const struct m
     struct engine *engine = context;
     /* What a leader sends of older terms may have been stamped long ago: only its own is news. An entry without commands has no
      * stamp: its time is that of the state, which may be from before an outage of all. */
-    bool live = output->commands_applied > 0 && index > engine->live_index && engine->driver != NULL && term == driver_status(engine->driver).term;
+    bool live = output->commands_applied > 0 && index > engine->live_index && engine->driver != NULL && term == driver_term(engine->driver);
     if (live && output->time_ms != 0)
         cluster_clock_saw(&engine->clock, output->time_ms, engine_boottime_ms(engine));
     else
@@ -439,8 +438,8 @@ void engine_clock_frame(struct engine *engine, uint64_t peer, struct span body) 
     const struct raft_configuration *configuration = driver_configuration(engine->driver);
     if (configuration->n == 0 || members_is_voter(configuration, peer))
         cluster_clock_peer(&engine->clock, peer, wall_ms, engine_wall_ms(engine), boottime_ms);
-    struct driver_status status = driver_status(engine->driver);
-    bool from_leader = term != 0 && term == status.term && status.leader_id == peer && status.role == DRIVER_FOLLOWER;
+    bool from_leader = term != 0 && term == driver_term(engine->driver) && driver_leader_id(engine->driver) == peer &&
+                       driver_role(engine->driver) == DRIVER_FOLLOWER;
     if (cluster_ms != 0 && (from_leader || !engine->clock.seen_live))
         cluster_clock_saw(&engine->clock, cluster_ms, boottime_ms);
     keep_report(engine, (struct peer_report){peer, applied_index, machine_version, boottime_ms, vitals});
@@ -481,15 +480,15 @@ void engine_duties_turn(struct engine *engine) {
         snapshot_transfer_tick(engine->snapshots);
     }
     /* A leader waits for its state to be committed before it takes up its duties. */
-    struct driver_status status = driver_status(engine->driver);
-    if (term == 0 && status.role == DRIVER_LEADER && status.ready) engine->ports.state_want_commit(engine->ports.context);
+    if (term == 0 && driver_role(engine->driver) == DRIVER_LEADER && driver_status(engine->driver).ready)
+        engine->ports.state_want_commit(engine->ports.context);
 }
 
 uint64_t engine_duties_next_ms(const struct engine *engine) {
     uint64_t next_ms = engine->clock_sent_ms + CLOCK_INTERVAL_MS, now_ms = engine->ports.now_ms(engine->ports.context);
     if (engine_members_next_ms(engine) < next_ms) next_ms = engine_members_next_ms(engine);
-    if (driver_status(engine->driver).role != DRIVER_LEADER) return next_ms;
-    bool on_duty = engine->duties_term == driver_status(engine->driver).term;
+    if (driver_role(engine->driver) != DRIVER_LEADER) return next_ms;
+    bool on_duty = engine->duties_term == driver_term(engine->driver);
     if (on_duty && engine_outer_next_ms(engine) < next_ms) next_ms = engine_outer_next_ms(engine);
     if (on_duty && engine_certificates_next_ms(engine) < next_ms) next_ms = engine_certificates_next_ms(engine);
     if (on_duty && engine->tick_ms != 0 && engine->tick_sent_ms + engine->tick_ms < next_ms)

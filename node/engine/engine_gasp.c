@@ -101,17 +101,16 @@ static uint64_t heard_ms_max(const struct engine *engine) {
 }
 
 void engine_gasp_raft_frame(struct engine *engine, uint64_t peer) {
-    struct driver_status status = driver_status(engine->driver);
-    if (status.role == DRIVER_LEADER || status.leader_id == peer) engine->leader_heard_ms = engine_boottime_ms(engine);
+    if (driver_role(engine->driver) == DRIVER_LEADER || driver_leader_id(engine->driver) == peer)
+        engine->leader_heard_ms = engine_boottime_ms(engine);
 }
 
 /* Through this node's own raft: it leads others that answer, or hears who does. */
 bool engine_hears_leader(struct engine *engine) {
     if (engine->failed) return false;
-    struct driver_status status = driver_status(engine->driver);
-    bool alone = driver_configuration(engine->driver)->n == 1;
-    if (status.role == DRIVER_LEADER && alone) return true;
-    if (status.role != DRIVER_LEADER && status.leader_id == 0) return false;
+    bool leading = driver_role(engine->driver) == DRIVER_LEADER, alone = driver_configuration(engine->driver)->n == 1;
+    if (leading && alone) return true;
+    if (!leading && driver_leader_id(engine->driver) == 0) return false;
     return engine->leader_heard_ms != 0 && engine_boottime_ms(engine) - engine->leader_heard_ms <= heard_ms_max(engine);
 }
 
@@ -169,7 +168,7 @@ void engine_gasp_answered(struct engine *engine, uint64_t transfer_id, const str
 
 void engine_gasp_turn(struct engine *engine) {
     struct gasp_sight sight = {.leader = engine_hears_leader(engine), .barred = barred(engine), .applied_index = engine->progress.applied_index};
-    sight.current = sight.leader && engine->progress.applied_index >= driver_status(engine->driver).commit_index;
+    sight.current = sight.leader && engine->progress.applied_index >= driver_commit_index(engine->driver);
     engine->gasp_next_ms = last_gasp_turn(engine->gasp, &sight);
     ask_members(engine);
     engine_configuration_warn(engine);

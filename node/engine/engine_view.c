@@ -284,13 +284,12 @@ static json_t *port_health(void *context, unsigned *status) {
 
 static json_t *port_ready(void *context, unsigned *status) {
     struct engine *engine = context;
-    struct driver_status driver = driver_status(engine->driver);
     const char *reason = NULL;
     if (engine->failed)
         reason = engine->failure;
     else if (engine->recovering_index != 0)
         reason = "the state is being rebuilt";
-    else if (driver.role == DRIVER_LEADER ? engine_leading_term(engine) == 0 : driver.leader_id == 0)
+    else if (driver_role(engine->driver) == DRIVER_LEADER ? engine_leading_term(engine) == 0 : driver_leader_id(engine->driver) == 0)
         reason = "there is no leader";
     *status = reason == NULL ? 200 : 503;
     if (reason == NULL) return json_pack("{s:s}", "status", "ready");
