@@ -49,7 +49,7 @@ static const char *request_id_make(struct http_request *request, enum alert_acti
                                    enum alert_result result)
 {
     const struct api_ports *ports = &api_call_of(request)->api->ports;
-    uint64_t now_ms = ports->cluster_ms(ports->context);
+    uint64_t now_ms = api_cluster_ms(request);
     uint8_t bytes[UUID_BYTES];
     char *text = http_alloc(request, UUID_SIZE_BYTES);
     size_t length = 0;

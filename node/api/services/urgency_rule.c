@@ -174,14 +174,13 @@ static void take_days(struct field_reader *hours, Tocsin__SupportHours *record)
 /* Their spans, from a day ago on. */
 static void put_spans(const struct field_target *target, Tocsin__ServicePut *put, const Tocsin__SupportHours *hours)
 {
-    const struct api_ports *ports = &api_call_of(target->reader->request)->api->ports;
     struct zone *zone = zones_load(hours->time_zone);
 
     if (zone == NULL) {
         field_error(target->reader, "'support_hours.time_zone' must be a time zone like Europe/Berlin");
         return;
     }
-    uint64_t now_ms = ports->cluster_ms(ports->context), since_ms = now_ms - now_ms % 1000 - SCHEDULE_RENDER_BEFORE_MS;
+    uint64_t now_ms = api_cluster_ms(target->reader->request), since_ms = now_ms - now_ms % 1000 - SCHEDULE_RENDER_BEFORE_MS;
     struct span rows = support_spans(hours, zone, since_ms, now_ms + SUPPORT_HORIZON_MS);
     put->support_spans.len = rows.size_bytes;
     put->support_spans.data = http_alloc(target->reader->request, rows.size_bytes);
