@@ -1,6 +1,7 @@
 /* Calendars from outside. libical reads the text; days, weeks and zones are counted here. */
 #include "node/api/schedules/calendar_import.h"
 
+#include <ctype.h>
 #include <libical/ical.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -349,21 +350,50 @@ static bool add_event(struct event *event)
 
 /* ---------------------------------------------------------------- the whole */
 
+/*
+ * The text with its lines unfolded (RFC 5545, section 3.1) and each ended by one '\n': then libical finds the lines that
+ * is_shallow has looked at, and no others. The caller frees it.
+ */
+static char *plain_lines(struct span text)
+{
+    const char *bytes = text.data;
+    char *plain = must(malloc(text.size_bytes + 1));
+    size_t length = 0;
+
+    for (size_t i = 0; i < text.size_bytes; i++) {
+        bool folds = (bytes[i] == ' ' || bytes[i] == '\t') && length > 0 && plain[length - 1] == '\n';
+        if (folds) {
+            length--;
+        } else if (bytes[i] != '\r') {
+            plain[length++] = bytes[i];
+        } else if (i + 1 == text.size_bytes || bytes[i + 1] != '\n') {
+            plain[length++] = '\n';
+        }
+    }
+    plain[length] = '\0';
+    return plain;
+}
+
 /* libical's own recursion follows the text's: what is nested too deep never gets there. */
-static bool is_shallow(struct calendar *calendar, const char *text)
+static bool is_shallow(struct calendar *calendar, const char *lines)
 {
     unsigned depth = 0, components = 0;
 
-    for (const char *line = text; *line != '\0'; line += strcspn(line, "\r\n"), line += strspn(line, "\r\n")) {
-        if (strncasecmp(line, "BEGIN", 5) == 0) {
-            depth++;
-            components++;
-        } else if (strncasecmp(line, "END", 3) == 0) {
-            if (depth == 0) {
-                return refuse(calendar, "The body is not one calendar (VCALENDAR): something ends that did not begin.");
-            }
-            depth--;
+    for (const char *line = lines; *line != '\0'; line += strcspn(line, "\n"), line += strspn(line, "\n")) {
+        size_t name = strcspn(line, ":;\n"), length = name;
+        while (length > 0 && isspace((unsigned char)line[length - 1])) { /* to libical that is no part of a name */
+            length--;
         }
+        bool begins = length == 5 && strncasecmp(line, "BEGIN", length) == 0;
+        bool ends = length == 3 && strncasecmp(line, "END", length) == 0;
+        if ((begins || ends) && line[length] != ':') {
+            return refuse(calendar, "The body is not one calendar (VCALENDAR): a BEGIN or an END has no colon behind it.");
+        }
+        if (ends && depth == 0) {
+            return refuse(calendar, "The body is not one calendar (VCALENDAR): something ends that did not begin.");
+        }
+        depth = depth + begins - ends;
+        components += begins;
         if (depth > DEPTH_MAX || components > COMPONENTS_MAX) {
             return refuse(calendar, "The calendar has too many parts (maximum is %u), or is nested too deep.",
                           COMPONENTS_MAX);
@@ -418,20 +448,17 @@ bool calendar_parse(struct calendar *calendar, struct span text, const struct zo
                     struct zone *(*zones)(const char *name), uint64_t since_ms, uint64_t until_ms)
 {
     struct calendar_zones of_events = {.own = zone, .load = zones};
-    char *copy = must(malloc(text.size_bytes + 1));
     bool good;
 
     calendar->shifts = (struct occurrences){.since_ms = since_ms, .until_ms = until_ms, .days_left = RECURRENCE_DAYS_MAX,
                                             .count_max = LIMIT_FIXED_SHIFTS_PER_LAYER};
-    memcpy(copy, text.data, text.size_bytes);
-    copy[text.size_bytes] = '\0';
-    if (strlen(copy) != text.size_bytes) {
-        free(copy);
+    if (text.size_bytes > 0 && memchr(text.data, '\0', text.size_bytes) != NULL) {
         return refuse(calendar, "The calendar has a NUL in it.");
     }
+    char *lines = plain_lines(text);
     icalerror_set_errors_are_fatal(false);
-    icalcomponent *root = is_shallow(calendar, copy) ? icalparser_parse_string(copy) : NULL;
-    free(copy);
+    icalcomponent *root = is_shallow(calendar, lines) ? icalparser_parse_string(lines) : NULL;
+    free(lines);
     if (root == NULL || icalcomponent_isa(root) != ICAL_VCALENDAR_COMPONENT) {
         good = calendar->error[0] != '\0' ? false : refuse(calendar, "The body is not one calendar (VCALENDAR).");
     } else {

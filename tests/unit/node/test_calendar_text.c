@@ -1,0 +1,128 @@
+/* How far a calendar's text may be nested, however it is written: libical follows it with the stack, and says what it thinks on standard error. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "consensus/machine/limits.h"
+#include "node/api/schedules/calendar_import.h"
+#include "node/host/zones.h"
+
+#define NOW_MS 1790000000000u /* 2026-09-21T14:13:20Z */
+#define LEVELS 2000u
+
+static struct calendar calendar;
+
+/* Whether it was taken; whatever is written to standard error meanwhile is a failure. */
+static bool parse(const char *text)
+{
+    char said[64] = "";
+    int before = dup(STDERR_FILENO), file = memfd_create("said", 0);
+    assert_true(before >= 0 && file >= 0 && dup2(file, STDERR_FILENO) >= 0);
+    struct zone *zone = zones_load("Europe/Paris");
+    assert_non_null(zone);
+    calendar = (struct calendar){0};
+    bool taken = calendar_parse(&calendar, (struct span){text, strlen(text)}, zone, zones_load, NOW_MS, NOW_MS + SCHEDULE_HORIZON_MS);
+    zone_free(zone);
+    assert_true(dup2(before, STDERR_FILENO) >= 0);
+    assert_true(pread(file, said, sizeof said - 1, 0) >= 0);
+    close(before);
+    close(file);
+    assert_string_equal(said, "");
+    return taken;
+}
+
+static void expect_refused(const char *text, const char *sentence)
+{
+    assert_false(parse(text));
+    if (strstr(calendar.error, sentence) == NULL) {
+        fail_msg("'%s' and not '%s'", calendar.error, sentence);
+    }
+    calendar_free(&calendar);
+}
+
+/* Each of these is a component within the last one to libical. */
+static void what_is_nested_too_deep_is_refused_however_it_is_written(void **state)
+{
+    static const struct {
+        const char *level, *sentence;
+    } CASES[] = {
+        {"BEGIN:VEVENT\r\n", "nested too deep"},
+        {"begin:VEVENT\n", "nested too deep"},
+        {"B\r\n EGIN:VEVENT\r\n", "nested too deep"}, /* folded */
+        {"BEGI\n\tN:VEVENT\n", "nested too deep"},
+        {"BEGIN\r\n \r\n :VEVENT\r\n", "nested too deep"},
+        {"BEGIN:VEVENT\r\nENDS:1\r\n", "nested too deep"}, /* something else begins so */
+        {"BEGIN:VEVENT\r\nEND-OF-IT:1\r\n", "nested too deep"},
+        {"BEGIN:VEVENT\r\nX:1\n END:VEVENT\n", "nested too deep"},
+        {"BEGIN;X=1:VEVENT\r\n", "no colon behind it"},
+        {"BEGIN :VEVENT\r\n", "no colon behind it"},
+        {"BEGIN:VEVENT\r\nEND\t:VEVENT\r\n", "no colon behind it"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        char *text = calloc(LEVELS + 1, 64), *end = text;
+        assert_non_null(text);
+        end = stpcpy(end, "BEGIN:VCALENDAR\r\n");
+        for (unsigned level = 0; level < LEVELS; level++) {
+            end = stpcpy(end, CASES[i].level);
+        }
+        expect_refused(text, CASES[i].sentence);
+        free(text);
+    }
+}
+
+static void what_ends_without_a_beginning_is_refused_in_silence(void **state)
+{
+    static const char *const TEXTS[] = {
+        "END:VCALENDAR\r\n",
+        "BEGINS:1\r\nEND:VCALENDAR\r\n",
+        "BEGIN;X=1:VCALENDAR\r\nEND:VCALENDAR\r\nEND:VCALENDAR\r\n",
+        "BEGIN\r\nEND:VCALENDAR\r\n",
+        "X:1\rBEGIN:VCALENDAR\nEND:VCALENDAR\nEND:VCALENDAR\n",
+        "E\r\n ND:VCALENDAR\r\n",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof TEXTS / sizeof *TEXTS; i++) {
+        expect_refused(TEXTS[i], "The body is not one calendar (VCALENDAR)");
+    }
+}
+
+/* Folded wherever it may be, with any end of lines, and with properties that begin like the others. */
+static void what_is_well_formed_is_taken_however_it_is_written(void **state)
+{
+    static const char *const TEXTS[] = {
+        "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART:20261005T090000Z\r\nDURATION:PT1H\r\nSUMMARY:Bob\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n",
+        "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20261005T090000Z\nDURATION:PT1H\nSUMMARY:Bob\nEND:VEVENT\nEND:VCALENDAR\n",
+        "BEGIN:VCALENDAR\rBEGIN:VEVENT\rDTSTART:20261005T090000Z\rDURATION:PT1H\rSUMMARY:Bob\rEND:VEVENT\rEND:VCALENDAR\r",
+        "BEG\r\n IN:VCALENDAR\r\nBEGIN:VE\r\n\tVENT\r\nDTSTART\r\n :20261005\r\n T090000Z\r\nDURATION:PT1H\r\nSUMMARY:B\r\n ob\r\nE\r\n ND:VEVENT\r\n"
+        "END:VCALENDAR\r\n",
+        "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nENDING:1\r\nBEGINNING:2\r\nDTSTART:20261005T090000Z\r\nDURATION:PT1H\r\nSUMMARY:B\r\n \r\n ob\r\nEND:VEVENT\r\n"
+        "END:VCALENDAR\r\n",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof TEXTS / sizeof *TEXTS; i++) {
+        if (!parse(TEXTS[i])) {
+            fail_msg("%s", calendar.error);
+        }
+        assert_int_equal(calendar.shifts.count, 1);
+        assert_string_equal(calendar.events[0].summary, "Bob");
+        calendar_free(&calendar);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_nested_too_deep_is_refused_however_it_is_written),
+        cmocka_unit_test(what_ends_without_a_beginning_is_refused_in_silence),
+        cmocka_unit_test(what_is_well_formed_is_taken_however_it_is_written),
+    };
+    return cmocka_run_group_tests_name("calendar text", tests, NULL, NULL);
+}
