@@ -41,7 +41,8 @@ class Site:
         self.server.handle_error = lambda *_: None  # who looks at the certificate goes without a word
         self.name = f"localhost:{self.server.server_port}"
         self.certify(400)
-        self.server.socket = self.context.wrap_socket(self.server.socket, server_side=True)
+        # The handshake is the connection's own thread's: who connects and says nothing keeps nobody else waiting.
+        self.server.socket = self.context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def path(self, name):
