@@ -60,7 +60,7 @@ struct check {
     const uint8_t *bytes;
     uint64_t size_bytes;
     uint32_t page_size_bytes;
-    uint64_t last_page;
+    uint64_t last_page, transaction;
     uint8_t *used;        /* a bit for each page */
     uint8_t begins[PAGE_SIZE_MAX_BYTES / 2 / 8]; /* of the page at hand: a bit for each place where a row may begin */
     const char *complaint; /* NULL while all is well */
@@ -238,10 +238,16 @@ static bool check_free_list(struct check *check, const uint8_t *value, uint32_t 
     if (size_bytes < sizeof count || count > size_bytes / sizeof count - 1) {
         return complain(check, "a list of free pages has a wrong size");
     }
+    uint64_t last = PAGE_NONE; /* LMDB writes them sorted, and finds neighbours by where they stand */
     for (uint64_t i = 1; i <= count; i++) {
-        if (!use_pages(check, load_u64(value + i * sizeof count), 1)) {
+        uint64_t page = load_u64(value + i * sizeof count);
+        if (page >= last) {
+            return complain(check, "a list of free pages is not in order");
+        }
+        if (!use_pages(check, page, 1)) {
             return false;
         }
+        last = page;
     }
     return true;
 }
@@ -288,6 +294,11 @@ static bool check_row(struct check *check, const struct node *node, enum tree_ki
         return false;
     }
     if (kind == TREE_FREE_PAGES) {
+        /* Its key is the transaction that freed them. The first one is 1: LMDB takes 0 for none read yet, and reads such a list twice. */
+        uint64_t transaction = load_u64(node->key);
+        if (transaction == 0 || transaction > check->transaction) {
+            return complain(check, "a list of free pages is of no transaction");
+        }
         return check_free_list(check, value, node->data_size_bytes);
     }
     if (node->flags & NODE_TREE) {
@@ -392,6 +403,7 @@ static bool read_metas(struct check *check, size_t map_size_bytes, struct meta_p
     *current = metas[even < odd];
     check->page_size_bytes = current->free_pages.pad;
     check->last_page = current->last_page;
+    check->transaction = current->transaction;
     return true;
 }
 

@@ -519,6 +519,63 @@ static void rows_that_lie_over_each_other_are_refused(void **state)
     assert_non_null(strstr(story->failure.message, "overlap"));
 }
 
+/* The first list of free pages in the file: the transaction that is its key, and the numbers behind their count. */
+static uint8_t *free_list(uint8_t *file)
+{
+    uint64_t transactions[2], root;
+    memcpy(&transactions[0], file + 144, 8);
+    memcpy(&transactions[1], file + 4096 + 144, 8);
+    memcpy(&root, file + (transactions[0] < transactions[1] ? 4096 : 0) + 80, 8);
+    uint16_t begin;
+    memcpy(&begin, file + root * 4096 + 16, 2);
+    return file + root * 4096 + begin + 8;
+}
+
+/* Each was a list that LMDB took as it stood: with the key 0 it read it twice, and handed out a page for two purposes. Found by fuzzing. */
+static void a_list_of_free_pages_that_no_transaction_can_have_written_is_refused(void **state)
+{
+    struct story *story = *state;
+    const char *path = scratch_path(&story->dir, "state.mdb");
+    for (uint64_t index = 5; index < 8; index++) {
+        begin(story);
+        put(story, TABLE_ALERT, "a", "an alert");
+        assert_int_equal(commit_at(story, index), STORAGE_OK);
+    }
+    close_state(story);
+    size_t size_bytes = (size_t)scratch_file_size_bytes(path);
+    uint8_t *whole = malloc(size_bytes), *file = malloc(size_bytes);
+    FILE *from = fopen(path, "re");
+    assert_non_null(whole);
+    assert_non_null(file);
+    assert_non_null(from);
+    assert_int_equal(fread(whole, 1, size_bytes, from), size_bytes);
+    assert_int_equal(fclose(from), 0);
+    for (unsigned damage = 0; damage < 3; damage++) {
+        uint64_t list[4]; /* transaction, count, the first two */
+        memcpy(file, whole, size_bytes);
+        memcpy(list, free_list(file), sizeof list);
+        assert_in_range(list[0], 1, 100);
+        assert_in_range(list[1], 2, 100);
+        assert_true(list[2] > list[3]);
+        uint64_t first = list[2];
+        switch (damage) {
+        case 0: list[0] = 0; break;
+        case 1: list[0] = 100; break;
+        default:
+            list[2] = list[3];
+            list[3] = first;
+        }
+        memcpy(free_list(file), list, sizeof list);
+        scratch_file_write(path, file, size_bytes);
+        assert_int_equal(open_state(story), STORAGE_CORRUPT);
+        assert_non_null(strstr(story->failure.message, damage < 2 ? "of no transaction" : "of free pages is not in order"));
+    }
+    scratch_file_write(path, whole, size_bytes);
+    assert_int_equal(open_state(story), STORAGE_OK);
+    free(whole);
+    free(file);
+}
+
 static void what_a_crash_left_of_snapshots_is_removed(void **state)
 {
     struct story *story = *state;
@@ -556,6 +613,7 @@ int main(void)
         STORY(a_flipped_byte_in_the_position_is_found),
         STORY(a_state_whose_tables_are_damaged_is_refused),
         STORY(rows_that_lie_over_each_other_are_refused),
+        STORY(a_list_of_free_pages_that_no_transaction_can_have_written_is_refused),
         STORY(what_a_crash_left_of_snapshots_is_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
