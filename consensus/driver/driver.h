@@ -172,10 +172,6 @@ enum driver_role driver_role(const struct driver *driver);
 uint64_t driver_term(const struct driver *driver);
 uint64_t driver_leader_id(const struct driver *driver);
 uint64_t driver_commit_index(const struct driver *driver);
-/* The same, one by one: what is asked several times each turn. */
-enum driver_role driver_role(const struct driver *driver);
-uint64_t driver_term(const struct driver *driver);
-uint64_t driver_leader_id(const struct driver *driver);
 
 /* The members: valid until the next call into the driver. */
 const struct raft_configuration *driver_configuration(const struct driver *driver);

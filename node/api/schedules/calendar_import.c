@@ -380,7 +380,7 @@ static bool is_shallow(struct calendar *calendar, const char *lines)
     unsigned depth = 0, components = 0;
 
     for (const char *line = lines; *line != '\0'; line += strcspn(line, "\n"), line += strspn(line, "\n")) {
-        size_t name = strcspn(line, ":;\n"), length = name;
+        size_t length = strcspn(line, ":;\n"); /* of the name */
         while (length > 0 && isspace((unsigned char)line[length - 1])) { /* to libical that is no part of a name */
             length--;
         }
