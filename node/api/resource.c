@@ -245,13 +245,20 @@ static bool body_is_bare(const json_t *body, const char *wrapper)
            (json_is_string(json_object_get(body, "name")) || json_is_string(json_object_get(body, "type")));
 }
 
+json_t *body_object(json_t *body, const char *wrapper)
+{
+    return body_is_bare(body, wrapper) ? body : json_object_get(body, wrapper);
+}
+
 bool body_open(struct http_request *request, const char *wrapper, struct field_reader *reader)
 {
     struct field_reader whole = {.request = request, .object = api_call_of(request)->body, .prefix = ""};
-    json_t *object = body_is_bare(whole.object, wrapper) ? whole.object : NULL;
+    json_t *object = body_object(whole.object, wrapper);
 
-    if (object == NULL && field_object(&whole, wrapper, &object) && object == NULL) {
+    if (object == NULL || json_is_null(object)) {
         field_error(&whole, "The body must hold an object named '%s'", wrapper);
+    } else if (!json_is_object(object)) {
+        field_error(&whole, "'%s' must be an object", wrapper);
     }
     if (!fields_finish(&whole)) {
         return false;

@@ -50,7 +50,10 @@ void resource_delete(struct http_request *request);
 void api_not_found(struct http_request *request);
 /* The n-th {...} of the path as an id; what is no id cannot be there: 404. */
 bool path_id(struct http_request *request, unsigned n, uint64_t *id);
-/* The object under the wrapper's name in the body, or the body itself when it is one without wrapper. */
+/* What is under the wrapper's name in the body, or the body itself when it is an object without wrapper; NULL when there is neither.
+ * It is the body's. Whoever judges a body before its handler reads it must look here, too, lest it see another object. */
+json_t *body_object(json_t *body, const char *wrapper);
+/* ... as an object to read fields of. */
 bool body_open(struct http_request *request, const char *wrapper, struct field_reader *reader);
 
 /* ---- fields of a *_put command: the record's slot and its bit in the mask, each only when the body has the field */

@@ -78,6 +78,8 @@ static const struct access table[] = {
 
     {"GET", "/alerts", "incidents", READ, SUBJECT_NONE, 0},
     {"GET", "/incidents", "incidents", READ, SUBJECT_NONE, 0},
+    {"*", "/incidents/{}/merge", "incidents", RESPOND, SUBJECT_MERGE, 0},
+    {"*", "/incidents/{}/alerts", "incidents", RESPOND, SUBJECT_ALERTS, 0},
     {"*", "/incidents", "incidents", RESPOND, SUBJECT_INCIDENT, 0},
     {"GET", "/log_entries", "incidents", READ, SUBJECT_NONE, 0},
     {"GET", "/priorities", "priorities", READ, SUBJECT_NONE, 0},

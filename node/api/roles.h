@@ -23,6 +23,8 @@ enum subject {
     SUBJECT_SERVICE,
     SUBJECT_SCHEDULE,
     SUBJECT_INCIDENT,
+    SUBJECT_MERGE,  /* an incident, and those that the body names as sources */
+    SUBJECT_ALERTS, /* an incident, and those to which the body moves its alerts */
     SUBJECT_ORCHESTRATION
 };
 

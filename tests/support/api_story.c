@@ -82,6 +82,25 @@ const char *story_user(struct api_fixture *api, const char *name, const char *em
                         story_text("{\"user\":{\"type\":\"user\",\"name\":\"%s\",\"email\":\"%s\"}}", name, email));
 }
 
+const char *story_become(struct api_fixture *api, const char *name, Tocsin__Role role)
+{
+    static char ids[8][16];
+    static unsigned next;
+    char *id = ids[next++ % 8];
+    const char *token = story_text("tokenof%s", name);
+    uint64_t user_id = api_fixture_add_user(api, name, story_text("%s@example.org", name), role);
+
+    api_fixture_add_token(api, token, TOCSIN__ROLE__ROLE_NONE, user_id);
+    id_format(user_id, id);
+    api->token = token;
+    return id;
+}
+
+void story_as_admin(struct api_fixture *api)
+{
+    api->token = API_FIXTURE_TOKEN;
+}
+
 const char *story_contact_method(struct api_fixture *api, const char *user, const char *type, const char *address)
 {
     return story_create(

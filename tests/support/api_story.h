@@ -21,6 +21,10 @@ json_int_t story_number(const struct api_answer *answer, const char *a, const ch
 
 /* People and things, each by its id. */
 const char *story_user(struct api_fixture *api, const char *name, const char *email);
+/* A person with a token of the own, and the role; from here on this person asks. */
+const char *story_become(struct api_fixture *api, const char *name, Tocsin__Role role);
+/* From here on the administrator's token does. */
+void story_as_admin(struct api_fixture *api);
 const char *story_contact_method(struct api_fixture *api, const char *user, const char *type, const char *address);
 const char *story_policy(struct api_fixture *api, const char *name, const char *user);
 const char *story_service(struct api_fixture *api, const char *name, const char *policy);

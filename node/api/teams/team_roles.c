@@ -104,15 +104,11 @@ static enum permission on_teams(struct http_request *request, const struct machi
     return permission;
 }
 
-/* One to be made on a service, or many to be changed. */
-static enum permission on_incidents(struct http_request *request, const struct machine_store *view, const json_t *body)
+/* All of the incidents that a list in the body names. */
+static enum permission on_incidents(struct http_request *request, const struct machine_store *view, const json_t *incidents)
 {
-    const json_t *incident = json_object_get(body, "incident"), *incidents = json_object_get(body, "incidents");
-
-    if (incident != NULL) {
-        return on_service(request, view, id_in(json_object_get(incident, "service")));
-    }
     enum permission permission = json_array_size(incidents) > 0 ? PERMISSION_ADMINISTER : PERMISSION_READ;
+
     for (size_t i = 0; i < json_array_size(incidents) && permission > PERMISSION_READ; i++) {
         const char *text = json_string_value(json_object_get(json_array_get(incidents, i), "id"));
         permission = lesser(permission, text != NULL ? on_incident(request, view, text) : PERMISSION_READ);
@@ -120,10 +116,43 @@ static enum permission on_incidents(struct http_request *request, const struct m
     return permission;
 }
 
-/* A service under a policy that it does not have yet: nobody hands over to the people of another team. */
-static enum permission on_new_policy(struct http_request *request, const struct machine_store *view, const json_t *body)
+/* One to be made on a service, or many to be changed: by the method, as the router tells the two apart. */
+static enum permission on_new_or_many(struct http_request *request, const struct machine_store *view, json_t *body)
 {
-    const json_t *service = json_object_get(body, "service"), *policy = json_object_get(service, "escalation_policy");
+    if (strcmp(request->method, "POST") == 0) {
+        return on_service(request, view, id_in(json_object_get(body_object(body, "incident"), "service")));
+    }
+    return on_incidents(request, view, json_object_get(body, "incidents"));
+}
+
+/* Where an alert shall belong; one that stays where it is needs no more. */
+static enum permission on_move(struct http_request *request, const struct machine_store *view, const json_t *alert)
+{
+    const json_t *incident = json_object_get(alert, "incident");
+    const char *text = json_string_value(json_object_get(incident, "id"));
+
+    if (incident == NULL || json_is_null(incident)) {
+        return PERMISSION_ADMINISTER;
+    }
+    return text != NULL ? on_incident(request, view, text) : PERMISSION_READ;
+}
+
+/* One alert, with or without a wrapper, or a list of them. */
+static enum permission on_moves(struct http_request *request, const struct machine_store *view, json_t *body, bool one)
+{
+    const json_t *alerts = one ? NULL : json_object_get(body, "alerts");
+    enum permission permission = one ? on_move(request, view, body_object(body, "alert")) : PERMISSION_ADMINISTER;
+
+    for (size_t i = 0; i < json_array_size(alerts) && permission > PERMISSION_READ; i++) {
+        permission = lesser(permission, on_move(request, view, json_array_get(alerts, i)));
+    }
+    return permission;
+}
+
+/* A service under a policy that it does not have yet: nobody hands over to the people of another team. */
+static enum permission on_new_policy(struct http_request *request, const struct machine_store *view, json_t *body)
+{
+    const json_t *policy = json_object_get(body_object(body, "service"), "escalation_policy");
 
     return policy != NULL ? on_policy(request, view, id_in(policy)) : PERMISSION_ADMINISTER; /* the one that it has */
 }
@@ -162,8 +191,9 @@ static enum permission on_path(struct http_request *request, const struct machin
 static enum permission on_orchestration(struct http_request *request, const struct machine_store *view, bool exists,
                                         uint64_t id)
 {
-    const json_t *body = api_call_of(request)->body, *given = json_object_get(body, "orchestration");
-    const json_t *team = json_object_get(given, "team"), *path = json_object_get(body, "orchestration_path");
+    json_t *body = api_call_of(request)->body;
+    const json_t *team = json_object_get(body_object(body, "orchestration"), "team");
+    const json_t *path = body_object(body, "orchestration_path");
     const Tocsin__Orchestration *orchestration = exists ? orchestration_get(view, id, request_memory(request)) : NULL;
     enum permission permission = PERMISSION_ADMINISTER;
 
@@ -189,16 +219,20 @@ enum permission team_permission(struct http_request *request, const struct machi
         return lesser(in_team(request, view, id), on_policy(request, view, id_parse(call->parameters[1])));
     case SUBJECT_POLICY:
         return text != NULL ? on_policy(request, view, id)
-                            : on_teams(request, view, json_object_get(json_object_get(call->body, "escalation_policy"), "teams"));
+                            : on_teams(request, view, json_object_get(body_object(call->body, "escalation_policy"), "teams"));
     case SUBJECT_SERVICE:
         return text != NULL ? lesser(lesser(on_service(request, view, id), on_new_policy(request, view, call->body)),
-                                     on_path(request, view, json_object_get(call->body, "orchestration_path")))
+                                     on_path(request, view, body_object(call->body, "orchestration_path")))
                             : lesser(PERMISSION_CONFIGURE, on_new_policy(request, view, call->body));
     case SUBJECT_SCHEDULE:
         return text != NULL ? on_schedule(request, view, id)
-                            : on_teams(request, view, json_object_get(json_object_get(call->body, "schedule"), "teams"));
+                            : on_teams(request, view, json_object_get(body_object(call->body, "schedule"), "teams"));
     case SUBJECT_INCIDENT:
-        return text != NULL ? on_incident(request, view, text) : on_incidents(request, view, call->body);
+        return text != NULL ? on_incident(request, view, text) : on_new_or_many(request, view, call->body);
+    case SUBJECT_MERGE:
+        return lesser(on_incident(request, view, text), on_incidents(request, view, json_object_get(call->body, "source_incidents")));
+    case SUBJECT_ALERTS:
+        return lesser(on_incident(request, view, text), on_moves(request, view, call->body, call->parameters[1] != NULL));
     case SUBJECT_ORCHESTRATION:
         return on_orchestration(request, view, text != NULL, id);
     case SUBJECT_NONE:
