@@ -150,3 +150,15 @@ struct api_fixture *company_new(void)
     }
     return api;
 }
+
+struct api_fixture *company_copy(const struct api_fixture *company)
+{
+    struct api_fixture *api = api_fixture_new();
+
+    memory_store_free(api->store);
+    api->store = memory_store_copy(company->store);
+    api->view = memory_store_view(api->store);
+    api->sequence = company->sequence;
+    api->random_next = company->random_next;
+    return api;
+}

@@ -15,5 +15,7 @@
 
 /* The caller's (api_fixture_free). Ends the program when a step is refused. */
 struct api_fixture *company_new(void);
+/* The same once more, the caller's too: what is done to one does not show in the other. */
+struct api_fixture *company_copy(const struct api_fixture *company);
 
 #endif

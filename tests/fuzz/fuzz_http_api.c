@@ -17,6 +17,7 @@
 
 #include "tests/fuzz/company.h"
 #include "tests/fuzz/input.h"
+#include "tests/fuzz/onlookers.h"
 #include "tests/fuzz/world.h"
 #include "tests/support/api_fixture.h"
 #include "tests/support/api_story.h"
@@ -43,6 +44,7 @@ struct request {
     bool of_alertmanager; /* at whichever of its ways in: no words when all is well; of several alerts the good ones are
                              taken though others are refused, as it does itself */
     bool shows_secret;
+    bool needs_rights; /* of whoever asks, by the token in its headers; there are no keys in its path or its body */
     bool only_reads;  /* by its method, and by what it asks for: a ping is one, whatever the method */
 };
 
@@ -55,19 +57,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     (void)argc;
     (void)argv;
     origin = company_new();
+    onlookers_begin(origin);
     return 0;
-}
-
-static struct api_fixture *company_copy(void)
-{
-    struct api_fixture *api = api_fixture_new();
-
-    memory_store_free(api->store);
-    api->store = memory_store_copy(origin->store);
-    api->view = memory_store_view(api->store);
-    api->sequence = origin->sequence;
-    api->random_next = origin->random_next;
-    return api;
 }
 
 /* ---------------------------------------------------------------- taking requests apart */
@@ -202,6 +193,8 @@ static bool take_path(struct request *request)
     request->shows_secret = is_part(made, 0, "tokens") || is_part(made, 2, "tokens");
     bool ping = request->family == PINGS || (request->family == OPSGENIE && is_part(made, 3, "ping"));
     request->only_reads = !ping && (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0);
+    request->needs_rights = !request->only_reads && !request->shows_secret && request->family != EVENTS &&
+                            request->family != PINGS && request->family != INTEGRATION;
     http_request_free(made);
     return method[0] != '\0';
 }
@@ -287,6 +280,8 @@ static void check_answer(const struct request *request, const struct api_answer 
         known = known || answer->status == statuses[i];
     }
     known = known || (answer->status == 501 && request->family == OPSGENIE); /* attachments, saved searches */
+    known = known || (answer->status == 500 && request->family == ALERTMANAGER &&
+                      strcmp(answer->text, "\"silence already expired\"") == 0); /* its own answer to a second DELETE */
     fuzz_require(known || (answer->status == 503 && request->trouble != NULL));
     bool silent = answer->status == 204 || (answer->status == 200 && request->of_alertmanager);
     fuzz_require(answer->content_type != NULL || silent);
@@ -393,7 +388,7 @@ static void try_request(struct api_fixture *api, struct request *request)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
 {
     static const char between[] = "\n----\n";
-    struct api_fixture *api = company_copy();
+    struct api_fixture *api = company_copy(origin);
 
     for (unsigned i = 0; i < REQUESTS_MAX && size_bytes > 0; i++) {
         const uint8_t *end = memmem(data, size_bytes, between, sizeof between - 1);
@@ -401,6 +396,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
         struct request request;
         read_request((struct span){data, size}, &request);
         if (take_path(&request)) {
+            if (i == 0 && request.needs_rights) { /* later on they may have been given what they lack */
+                onlookers_try(&request.question);
+            }
             pass_time(api, &request);
             try_request(api, &request);
         }

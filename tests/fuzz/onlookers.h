@@ -1,0 +1,18 @@
+/*
+ * People of the company who may change nothing of it, and what they try anyway: whatever somebody asks for, these ask for it, too.
+ *
+ *     Eve       an observer in no team               nothing changes
+ *     a token   of an observer, and of no person     nothing changes
+ *     Mallory   an observer, and manager of a team that has nothing: what was there before, but for that team, stays as it was
+ */
+#ifndef TESTS_FUZZ_ONLOOKERS_H
+#define TESTS_FUZZ_ONLOOKERS_H
+
+#include "tests/support/api_fixture.h"
+
+/* Keeps a copy of the company, with these people in it. */
+void onlookers_begin(const struct api_fixture *company);
+/* Each of them asks the company this, with their own token in place of whichever was there. Ends the program when they could. */
+void onlookers_try(const struct api_question *question);
+
+#endif
