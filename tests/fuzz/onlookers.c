@@ -13,6 +13,8 @@
 #define EVE "evestoken0123456789"
 #define MALLORY "mallorystoken0123456"
 #define OF_NOBODY "onlookerstoken01234"
+#define BOB "bobstoken0123456789" /* who sees what the team of the shop sees */
+#define SECRET "xyzzyplugh"
 
 static struct api_fixture *company;
 
@@ -26,6 +28,28 @@ static const char *add_person(const char *name, const char *email, const char *t
     return id;
 }
 
+/* An incident with an alert that becomes one of the category security, and what happens to it then. */
+static void add_secret(void)
+{
+    uint64_t bob = id_parse("P000003");
+
+    api_fixture_add_token(company, BOB, TOCSIN__ROLE__ROLE_NONE, bob);
+    const struct api_answer *sent = api_post(
+        company, "/v2/enqueue",
+        "{\"routing_key\":\"" COMPANY_SHOP_KEY "\",\"event_action\":\"trigger\",\"dedup_key\":\"" SECRET "\",\"payload\":{\"summary\":"
+        "\"" SECRET "\",\"source\":\"" SECRET "\",\"severity\":\"critical\",\"class\":\"" SECRET "\",\"custom_details\":{\"a\":\"" SECRET "\"}}}");
+    fuzz_require(sent->status == 202);
+    const struct api_answer *list = api_get(company, "/incidents?incident_key=" SECRET);
+    const char *incident = story_text("/incidents/%s", api_answer_text(list, "incidents", "0", "id", NULL));
+    fuzz_require(api_put(company, incident, "{\"incident\":{\"category\":\"security\"}}")->status == 200);
+    (void)story_deliver(company);
+    company->token = BOB;
+    fuzz_require(api_get(company, incident)->status == 200);
+    fuzz_require(api_post(company, story_text("%s/notes", incident), "{\"note\":{\"content\":\"" SECRET "\"}}")->status == 200);
+    fuzz_require(api_put(company, incident, "{\"incident\":{\"status\":\"acknowledged\"}}")->status == 200);
+    company->token = API_FIXTURE_TOKEN;
+}
+
 void onlookers_begin(const struct api_fixture *origin)
 {
     company = company_copy(origin);
@@ -36,6 +60,7 @@ void onlookers_begin(const struct api_fixture *origin)
     const struct api_answer *joined =
         api_put(company, story_text("/teams/%s/users/%s", team, mallory), "{\"role\":\"manager\"}");
     fuzz_require(joined->status == 204);
+    add_secret();
 }
 
 /* Where the time, what was answered, and when a token was last used, is remembered. */
@@ -96,7 +121,18 @@ static bool is_credential(const char *name)
     return strcasecmp(name, "X-Api-Key") == 0 || strcasecmp(name, "Authorization") == 0;
 }
 
-static void ask_as(const struct api_question *question, const char *token)
+/* Whoever says the word may hear it again. */
+static bool asks_for_it(const struct api_question *question)
+{
+    bool said = strcasestr(question->target, SECRET) != NULL;
+
+    for (unsigned i = 0; i < API_QUESTION_HEADERS_MAX && question->headers[i].name != NULL; i++) {
+        said = said || strcasestr(question->headers[i].value, SECRET) != NULL;
+    }
+    return said || (question->body != NULL && memmem(question->body, question->body_size_bytes, SECRET, strlen(SECRET)) != NULL);
+}
+
+static void ask_as(const struct api_question *question, const char *token, bool changes)
 {
     struct api_fixture *api = company_copy(company);
     struct api_question own = *question;
@@ -109,14 +145,17 @@ static void ask_as(const struct api_question *question, const char *token)
             own.headers[count++] = question->headers[i];
         }
     }
-    (void)api_fixture_ask(api, &own);
-    require_unhurt(api, strcmp(token, MALLORY) == 0);
+    const struct api_answer *answer = api_fixture_ask(api, &own);
+    fuzz_require(strstr(answer->text, SECRET) == NULL || asks_for_it(question));
+    if (!changes) {
+        require_unhurt(api, strcmp(token, MALLORY) == 0);
+    }
     api_fixture_free(api);
 }
 
-void onlookers_try(const struct api_question *question)
+void onlookers_try(const struct api_question *question, bool changes)
 {
-    ask_as(question, EVE);
-    ask_as(question, OF_NOBODY);
-    ask_as(question, MALLORY);
+    ask_as(question, EVE, changes);
+    ask_as(question, OF_NOBODY, changes);
+    ask_as(question, MALLORY, changes);
 }

@@ -1,9 +1,11 @@
 /*
- * People of the company who may change nothing of it, and what they try anyway: whatever somebody asks for, these ask for it, too.
+ * People of the company who may change nothing of it, and not see its secret: whatever somebody asks for, these ask for it, too.
  *
  *     Eve       an observer in no team               nothing changes
  *     a token   of an observer, and of no person     nothing changes
  *     Mallory   an observer, and manager of a team that has nothing: what was there before, but for that team, stays as it was
+ *
+ * The secret is an incident of the category security, with an alert, a note, an acknowledgement and pages that were sent.
  */
 #ifndef TESTS_FUZZ_ONLOOKERS_H
 #define TESTS_FUZZ_ONLOOKERS_H
@@ -12,7 +14,8 @@
 
 /* Keeps a copy of the company, with these people in it. */
 void onlookers_begin(const struct api_fixture *company);
-/* Each of them asks the company this, with their own token in place of whichever was there. Ends the program when they could. */
-void onlookers_try(const struct api_question *question);
+/* Each of them asks the company this, as it was in the beginning, with their own token in place of whichever was there. Ends the
+ * program when an answer shows the secret, or the company is not as it was: unless `changes`, for what needs no right. */
+void onlookers_try(const struct api_question *question, bool changes);
 
 #endif

@@ -5,11 +5,12 @@
  */
 #include <string.h>
 
+#include "consensus/machine/incidents/visibility.h"
 #include "consensus/machine/limits.h"
 #include "node/api/alertmanager/alertmanager.h"
-#include "node/api/suppression/suppression.h"
 #include "node/api/incidents/incidents.h"
 #include "node/api/render.h"
+#include "node/api/suppression/suppression.h"
 #include "node/orchestration/pattern.h"
 #include "node/version.h"
 
@@ -204,12 +205,14 @@ static bool shown(struct http_request *request, const struct machine_store *view
     const struct event_source *source = &api_call_of(request)->source;
     bool held = alert->incident_id == 0;
 
-    if (source->key != NULL) {
-        return alert->integration_id == source->integration_id && wanted(request, held ? "silenced" : "active");
+    if (!wanted(request, held ? "silenced" : "active") ||
+        (source->key != NULL && alert->integration_id != source->integration_id)) {
+        return false;
     }
     const Tocsin__Incident *incident = held ? NULL : incident_get(view, alert->incident_id, request_memory(request));
-    return wanted(request, held ? "silenced" : "active") &&
-           (incident == NULL || incident_visible(request, view, incident));
+    /* A key is nobody's: what only a team may see it does not read, be it its own. */
+    return incident == NULL ||
+           (source->key != NULL ? !incident_is_secret(incident) : incident_visible(request, view, incident));
 }
 
 /* NULL: answered. */
