@@ -1,8 +1,8 @@
 /*
- * People of the company who may change nothing of it, and not see its secret: whatever somebody asks for, these ask for it, too.
+ * People of the company who may change nothing of it, or not see its secret: whatever somebody asks for, these ask for it, too.
  *
  *     Eve       an observer in no team               nothing changes
- *     a token   of an observer, and of no person     nothing changes
+ *     a token   of an administrator, of no person    sees no secret either, and may change the rest
  *     Mallory   an observer, and manager of a team that has nothing: what was there before, but for that team, stays as it was
  *
  * The secret is an incident of the category security, with an alert, a note, an acknowledgement and pages that were sent.
