@@ -55,7 +55,7 @@ static const struct access table[] = {
     {"*", "/escalation_policies", "escalation_policies", CONFIGURE, SUBJECT_POLICY, 0},
 
     {"GET", "/maintenance_windows", "services", READ, SUBJECT_NONE, 0},
-    {"*", "/maintenance_windows", "services", CONFIGURE, SUBJECT_NONE, 0},
+    {"*", "/maintenance_windows", "services", CONFIGURE, SUBJECT_WINDOW, 0},
     {"GET", "/mutes", "mutes", READ, SUBJECT_NONE, 0},
     {"*", "/mutes", "mutes", RESPOND, SUBJECT_NONE, 0},
     {"GET", "/api/v2/silences", "mutes", READ, SUBJECT_NONE, 0},

@@ -25,7 +25,8 @@ enum subject {
     SUBJECT_INCIDENT,
     SUBJECT_MERGE,  /* an incident, and those that the body names as sources */
     SUBJECT_ALERTS, /* an incident, and those to which the body moves its alerts */
-    SUBJECT_ORCHESTRATION
+    SUBJECT_ORCHESTRATION,
+    SUBJECT_WINDOW /* a maintenance window, by each of its services */
 };
 
 struct access {

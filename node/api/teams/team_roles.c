@@ -1,7 +1,8 @@
 /*
  * A role in a team raises what a person may do with what is the team's:
  *
- *     team ── escalation policy ── service ── incident
+ *     team ── escalation policy ── service ─┬─ incident
+ *      │                                    └─ maintenance window, with all of its services
  *      ├───── schedule
  *      └───── event orchestration
  *
@@ -206,6 +207,23 @@ static enum permission on_orchestration(struct http_request *request, const stru
     return path != NULL ? lesser(permission, on_path(request, view, path)) : permission;
 }
 
+/* All of the services that it has, and those that it is given; of a new one that is none at all. */
+static enum permission on_window(struct http_request *request, const struct machine_store *view, bool exists, uint64_t id)
+{
+    const json_t *given = json_object_get(body_object(api_call_of(request)->body, "maintenance_window"), "services");
+    const Tocsin__MaintenanceWindow *window = exists ? maintenance_window_get(view, id, request_memory(request)) : NULL;
+    size_t has_count = window != NULL ? window->n_service_ids : 0;
+    enum permission permission = (exists ? has_count : json_array_size(given)) > 0 ? PERMISSION_ADMINISTER : PERMISSION_READ;
+
+    for (size_t i = 0; i < has_count; i++) {
+        permission = lesser(permission, on_service(request, view, window->service_ids[i]));
+    }
+    for (size_t i = 0; i < json_array_size(given) && permission > PERMISSION_READ; i++) {
+        permission = lesser(permission, on_service(request, view, id_in(json_array_get(given, i))));
+    }
+    return permission;
+}
+
 enum permission team_permission(struct http_request *request, const struct machine_store *view, enum subject subject)
 {
     const struct api_call *call = api_call_of(request);
@@ -235,6 +253,8 @@ enum permission team_permission(struct http_request *request, const struct machi
         return lesser(on_incident(request, view, text), on_moves(request, view, call->body, call->parameters[1] != NULL));
     case SUBJECT_ORCHESTRATION:
         return on_orchestration(request, view, text != NULL, id);
+    case SUBJECT_WINDOW:
+        return on_window(request, view, text != NULL, id);
     case SUBJECT_NONE:
     case SUBJECT_PERSON:
         break;

@@ -231,6 +231,40 @@ static void a_responder_of_a_team_reaches_no_other_team_s_incidents_by_the_own(v
     assert_string_equal(api_answer_text(whole, "incident", "status", NULL), "triggered");
 }
 
+static const char *window_of(const char *service, const char *other)
+{
+    const char *more = other != NULL ? story_text(",{\"id\":\"%s\",\"type\":\"service_reference\"}", other) : "";
+
+    return story_text("{\"maintenance_window\":{\"type\":\"maintenance_window\",\"start_time\":\"2026-10-01T00:00:00Z\",\"end_time\":"
+                      "\"2026-10-01T02:00:00Z\",\"services\":[{\"id\":\"%s\",\"type\":\"service_reference\"}%s]}}",
+                      service, more);
+}
+
+static void a_manager_of_a_team_silences_its_services_for_a_while_and_no_others(void **state)
+{
+    struct api_fixture *api = *state;
+    struct teams teams = two_teams(api);
+    const char *of_red = window_of(teams.red_service, NULL), *of_both = window_of(teams.red_service, teams.blue_service);
+    const char *blue = story_text("/maintenance_windows/%s", story_create(api, "/maintenance_windows", "maintenance_window", of_both));
+    const char *alice = story_become(api, "Alice", TOCSIN__ROLE__ROLE_LIMITED_USER);
+
+    story_refused(api_post(api, "/maintenance_windows", of_red), 403, 2010, "role");
+    join(api, teams.red, alice, "responder");
+    story_refused(api_post(api, "/maintenance_windows", of_red), 403, 2010, "role");
+    join(api, teams.red, alice, "manager");
+    const char *red = story_text("/maintenance_windows/%s", story_create(api, "/maintenance_windows", "maintenance_window", of_red));
+    story_refused(api_post(api, "/maintenance_windows", of_both), 403, 2010, "role");
+    story_refused(api_post(api, "/maintenance_windows", "{\"maintenance_window\":{\"services\":[]}}"), 403, 2010, "role");
+    assert_int_equal(api_put(api, red, "{\"maintenance_window\":{\"description\":\"d\"}}")->status, 200);
+    assert_int_equal(api_put(api, red, "{\"type\":\"maintenance_window\",\"description\":\"e\"}")->status, 200);
+    story_refused(api_put(api, red, of_both), 403, 2010, "role");
+    story_refused(api_put(api, red, story_text("{\"type\":\"maintenance_window\",\"services\":[{\"id\":\"%s\"}]}", teams.blue_service)), 403,
+                  2010, "role");
+    story_refused(api_put(api, blue, of_red), 403, 2010, "role"); /* the others' too, as it stands */
+    story_refused(api_delete(api, blue), 403, 2010, "role");
+    assert_int_equal(api_delete(api, red)->status, 204);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -240,6 +274,7 @@ int main(void)
         STORY(a_responder_of_a_team_acts_on_its_incidents_and_whoever_is_paged_on_the_own),
         STORY(without_its_wrapper_a_body_gives_nobody_more),
         STORY(a_responder_of_a_team_reaches_no_other_team_s_incidents_by_the_own),
+        STORY(a_manager_of_a_team_silences_its_services_for_a_while_and_no_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
