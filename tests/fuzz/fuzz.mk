@@ -5,7 +5,7 @@
 #   make test-fuzz                                     a short run of every target by any compiler; a step of `make test`
 
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_PARTS := tests/fuzz/input.c tests/fuzz/world.c tests/fuzz/company.c tests/fuzz/onlookers.c tests/fuzz/maker.c tests/fuzz/state_files.c $(wildcard tests/sim/judge/invariants*.c)
+FUZZ_PARTS := tests/fuzz/input.c tests/fuzz/world.c tests/fuzz/company.c tests/fuzz/onlookers.c tests/fuzz/reach.c tests/fuzz/maker.c tests/fuzz/state_files.c $(wildcard tests/sim/judge/invariants*.c)
 FUZZ_OBJECTS := $(FUZZ_PARTS:%.c=$(BUILD)/%.o) $(SUPPORT:%.c=$(BUILD)/%.o)
 FUZZ_REPLAYS := $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/replay_%)
 FUZZ_PROGRAMS := $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/fuzz_%)

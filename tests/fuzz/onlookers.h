@@ -3,7 +3,7 @@
  *
  *     Eve       an observer in no team               nothing changes
  *     a token   of an administrator, of no person    sees no secret either, and may change the rest
- *     Mallory   an observer, and manager of a team that has nothing: what was there before, but for that team, stays as it was
+ *     Mallory   an observer, and manager of a team     changes and makes what is the team's, and no more (reach.h)
  *
  * The secret is an incident of the category security, with an alert, a note, an acknowledgement and pages that were sent.
  */
