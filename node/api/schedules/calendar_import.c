@@ -374,16 +374,46 @@ static char *plain_lines(struct span text)
     return plain;
 }
 
+static size_t name_length(const char *line)
+{
+    size_t length = strcspn(line, ":;\n");
+
+    while (length > 0 && isspace((unsigned char)line[length - 1])) { /* to libical that is no part of a name */
+        length--;
+    }
+    return length;
+}
+
+/* Leaves the lines that are read here: of some others libical knows no value, and writes what it met to standard error. */
+static void keep_what_is_read(char *lines)
+{
+    static const char *const NAMES[] = {"BEGIN", "END",    "DTSTART", "DTEND",         "DURATION", "RRULE", "EXDATE",
+                                        "RDATE", "EXRULE", "STATUS",  "RECURRENCE-ID", "ATTENDEE", "SUMMARY"};
+    char *kept = lines;
+
+    for (const char *line = lines; *line != '\0';) {
+        size_t length = strcspn(line, "\n"), of_name = name_length(line);
+        bool read = false;
+        length += line[length] == '\n';
+        for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES && !read; i++) {
+            read = strlen(NAMES[i]) == of_name && strncasecmp(line, NAMES[i], of_name) == 0;
+        }
+        if (read) {
+            memmove(kept, line, length);
+            kept += length;
+        }
+        line += length;
+    }
+    *kept = '\0';
+}
+
 /* libical's own recursion follows the text's: what is nested too deep never gets there. */
 static bool is_shallow(struct calendar *calendar, const char *lines)
 {
     unsigned depth = 0, components = 0;
 
     for (const char *line = lines; *line != '\0'; line += strcspn(line, "\n"), line += strspn(line, "\n")) {
-        size_t length = strcspn(line, ":;\n"); /* of the name */
-        while (length > 0 && isspace((unsigned char)line[length - 1])) { /* to libical that is no part of a name */
-            length--;
-        }
+        size_t length = name_length(line);
         bool begins = length == 5 && strncasecmp(line, "BEGIN", length) == 0;
         bool ends = length == 3 && strncasecmp(line, "END", length) == 0;
         if ((begins || ends) && line[length] != ':') {
@@ -456,6 +486,7 @@ bool calendar_parse(struct calendar *calendar, struct span text, const struct zo
         return refuse(calendar, "The calendar has a NUL in it.");
     }
     char *lines = plain_lines(text);
+    keep_what_is_read(lines);
     icalerror_set_errors_are_fatal(false);
     icalcomponent *root = is_shallow(calendar, lines) ? icalparser_parse_string(lines) : NULL;
     free(lines);

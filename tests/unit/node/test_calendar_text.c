@@ -117,12 +117,33 @@ static void what_is_well_formed_is_taken_however_it_is_written(void **state)
     }
 }
 
+/* Of some properties libical knows the name and not the value, and says so with the value. */
+static void what_is_not_read_never_gets_to_libical(void **state)
+{
+    static const char *const LINES[] = {
+        "TASK-MODE:PT6H\r\n", "task-mode;X=Y:PT6H\r\n", "TASK-MODE :PT6H\r\n", "TASK\r\n -MODE:PT6H\r\n", "NO COLON\r\n", ":\r\n",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof LINES / sizeof *LINES; i++) {
+        char text[512];
+        (void)snprintf(text, sizeof text, "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART:20261005T090000Z\r\n%sDURATION:PT1H\r\nsummary:Bob\r\n"
+                       "END:VEVENT\r\nEND:VCALENDAR\r\n", LINES[i]);
+        if (!parse(text)) {
+            fail_msg("%s: %s", LINES[i], calendar.error);
+        }
+        assert_int_equal(calendar.shifts.count, 1);
+        assert_string_equal(calendar.events[0].summary, "Bob");
+        calendar_free(&calendar);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_nested_too_deep_is_refused_however_it_is_written),
         cmocka_unit_test(what_ends_without_a_beginning_is_refused_in_silence),
         cmocka_unit_test(what_is_well_formed_is_taken_however_it_is_written),
+        cmocka_unit_test(what_is_not_read_never_gets_to_libical),
     };
     return cmocka_run_group_tests_name("calendar text", tests, NULL, NULL);
 }
