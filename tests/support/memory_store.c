@@ -10,7 +10,8 @@
 #define KEY_SIZE_BYTES_LIMIT 511u
 #define FREED_BYTE 0xDD
 
-struct row {
+struct row { /* never changed: stores that are copies of each other have it in common */
+    size_t references;
     uint64_t hash; /* of its table, key and value */
     size_t key_size_bytes, value_size_bytes;
     uint8_t bytes[]; /* the key, then the value */
@@ -47,6 +48,13 @@ struct memory_store *memory_store_new(void)
     return must(calloc(1, sizeof(struct memory_store)));
 }
 
+static void row_release(struct row *row)
+{
+    if (--row->references == 0) {
+        free(row);
+    }
+}
+
 static void loans_end(struct memory_store *store)
 {
     while (store->loans != NULL) {
@@ -65,7 +73,7 @@ void memory_store_free(struct memory_store *store)
     loans_end(store);
     for (unsigned t = 0; t < TABLE_COUNT; t++) {
         for (size_t i = 0; i < store->tables[t].count; i++) {
-            free(store->tables[t].rows[i]);
+            row_release(store->tables[t].rows[i]);
         }
         free(store->tables[t].rows);
     }
@@ -172,6 +180,7 @@ static uint64_t row_hash(enum machine_table which, const struct row *row)
 static struct row *row_new(enum machine_table which, struct span key, struct span value)
 {
     struct row *row = must(malloc(sizeof *row + key.size_bytes + value.size_bytes));
+    row->references = 1;
     row->key_size_bytes = key.size_bytes;
     row->value_size_bytes = value.size_bytes;
     memcpy(row->bytes, key.data, key.size_bytes);
@@ -192,7 +201,7 @@ static void memory_put(void *context, enum machine_table which, struct span key,
     table->digest += row->hash;
     if (is_at(table, index, key)) {
         table->digest -= table->rows[index]->hash;
-        free(table->rows[index]);
+        row_release(table->rows[index]);
         table->rows[index] = row;
         loans_end(store);
         return;
@@ -215,7 +224,7 @@ static bool memory_del(void *context, enum machine_table which, struct span key)
     bool found = is_at(table, index, key);
     if (found) {
         table->digest -= table->rows[index]->hash;
-        free(table->rows[index]);
+        row_release(table->rows[index]);
         table->count--;
         memmove(table->rows + index, table->rows + index + 1, (table->count - index) * sizeof *table->rows);
     }
@@ -288,10 +297,16 @@ bool memory_store_equal(const struct memory_store *a, const struct memory_store 
 struct memory_store *memory_store_copy(const struct memory_store *store)
 {
     struct memory_store *copy = memory_store_new();
+
     for (unsigned t = 0; t < TABLE_COUNT; t++) {
-        for (size_t i = 0; i < store->tables[t].count; i++) {
-            const struct row *row = store->tables[t].rows[i];
-            memory_put(copy, (enum machine_table)t, row_key(row), row_value(row));
+        const struct table *from = &store->tables[t];
+        struct table *to = &copy->tables[t];
+        to->rows = from->count > 0 ? must(malloc(from->count * sizeof *to->rows)) : NULL;
+        to->capacity = to->count = from->count;
+        to->digest = from->digest;
+        for (size_t i = 0; i < from->count; i++) {
+            to->rows[i] = from->rows[i];
+            to->rows[i]->references++;
         }
     }
     return copy;

@@ -35,7 +35,7 @@ struct store_digests memory_store_digests(const struct memory_store *store);
  */
 bool memory_store_equal(const struct memory_store *a, const struct memory_store *b, enum machine_table *table);
 
-/* A copy with a life of its own. */
+/* A copy with a life of its own, in the same thread: they have their rows in common until one changes them. */
 struct memory_store *memory_store_copy(const struct memory_store *store);
 
 #endif
