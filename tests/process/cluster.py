@@ -169,7 +169,7 @@ class Cluster:
 
     def deliveries(self):
         with open(self.description["deliveries"], encoding="utf-8") as file:
-            return [json.loads(line) for line in file]
+            return [json.loads(line) for line in file if line.endswith("\n")]
 
     def misbehave(self, **control):
         address = urllib.parse.urlsplit(self.description["stand_in"]["url"])

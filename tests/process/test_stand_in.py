@@ -36,7 +36,7 @@ class StandInTest(unittest.TestCase):
 
     def deliveries(self):
         with open(os.path.join(self.directory.name, "deliveries.jsonl"), encoding="utf-8") as file:
-            return [json.loads(line) for line in file]
+            return [json.loads(line) for line in file if line.endswith("\n")]
 
     def http(self, method, path, body=b"", headers=None, timeout=FOREVER_S):
         connection = http.client.HTTPConnection("127.0.0.1", self.ports["http_port"], timeout=timeout)

@@ -41,7 +41,7 @@ async function incident(title) {
   return resource.find(one => one.title === title);
 }
 
-const phones = () => readFileSync(process.env.TOCSIN_PHONES, 'utf8').split('\n').filter(Boolean).map(line => JSON.parse(line));
+const phones = () => readFileSync(process.env.TOCSIN_PHONES, 'utf8').split('\n').slice(0, -1).map(line => JSON.parse(line));
 const payload = summary => ({ routing_key: key, payload: { summary, source: 'db1', severity: 'critical' } });
 
 before(async () => {
