@@ -3,16 +3,13 @@
 
 #include <string.h>
 
-#include "consensus/machine/records.h"
 #include "consensus/machine/base/ids.h"
+#include "consensus/machine/records.h"
 #include "tests/fuzz/input.h"
 
-bool reach_is_memory(enum machine_table table)
+static bool is_among(enum machine_table table, const enum machine_table *tables, size_t count)
 {
-    static const enum machine_table tables[] = {
-        TABLE_META, TABLE_ORIGIN, TABLE_TOKEN /* when it was used last */, TABLE_IDEMPOTENCY, TABLE_IDEMPOTENCY_BY_TIME,
-    };
-    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (table == tables[i]) {
             return true;
         }
@@ -20,17 +17,20 @@ bool reach_is_memory(enum machine_table table)
     return false;
 }
 
+bool reach_is_memory(enum machine_table table)
+{
+    static const enum machine_table tables[] = {
+        TABLE_META, TABLE_ORIGIN, TABLE_TOKEN /* when it was used last */, TABLE_IDEMPOTENCY, TABLE_IDEMPOTENCY_BY_TIME,
+    };
+    return is_among(table, tables, sizeof tables / sizeof *tables);
+}
+
 /* Rows that come and go with others, which are judged. */
 static bool is_derived(enum machine_table table)
 {
     static const enum machine_table tables[] = {TABLE_DEADLINE, TABLE_OUTBOX, TABLE_TURN, TABLE_HANDOFF_DUE, TABLE_HELD};
 
-    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
-        if (table == tables[i]) {
-            return true;
-        }
-    }
-    return false;
+    return is_among(table, tables, sizeof tables / sizeof *tables);
 }
 
 static bool has_own(const struct reach *reach, struct span numbers)

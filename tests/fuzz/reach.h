@@ -14,7 +14,7 @@ struct reach {
     uint64_t team_id, policy_id, service_id, incident_id;
 };
 
-/* Rows of a table that nobody's right is about: times, what was answered, what is due and owed. */
+/* Rows of a table that nobody's right is about: the time, what was answered, when a token was last used. */
 bool reach_is_memory(enum machine_table table);
 /* Ends the program when what happened to the table between the two states is beyond it. */
 void reach_judge(const struct reach *reach, const struct machine_store *before, const struct machine_store *after, enum machine_table table);
