@@ -146,9 +146,16 @@ void proposer_submit(struct proposer *proposer, Tocsin__Command *command, uint64
     Tocsin__Origin origin = TOCSIN__ORIGIN__INIT;
     origin.node = proposer->node;
     origin.boot = proposer->boot;
-    origin.sequence = proposer->next_sequence++;
+    origin.sequence = proposer->next_sequence;
     command->origin = &origin;
     size_t size_bytes = tocsin__command__get_packed_size(command);
+    if (size_bytes > LIMIT_COMMAND_SIZE_BYTES) { /* no leader would take it from a follower, and an entry might not hold it */
+        command->origin = NULL;
+        proposer->statistics.refused++;
+        end_later(proposer, done, argument, PROPOSAL_TOO_LARGE);
+        return;
+    }
+    proposer->next_sequence++;
     uint8_t *packed = malloc(size_bytes);
     if (packed == NULL) abort();
     tocsin__command__pack(command, packed);
@@ -185,6 +192,10 @@ static bool queue_add(struct proposer *proposer, const void *data, size_t size_b
 bool proposer_submit_own(struct proposer *proposer, const Tocsin__Command *command) {
     if (proposer->stopped || !queue_is_open(proposer)) return false;
     size_t size_bytes = tocsin__command__get_packed_size(command);
+    if (size_bytes > LIMIT_COMMAND_SIZE_BYTES) {
+        proposer->statistics.refused++;
+        return false;
+    }
     uint8_t *packed = malloc(size_bytes ? size_bytes : 1);
     if (packed == NULL) abort();
     tocsin__command__pack(command, packed);

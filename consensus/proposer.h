@@ -34,6 +34,7 @@ enum proposal_outcome {
     PROPOSAL_APPLIED,     /* `reply` is the packed Reply */
     PROPOSAL_UNAVAILABLE, /* no reply by the deadline, or the reply was lost in a snapshot */
     PROPOSAL_OVERLOADED,  /* not taken: too many are under way */
+    PROPOSAL_TOO_LARGE,   /* not taken: packed, with its origin, it is larger than LIMIT_COMMAND_SIZE_BYTES */
     PROPOSAL_STOPPED      /* this node takes nothing any more */
 };
 
@@ -54,12 +55,12 @@ struct proposer *proposer_new(uint64_t node, uint64_t boot, const struct propose
                               struct cluster_clock *clock);
 void proposer_free(struct proposer *proposer); /* without calling back */
 
-/* Gives the command its origin and takes it, packed (at most LIMIT_COMMAND_SIZE_BYTES), until `deadline_ms`; one that has passed
- * already: it goes nowhere. `done` is called exactly once, never from inside this call. */
+/* Gives the command its origin and takes it, packed, until `deadline_ms`; one that has passed already: it goes nowhere. `done` is called exactly once, never from inside this call. */
 void proposer_submit(struct proposer *proposer, Tocsin__Command *command, uint64_t deadline_ms, proposal_done done,
                      void *argument);
 
-/* A command of the leader's own, without origin or reply: dropped (false) when this node does not lead. */
+/* A command of the leader's own, without origin or reply: dropped (false) when this node does not lead, or it is larger than
+ * LIMIT_COMMAND_SIZE_BYTES. */
 bool proposer_submit_own(struct proposer *proposer, const Tocsin__Command *command);
 
 /* Commands forwarded by a follower; those that the machine does not know are left out. */
@@ -81,7 +82,7 @@ void proposer_stop(struct proposer *proposer);
 
 struct proposer_statistics {
     uint64_t submitted, applied, unavailable, overloaded, forwarded, entries, commands;
-    uint64_t refused; /* commands of followers: too large, or none that the machine knows */
+    uint64_t refused; /* commands too large, and of followers those that the machine does not know */
     size_t pending, queued_bytes;
 };
 struct proposer_statistics proposer_statistics(const struct proposer *proposer);

@@ -23,6 +23,7 @@ enum submit_outcome {
     SUBMIT_APPLIED,     /* the reply is there */
     SUBMIT_UNAVAILABLE, /* no leader within the bound: certainly or possibly not applied */
     SUBMIT_OVERLOADED,  /* too much is waiting: not taken */
+    SUBMIT_TOO_LARGE,   /* packed it is beyond LIMIT_COMMAND_SIZE_BYTES: not taken */
     SUBMIT_STOPPED      /* this node's storage failed: it takes nothing any more */
 };
 

@@ -3,13 +3,8 @@
 #include <protobuf-c/protobuf-c.h>
 #include <stdlib.h>
 
-#include "consensus/machine/limits.h"
 #include "consensus/machine/planted.h"
 #include "node/api/router.h"
-
-/* JSON written again is at most this many times as long as it came: 0.1 becomes 0.10000000000000001. A smaller body
- * needs no second look. */
-#define JSON_GROWTH_MAX 10u
 
 Tocsin__Command *api_command(struct http_request *request, Tocsin__Command__BodyCase body_case)
 {
@@ -49,6 +44,9 @@ static void on_submitted(void *argument, enum submit_outcome outcome, const Tocs
     case SUBMIT_OVERLOADED:
         answer_unavailable(request, "Too much is waiting to be written: try again");
         return;
+    case SUBMIT_TOO_LARGE:
+        api_error(request, 413, 2001, "Request Body Too Large", json_pack("[s]", "With what it belongs to it is too large to be written"));
+        return;
     case SUBMIT_STOPPED:
         answer_stopped(request);
         return;
@@ -68,11 +66,6 @@ void api_submit(struct http_request *request, api_on_reply on_reply)
     struct api_call *call = api_call_of(request);
 
     assert(call->command != NULL);
-    if (request->body.size_bytes > LIMIT_COMMAND_SIZE_BYTES / JSON_GROWTH_MAX &&
-        tocsin__command__get_packed_size(call->command) > LIMIT_COMMAND_SIZE_BYTES) {
-        api_error(request, 413, 2001, "Request Body Too Large", NULL);
-        return;
-    }
     call->on_reply = on_reply;
     if (planted(ANSWERED_BEFORE_COMMIT) && call->command->body_case == TOCSIN__COMMAND__BODY_EVENT) {
         Tocsin__Reply accepted = TOCSIN__REPLY__INIT;

@@ -68,6 +68,7 @@ static void submission_done(void *argument, enum proposal_outcome outcome, struc
     static const enum submit_outcome outcomes[] = {[PROPOSAL_APPLIED] = SUBMIT_APPLIED,
                                                    [PROPOSAL_UNAVAILABLE] = SUBMIT_UNAVAILABLE,
                                                    [PROPOSAL_OVERLOADED] = SUBMIT_OVERLOADED,
+                                                   [PROPOSAL_TOO_LARGE] = SUBMIT_TOO_LARGE,
                                                    [PROPOSAL_STOPPED] = SUBMIT_STOPPED};
     if (outcome != PROPOSAL_APPLIED) {
         submission.done(submission.argument, outcomes[outcome], NULL);

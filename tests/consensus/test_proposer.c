@@ -227,6 +227,40 @@ static void test_a_command_that_is_too_large_does_not_hold_up_others(void **stat
     close_cluster(cluster);
 }
 
+/* A schedule with all its layers is as large as they are, however small the request: a leader proposed what no entry could hold, again and
+ * again, and nothing behind it; a follower sent it each second to a leader that would not have it. */
+static void test_a_command_that_is_too_large_is_not_taken_from_this_node(void **state)
+{
+    (void)state;
+    uint64_t leader, follower;
+    struct command_cluster *cluster = led_cluster(9, &leader, &follower);
+    uint64_t nodes[] = {leader, follower};
+    for (unsigned i = 0; i < 2; i++) {
+        struct command_write *large = command_cluster_write(cluster, nodes[i], PATIENCE_MS, LIMIT_ENTRY_SIZE_BYTES + 1);
+        struct command_write *also = command_cluster_write(cluster, nodes[i], PATIENCE_MS, LIMIT_COMMAND_SIZE_BYTES);
+        struct command_write *behind = command_cluster_write(cluster, nodes[i], PATIENCE_MS, 0);
+        assert_int_equal(large->answers, 0);
+        command_cluster_run(cluster, 300, NULL);
+        assert_int_equal(large->answers, 1);
+        assert_int_equal(large->outcome, PROPOSAL_TOO_LARGE);
+        assert_int_equal(also->outcome, PROPOSAL_TOO_LARGE);
+        assert_applied(behind);
+        assert_int_equal(statistics(cluster, nodes[i]).refused, 2);
+    }
+    char *padding = calloc(1, LIMIT_COMMAND_SIZE_BYTES + 1);
+    assert_non_null(padding);
+    memset(padding, 'x', LIMIT_COMMAND_SIZE_BYTES);
+    Tocsin__ClusterNotice notice = TOCSIN__CLUSTER_NOTICE__INIT;
+    notice.summary = padding;
+    Tocsin__Command command = TOCSIN__COMMAND__INIT;
+    command.body_case = TOCSIN__COMMAND__BODY_CLUSTER_NOTICE;
+    command.cluster_notice = &notice;
+    assert_false(proposer_submit_own(cluster->nodes[leader].proposer, &command));
+    assert_int_equal(statistics(cluster, leader).queued_bytes, 0);
+    free(padding);
+    close_cluster(cluster);
+}
+
 /* An entry with a command that no node knows would have stopped all of them, and again at each start. */
 static void test_a_command_that_the_machine_does_not_know_is_not_proposed(void **state)
 {
@@ -469,6 +503,7 @@ int main(void)
         cmocka_unit_test(test_a_leaders_queue_has_a_bound_and_ends_with_its_term),
         cmocka_unit_test(test_a_backlog_larger_than_an_entry_goes_out_in_several),
         cmocka_unit_test(test_a_command_that_is_too_large_does_not_hold_up_others),
+        cmocka_unit_test(test_a_command_that_is_too_large_is_not_taken_from_this_node),
         cmocka_unit_test(test_a_command_that_the_machine_does_not_know_is_not_proposed),
         cmocka_unit_test(test_what_is_under_way_when_the_leader_dies_is_answered_once),
         cmocka_unit_test(test_a_command_without_a_leader_ends_at_its_deadline),

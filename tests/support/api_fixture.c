@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "consensus/machine/limits.h"
+
 #define NODE_ID 1u
 #define NODE_BOOT 1u
 #define TERM 1u
@@ -141,6 +143,11 @@ static void port_submit(void *context, Tocsin__Command *command,
     if (command->body_case == TOCSIN__COMMAND__BODY_TOKEN_USE) { /* told beside the request, which does not wait */
         fixture->token_uses++;
         tocsin__reply__free_unpacked(apply_packed(fixture, packed, size_bytes), NULL);
+        free(packed);
+        return;
+    }
+    if (size_bytes > LIMIT_COMMAND_SIZE_BYTES) { /* as the proposer looks at it */
+        add_pending(fixture, (struct api_pending){.on_submitted = done, .argument = argument, .outcome = SUBMIT_TOO_LARGE});
         free(packed);
         return;
     }

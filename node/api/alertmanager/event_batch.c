@@ -4,7 +4,6 @@
  */
 #include <string.h>
 
-#include "consensus/machine/limits.h"
 #include "node/api/alertmanager/alertmanager.h"
 #include "node/api/orchestration/event_submit.h"
 #include "node/api/resource.h"
@@ -72,6 +71,8 @@ static void on_applied(void *argument, enum submit_outcome outcome, const Tocsin
 
     if (outcome == SUBMIT_APPLIED) {
         take_reply(item, reply);
+    } else if (outcome == SUBMIT_TOO_LARGE) {
+        json_array_append_new(batch->result.errors, json_string("An alert is too large"));
     } else {
         batch->result.unavailable = true;
     }
@@ -88,10 +89,6 @@ static void submit(struct item *item, const struct machine_store *view)
 
     command->event = event_decide(request, view, item->event);
     item->sent = true;
-    if (tocsin__command__get_packed_size(command) > LIMIT_COMMAND_SIZE_BYTES) {
-        json_array_append_new(item->batch->result.errors, json_string("An alert is too large"));
-        return;
-    }
     item->batch->waiting++;
     ports->submit(ports->context, command, on_applied, item);
 }
