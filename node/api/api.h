@@ -177,8 +177,11 @@ extern const struct route routes_opsgenie_alerts[];
 
 /* ---- for handlers */
 
-/* A command with this call's actor (and Idempotency-Key header), in the request's memory; so is its body,
- * initialised: fill command->user_put->... */
+/* By what the cluster knows a request with an Idempotency-Key again: 64 hexadecimal digits of the key and all that was asked, NULL without one.
+ * What differs in anything is another request, and not taken for done because some sender, a gateway perhaps, uses one key twice. */
+const char *api_request_key(const struct http_request *request);
+/* A command with this call's actor (and request key), in the request's memory; so is its body, initialised: fill
+ * command->user_put->... */
 Tocsin__Command *api_command(struct http_request *request, Tocsin__Command__BodyCase body_case);
 /* Sends call->command. 503 and refusals of the path are answered here; on_reply hears replies of any status. */
 void api_submit(struct http_request *request, api_on_reply on_reply);

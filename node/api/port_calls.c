@@ -16,8 +16,8 @@ Tocsin__Command *api_command(struct http_request *request, Tocsin__Command__Body
     assert(field != NULL && field->type == PROTOBUF_C_TYPE_MESSAGE);
     tocsin__command__init(command);
     command->actor = &call->call.principal.actor;
-    if (call->idempotency_key != NULL) {
-        command->idempotency_key = http_strdup(request, call->idempotency_key);
+    if (call->request_key != NULL) {
+        command->idempotency_key = http_strdup(request, call->request_key);
     }
     const ProtobufCMessageDescriptor *descriptor = field->descriptor;
     ProtobufCMessage *body = http_alloc(request, descriptor->sizeof_message);

@@ -2,6 +2,8 @@
 #include "node/api/router.h"
 
 #include <assert.h>
+#include <nettle/base16.h>
+#include <nettle/sha2.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -214,6 +216,38 @@ bool router_take_body(struct router_call *call)
     return !wanted || call->call.body != NULL || parse_body(call);
 }
 
+const char *api_request_key(const struct http_request *request)
+{
+    return ((const struct router_call *)request->state)->request_key;
+}
+
+static void mix_text(struct sha256_ctx *context, const char *text)
+{
+    sha256_update(context, strlen(text) + 1, (const uint8_t *)text);
+}
+
+static const char *key_of_request(struct router_call *call, const char *key)
+{
+    const struct http_request *request = call->call.request;
+    struct sha256_ctx context;
+    uint8_t hash[SHA256_DIGEST_SIZE];
+    char *text = http_alloc(call->call.request, BASE16_ENCODE_LENGTH(sizeof hash) + 1);
+
+    sha256_init(&context);
+    sha256_update(&context, sizeof call->token_hash, call->token_hash);
+    mix_text(&context, key);
+    mix_text(&context, request->method);
+    mix_text(&context, request->path);
+    for (unsigned i = 0; i < request->query_count; i++) {
+        mix_text(&context, request->query[i].name);
+        mix_text(&context, request->query[i].value);
+    }
+    sha256_update(&context, request->body.size_bytes, request->body.data);
+    sha256_digest(&context, sizeof hash, hash);
+    base16_encode_update(text, sizeof hash, hash);
+    return text;
+}
+
 /* True when the key is absent or within its bound; otherwise answered. */
 static bool take_idempotency_key(struct router_call *call)
 {
@@ -226,7 +260,7 @@ static bool take_idempotency_key(struct router_call *call)
         return false;
     }
     bool given = key != NULL && key[0] != '\0' && !planted(IDEMPOTENCY_KEY_IGNORED);
-    call->idempotency_key = given ? key : NULL;
+    call->request_key = given ? key_of_request(call, key) : NULL;
     return true;
 }
 

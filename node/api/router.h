@@ -19,7 +19,7 @@ struct router_call {
     uint8_t token_hash[32];
     const char *source_key; /* what was given, where the key of an integration will do; NULL: nothing */
     const char *from; /* e-mail address of who asks, when an account-level token writes to incidents */
-    const char *idempotency_key; /* NULL when there is none */
+    const char *request_key; /* see api.h */
     bool current;     /* the state looked at for authentication is the newest */
     bool wrote;       /* a command of this call was applied */
     uint64_t began_ms; /* by the node's wall clock */

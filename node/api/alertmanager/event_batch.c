@@ -85,9 +85,8 @@ static void submit(struct item *item, const struct machine_store *view)
 {
     struct http_request *request = item->batch->request;
     const struct api_ports *ports = &api_call_of(request)->api->ports;
-    Tocsin__Command *command = api_command(request, TOCSIN__COMMAND__BODY_EVENT);
+    Tocsin__Command *command = event_command(request, view, item->event);
 
-    command->event = event_decide(request, view, item->event);
     item->sent = true;
     item->batch->waiting++;
     ports->submit(ports->context, command, on_applied, item);

@@ -319,13 +319,20 @@ static void read_trigger(struct field_reader *reader, Tocsin__Event *event)
 }
 
 /* A trigger without a key makes an alert of its own; the key is made here, before the command leaves, so that
- * sending the command again cannot make two. */
+ * sending the command again cannot make two. Nor can its sender, who says with an Idempotency-Key that it is the same one. */
 static void make_dedup_key(struct http_request *request, Tocsin__Event *event)
 {
     static const char digits[] = "0123456789abcdef";
     struct api_ports *ports = &api_call_of(request)->api->ports;
     uint8_t random[16];
     char *key = http_alloc(request, 2 * sizeof random + 1);
+    const char *request_key = api_request_key(request);
+
+    if (request_key != NULL) {
+        memcpy(key, request_key, 2 * sizeof random);
+        event->dedup_key = key;
+        return;
+    }
 
     ports->random(ports->context, random, sizeof random);
     for (size_t i = 0; i < sizeof random; i++) {

@@ -169,7 +169,10 @@ void alert_create(struct http_request *request)
         return;
     }
     event->routing_key = http_strdup(request, key);
-    event->dedup_key = alias[0] != '\0' ? http_strdup(request, alias_key(request, alias)) : uuid_make(request);
+    const char *request_key = api_request_key(request);
+    event->dedup_key = alias[0] != '\0'       ? http_strdup(request, alias_key(request, alias))
+                       : request_key != NULL ? http_strdup(request, request_key)
+                                             : uuid_make(request);
     event->source = alert_text(request, "source", LIMIT_SOURCE_CHARACTERS);
     event->component = alert_text(request, "entity", LIMIT_DESCRIPTION_CHARACTERS);
     event->severity = severity_of(priority);

@@ -104,6 +104,14 @@ Tocsin__Event *event_decide(struct http_request *request, const struct machine_s
     return decided->action == TOCSIN__EVENT_ACTION__EVENT_TRIGGER ? decided : answer_only(request, decided);
 }
 
+Tocsin__Command *event_command(struct http_request *request, const struct machine_store *view, const Tocsin__Event *event)
+{
+    Tocsin__Command *command = api_command(request, TOCSIN__COMMAND__BODY_EVENT);
+    command->event = event_decide(request, view, event);
+    command->idempotency_key = http_strdup(request, "");
+    return command;
+}
+
 static void on_view(void *argument, const struct machine_store *view, bool stale)
 {
     struct http_request *request = argument;
@@ -113,9 +121,7 @@ static void on_view(void *argument, const struct machine_store *view, bool stale
         answer_stopped(request);
         return;
     }
-    Tocsin__Event *decided = event_decide(request, view, submission->event);
-    Tocsin__Command *command = api_command(request, TOCSIN__COMMAND__BODY_EVENT);
-    command->event = decided;
+    (void)event_command(request, view, submission->event);
     api_submit(request, on_reply);
 }
 

@@ -94,6 +94,7 @@ struct create_call {
     json_t *elements;
     json_t *errors; /* of each element: an array of texts, null while there is nothing against it */
     uint64_t *ids;  /* of each that was made */
+    size_t sent_count;
 };
 
 static bool is_refused(const struct create_call *state, size_t i)
@@ -193,6 +194,10 @@ static void on_created(struct http_request *request, const Tocsin__Reply *reply)
         api_refused(request, reply);
         return;
     }
+    if (reply->n_parts != state->sent_count) { /* under a repeated Idempotency-Key, from a node that read the same body otherwise */
+        api_error(request, 409, 2001, "Invalid Input Provided", json_pack("[s]", "This Idempotency-Key was used for another request"));
+        return;
+    }
     for (size_t i = 0, part = 0; i < json_array_size(state->elements); i++) {
         if (is_refused(state, i)) {
             continue; /* was not sent */
@@ -263,6 +268,7 @@ void overrides_create(struct http_request *request)
         }
         json_array_append_new(state->errors, override != NULL ? json_null() : errors);
     }
+    state->sent_count = create->n_overrides;
     api_call_of(request)->data = state;
     api_submit(request, on_created);
 }

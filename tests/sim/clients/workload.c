@@ -151,7 +151,6 @@ struct event {
     struct workload *workload;
     size_t key;
     enum action action;
-    bool keyed;
     unsigned steps; /* of a flap, still to come */
 };
 
@@ -223,7 +222,7 @@ static void tell_history(const struct event *event, const struct client_answer *
 
     excuse(workload, key);
     if (event->action == ACTION_TRIGGER) {
-        history_triggered(workload->history, key->number, event->keyed ? 1 : answer->attempts, accepted);
+        history_triggered(workload->history, key->number, answer->attempts, accepted);
     } else if (accepted && event->action == ACTION_ACKNOWLEDGE) {
         history_event_acknowledged(workload->history, key->number, answer->first_asked);
     } else if (accepted) {
@@ -263,7 +262,7 @@ static void send_event(struct event *event)
 
     const char *severity = severities[sim_random(workload->sim, 4)], *component = components[sim_random(workload->sim, 3)];
     const char *group = groups[sim_random(workload->sim, 3)];
-    event->keyed = sim_chance(workload->sim, 300);
+    bool keyed = sim_chance(workload->sim, 300); /* which changes nothing for an event */
     excuse(workload, key);
     char *body = text_of("{\"routing_key\":\"%s\",\"event_action\":\"%s\",\"dedup_key\":\"%s\",\"payload\":{"
                          "\"summary\":\"%s is in trouble\",\"source\":\"monitoring\",\"severity\":\"%s\",\"component\":\"%s\",\"group\":\"%s\"}}",
@@ -273,7 +272,7 @@ static void send_event(struct event *event)
                                            .target = "/v2/enqueue",
                                            .body = body,
                                            .attempts_max = EVENT_ATTEMPTS_MAX,
-                                           .keyed = event->keyed,
+                                           .keyed = keyed,
                                            .refusable = true};
     client_ask(workload->client, &request, on_event, event);
     free(body);

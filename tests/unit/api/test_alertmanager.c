@@ -111,6 +111,19 @@ static void live_until(struct house *house, uint64_t at_ms)
     }
 }
 
+static void an_idempotency_key_is_not_that_of_each_alert_of_the_request(void **state)
+{
+    struct house *house = *state;
+    struct api_question question = {.method = "POST",
+                                    .target = house->alerts,
+                                    .body = "[{\"labels\":{\"alertname\":\"a\"}},{\"labels\":{\"alertname\":\"b\"}},{\"labels\":{\"alertname\":\"c\"}}]",
+                                    .headers = {{"Idempotency-Key", "once"}}};
+
+    taken(api_fixture_ask(house->api, &question));
+    taken(api_fixture_ask(house->api, &question));
+    expect_incidents(house, 3, "triggered");
+}
+
 static void an_alert_opens_an_incident_and_its_repeats_are_no_news(void **state)
 {
     struct house *house = *state;
@@ -370,6 +383,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define STORY(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        STORY(an_idempotency_key_is_not_that_of_each_alert_of_the_request),
         STORY(an_alert_opens_an_incident_and_its_repeats_are_no_news),
         STORY(an_alert_that_ends_is_resolved),
         STORY(an_alert_that_is_not_sent_again_is_over_at_its_end),

@@ -128,6 +128,45 @@ static void given_acknowledge_and_resolve_then_the_incident_follows(void **state
         event(house, "\"event_action\":\"acknowledge\",\"dedup_key\":\"no such\",\"payload\":null")->status, 202);
 }
 
+/* As a gateway sends it that puts the same header on everything. */
+static const struct api_answer *keyed_event(struct house *house, const char *fields)
+{
+    struct api_question question = {.method = "POST",
+                                    .target = "/v2/enqueue",
+                                    .body = story_text("{\"routing_key\":\"%s\",%s}", house->key, fields),
+                                    .headers = {{"Idempotency-Key", "always the same"}}};
+    const struct api_answer *answer = api_fixture_ask(house->api, &question);
+
+    assert_int_equal(answer->status, 202);
+    return answer;
+}
+
+static void an_idempotency_key_swallows_no_event(void **state)
+{
+    struct house *house = *state;
+    const char *of_first = "\"event_action\":\"trigger\",\"dedup_key\":\"disk\"," PAYLOAD;
+
+    keyed_event(house, of_first);
+    keyed_event(house, "\"event_action\":\"trigger\",\"dedup_key\":\"net\"," PAYLOAD);
+    keyed_event(house, "\"event_action\":\"resolve\",\"dedup_key\":\"disk\"");
+    house->api->token = API_FIXTURE_TOKEN;
+    assert_int_equal(json_array_size(api_answer_at(api_get(house->api, "/incidents?statuses[]=triggered"), "incidents", NULL)), 1);
+    house->api->token = NULL;
+    keyed_event(house, of_first); /* the trouble is back */
+    house->api->token = API_FIXTURE_TOKEN;
+    assert_int_equal(json_array_size(api_answer_at(api_get(house->api, "/incidents?statuses[]=triggered"), "incidents", NULL)), 2);
+}
+
+static void an_idempotency_key_makes_one_alert_of_a_trigger_without_a_dedup_key(void **state)
+{
+    struct house *house = *state;
+    const char *first = api_answer_text(keyed_event(house, "\"event_action\":\"trigger\"," PAYLOAD), "dedup_key", NULL);
+
+    assert_string_equal(api_answer_text(keyed_event(house, "\"event_action\":\"trigger\"," PAYLOAD), "dedup_key", NULL), first);
+    const char *other = api_answer_text(keyed_event(house, "\"event_action\":\"trigger\",\"client\":\"another\"," PAYLOAD), "dedup_key", NULL);
+    assert_string_not_equal(other, first);
+}
+
 static void given_no_dedup_key_then_each_trigger_gets_one_of_its_own(void **state)
 {
     struct house *house = *state;
@@ -472,6 +511,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STORY(given_a_trigger_then_202_and_an_incident_that_absorbs_the_next),
         STORY(given_acknowledge_and_resolve_then_the_incident_follows),
+        STORY(an_idempotency_key_swallows_no_event),
+        STORY(an_idempotency_key_makes_one_alert_of_a_trigger_without_a_dedup_key),
         STORY(given_no_dedup_key_then_each_trigger_gets_one_of_its_own),
         STORY(given_every_field_then_the_command_carries_it),
         STORY(given_a_long_summary_then_it_is_cut_and_the_page_is_not_lost),

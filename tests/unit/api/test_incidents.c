@@ -341,14 +341,29 @@ static void a_repeated_idempotency_key_answers_the_first_request(void **state)
     const struct api_answer *first = api_fixture_ask(api, &question);
     assert_int_equal(first->status, 200);
     assert_true(json_equal(api_fixture_ask(api, &question)->json, first->json)); /* not "already resolved" */
+}
 
-    question.body = "{\"incidents\":[{\"id\":\"1\",\"status\":\"resolved\"}]}"; /* fewer than the first had */
-    assert_true(json_equal(api_fixture_ask(api, &question)->json, first->json));
+/* Whoever acknowledged one incident and then another under one key was shown the first, and the second went on paging. */
+static void a_key_is_of_one_request_and_no_other(void **state)
+{
+    struct company *company = *state;
+    struct api_fixture *api = company->api;
+
+    incident(api, "One", company->shop);
+    incident(api, "Two", company->shop);
+    struct api_question question = {
+        .method = "PUT",
+        .target = "/incidents/1",
+        .body = "{\"incident\":{\"status\":\"acknowledged\"}}",
+        .headers = {{"X-Api-Key", API_FIXTURE_TOKEN}, {"Idempotency-Key", "always the same"}},
+    };
+    assert_int_equal(api_fixture_ask(api, &question)->status, 200);
     question.target = "/incidents/2";
-    question.body = "{\"incident\":{\"title\":\"Three\"}}";
-    const struct api_answer *one = api_fixture_ask(api, &question);
-    assert_int_equal(one->status, 200);
-    assert_string_equal(api_answer_text(one, "incident", "title", NULL), "One");
+    const struct api_answer *two = api_fixture_ask(api, &question);
+    assert_string_equal(api_answer_text(two, "incident", "title", NULL), "Two");
+    assert_string_equal(api_answer_text(two, "incident", "status", NULL), "acknowledged");
+    question.body = "{\"incident\":{\"status\":\"resolved\"}}";
+    assert_string_equal(api_answer_text(api_fixture_ask(api, &question), "incident", "status", NULL), "resolved");
 }
 
 static void bad_changes_of_many_change_none(void **state)
@@ -696,6 +711,7 @@ int main(void)
         STORY(an_incident_is_renamed_reassigned_and_escalated),
         STORY(many_incidents_are_changed_each_on_its_own),
         STORY(a_repeated_idempotency_key_answers_the_first_request),
+        STORY(a_key_is_of_one_request_and_no_other),
         STORY(bad_changes_of_many_change_none),
         STORY(lists_are_filtered),
         STORY(lists_are_sorted_and_paged),

@@ -392,6 +392,27 @@ static void overrides_are_judged_one_by_one(void **state)
     assert_int_equal(api_post(api, "/schedules/PZZZZZZ/overrides", "{\"overrides\":[1]}")->status, 404);
 }
 
+/* What is mended and sent again under its Idempotency-Key was answered with the parts of the first reply: of none, and the node read on
+ * behind them. */
+static void overrides_mended_under_the_same_key_are_another_request(void **state)
+{
+    struct company *company = *state;
+    struct api_question question = {.method = "POST",
+                                    .target = story_text("/schedules/%s/overrides", company->schedule),
+                                    .body = "{\"overrides\":[{\"start\":\"oops\"}]}",
+                                    .headers = {{"X-Api-Key", API_FIXTURE_TOKEN}, {"Idempotency-Key", "once"}}};
+    const struct api_answer *answer = api_fixture_ask(company->api, &question);
+
+    assert_int_equal(json_integer_value(api_answer_at(answer, "0", "status", NULL)), 400);
+    question.body = story_text("{\"overrides\":[{\"start\":\"2026-09-21T12:00:00Z\",\"end\":\"2026-09-22T12:00:00Z\",\"user\":{\"id\":\"%s\"}},"
+                               "{\"start\":\"2026-09-23T12:00:00Z\",\"end\":\"2026-09-24T12:00:00Z\",\"user\":{\"id\":\"%s\"}}]}",
+                               company->bob, company->bob);
+    answer = api_fixture_ask(company->api, &question);
+    assert_int_equal(answer->status, 201);
+    assert_int_equal(json_integer_value(api_answer_at(answer, "1", "status", NULL)), 201);
+    assert_true(json_equal(api_fixture_ask(company->api, &question)->json, answer->json));
+}
+
 /* ---------------------------------------------------------------- who is on call */
 
 static void who_is_on_call_is_told_by_policy_and_level(void **state)
@@ -489,6 +510,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_schedule_in_use_is_not_deleted, setup, teardown),
         cmocka_unit_test_setup_teardown(a_policy_keeps_the_order_of_its_targets, setup, teardown),
         cmocka_unit_test_setup_teardown(overrides_are_judged_one_by_one, setup, teardown),
+        cmocka_unit_test_setup_teardown(overrides_mended_under_the_same_key_are_another_request, setup, teardown),
         cmocka_unit_test_setup_teardown(who_is_on_call_is_told_by_policy_and_level, setup, teardown),
         cmocka_unit_test_setup_teardown(shifts_are_rendered_anew_every_day, setup, teardown),
         cmocka_unit_test_setup_teardown(a_node_whose_clock_is_ahead_goes_by_the_time_of_the_cluster, setup, teardown),
