@@ -191,7 +191,7 @@ bool alert_visible(struct http_request *request, const struct machine_store *vie
         return incident_visible(request, view, incident);
     }
     /* A key is nobody's: what only a team may see it may close, and not read. */
-    bool reads = strcmp(request->method, "GET") == 0;
+    bool reads = strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
     return incident->service_id == source->service_id && !(reads && incident_is_secret(incident));
 }
 
@@ -222,7 +222,8 @@ static const Tocsin__Incident *find_alias(struct http_request *request, const st
         call->source.key != NULL ? alert_get_open(view, call->source.integration_id, key, request_memory(request)) : NULL;
 
     if (alert != NULL) {
-        return incident_get(view, alert->incident_id, request_memory(request));
+        const Tocsin__Incident *incident = incident_get(view, alert->incident_id, request_memory(request));
+        return incident != NULL && alert_visible(request, view, incident) ? incident : NULL;
     }
     return find_latest(request, view, key);
 }

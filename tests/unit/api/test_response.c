@@ -372,6 +372,11 @@ static void security_incidents_are_seen_by_their_team_alone(void **state)
         assert_non_null(strstr(answer->text, "disk"));
         assert_null(strstr(answer->text, "breach"));
     }
+    static const char *const by_alias[] = {"", "/notes", "/logs", "/recipients"};
+    for (size_t i = 0; i < sizeof by_alias / sizeof *by_alias; i++) {
+        assert_int_equal(api_get(api, story_text("/v2/alerts/disk%s?identifierType=alias", by_alias[i]))->status, 200);
+        assert_int_equal(api_get(api, story_text("/v2/alerts/breach%s?identifierType=alias", by_alias[i]))->status, 404);
+    }
     api->token = "tokenofbob0tokenofbob"; /* of the team */
     /* Nor does it get out with what it is merged into. */
     story_refused(api_put(api, story_text("/incidents/%s/merge", open), story_text("{\"source_incidents\":[{\"id\":\"%s\"}]}", secret)), 400,
