@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "consensus/machine/base/arena.h"
 #include "consensus/machine/base/ids.h"
+#include "consensus/machine/incidents/visibility.h"
 #include "consensus/members.h"
 #include "node/engine/engine_internal.h"
 #include "node/log.h"
@@ -185,22 +187,27 @@ bool engine_gasp_takes(const struct engine *engine, const Tocsin__Command *comma
 static bool only_answers(const Tocsin__IncidentChange *change) {
     bool answers = change->status == TOCSIN__INCIDENT_STATUS__INCIDENT_ACKNOWLEDGED || change->status == TOCSIN__INCIDENT_STATUS__INCIDENT_RESOLVED;
     return answers && change->title[0] == '\0' && change->urgency == TOCSIN__URGENCY__URGENCY_NONE && change->n_assignee_ids == 0 &&
-           change->escalation_policy_id == 0 && change->escalation_level == 0;
+           change->escalation_policy_id == 0 && change->escalation_level == 0 && change->resolution[0] == '\0' && change->details_fields == 0;
 }
 
 struct keeping {
     const Tocsin__IncidentUpdate *update;
+    const Tocsin__Actor *actor;
     bool known;
 };
 
+/* What is not there for who asks is not kept for later either: then nobody looks again. */
 static void look_for_incidents(void *argument, const struct machine_store *view) {
     struct keeping *keeping = argument;
+    struct arena arena;
+    arena_init(&arena);
     keeping->known = true;
     for (size_t i = 0; i < keeping->update->n_changes; i++) {
-        Tocsin__Incident *incident = incident_get(view, keeping->update->changes[i]->id, NULL);
-        keeping->known = keeping->known && incident != NULL;
-        if (incident != NULL) tocsin__incident__free_unpacked(incident, NULL);
+        const Tocsin__Incident *incident = incident_get(view, keeping->update->changes[i]->id, &arena.allocator);
+        keeping->known = keeping->known && incident != NULL && incident_seen_by(view, &arena.allocator, incident, keeping->actor);
+        arena_reset(&arena);
     }
+    arena_close(&arena);
 }
 
 /* All of them, or none: then the request is answered with 503 like any other. */
@@ -208,13 +215,13 @@ static bool keep_answers(struct engine *engine, const Tocsin__Command *command) 
     const Tocsin__IncidentUpdate *update = command->incident_update;
     for (size_t i = 0; i < update->n_changes; i++)
         if (!only_answers(update->changes[i])) return false;
-    struct keeping keeping = {.update = update};
+    const Tocsin__Actor nobody = TOCSIN__ACTOR__INIT, *actor = command->actor != NULL ? command->actor : &nobody;
+    struct keeping keeping = {.update = update, .actor = actor};
     port_look(engine, look_for_incidents, &keeping);
     if (!keeping.known) return false;
-    Tocsin__Actor nobody = TOCSIN__ACTOR__INIT;
     for (size_t i = 0; i < update->n_changes; i++) {
         bool resolves = update->changes[i]->status == TOCSIN__INCIDENT_STATUS__INCIDENT_RESOLVED;
-        if (!last_gasp_answer(engine->gasp, update->changes[i]->id, resolves, command->actor != NULL ? command->actor : &nobody)) return false;
+        if (!last_gasp_answer(engine->gasp, update->changes[i]->id, resolves, actor)) return false;
     }
     return true;
 }

@@ -25,7 +25,14 @@ class LastGasp(unittest.TestCase):
         self.bob = company.person("Bob", "5550102", kinds=("sms",))
         night = company.policy("Night", [(10, [company.alice]), (10, [self.bob])])
         self.database, self.key = company.service("Database", night)
+        self.night = night
         return company
+
+    def make_secret(self, number, incident):
+        """Only the policy's team sees it, which has nobody."""
+        team = self.company.call(number, "POST", "/teams", {"team": {"name": "Security"}})["team"]
+        self.company.call(number, "PUT", f"/teams/{team['id']}/escalation_policies/{self.night['id']}", {})
+        self.company.call(number, "PUT", f"/incidents/{incident['id']}", {"incident": {"category": "security"}})
 
     def send(self, number, action, dedup_key, summary):
         return self.company.send(number, "POST", "/v2/enqueue", {
@@ -51,9 +58,12 @@ class LastGasp(unittest.TestCase):
     def test_the_last_of_three(self):
         company = self.cluster()
         left = company.others(company.wait_leader())[0]
-        for key in ("disk", "power", "known"):
+        for key in ("disk", "power", "known", "breach"):
             self.assertEqual(202, self.send(left, "trigger", key, f"Trouble with the {key}").status)
-        self.assertEqual(202, self.send(left, "acknowledge", "known", "").status)
+        for key in ("known", "breach"):
+            self.assertEqual(202, self.send(left, "acknowledge", key, "").status)
+        breach = company.incident([left], "breach")
+        self.make_secret(left, breach)
         disk = wait_for(lambda: company.incident([left], "disk"), "the incident")
         power = company.incident([left], "power")
         for number in company.others(left):
@@ -70,6 +80,11 @@ class LastGasp(unittest.TestCase):
                             headers={"From": "alice@example.com"})
         self.assertEqual(202, kept.status, kept.body)
         self.assertEqual(503, company.send(left, "POST", "/users", {"user": {"name": "Carol", "email": "carol@example.com"}}).status)
+        # So are an answer with more than it can keep, and one to what is secret.
+        self.assertEqual(503, company.send(left, "PUT", f"/incidents/{power['id']}", {
+            "incident": {"type": "incident_reference", "status": "resolved", "resolution": "Swapped"}}).status)
+        self.assertEqual(503, company.send(left, "PUT", f"/incidents/{breach['id']}", {
+            "incident": {"type": "incident_reference", "status": "resolved"}}).status)
         # A trigger is refused, and told of once.
         for _ in range(3):
             self.assertEqual(503, self.send(left, "trigger", "flood", "Water in the cellar").status)
