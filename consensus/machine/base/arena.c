@@ -60,14 +60,32 @@ void *blocks_take(struct machine_block **blocks, size_t size_bytes)
 
 void blocks_reset(struct machine_block **blocks)
 {
-    struct machine_block *block = *blocks;
-    if (block == NULL) {
+    struct machine_block *first = *blocks, *kept = first;
+    if (first == NULL) {
         return;
     }
-    do {
+    first->used_bytes = 0;
+    size_t kept_bytes = first->capacity_bytes;
+    while (kept->next != first) {
+        struct machine_block *block = kept->next;
         block->used_bytes = 0;
-        block = block->next;
-    } while (block != *blocks);
+        if (kept_bytes + block->capacity_bytes <= BLOCKS_KEPT_SIZE_BYTES_MAX) {
+            kept_bytes += block->capacity_bytes;
+            kept = block;
+        } else {
+            kept->next = block->next;
+            free(block);
+        }
+    }
+}
+
+size_t blocks_size_bytes(const struct machine_block *blocks)
+{
+    size_t size_bytes = 0;
+    for (const struct machine_block *block = blocks; block != NULL; block = block->next == blocks ? NULL : block->next) {
+        size_bytes += block->capacity_bytes;
+    }
+    return size_bytes;
 }
 
 void blocks_free(struct machine_block **blocks)

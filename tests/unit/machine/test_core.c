@@ -194,6 +194,32 @@ static void an_arena_gives_aligned_memory_and_takes_it_back_as_a_whole(void **st
     arena_close(&arena);
 }
 
+/* A source that sends large events, each of another size, had all nodes keep a block for nearly every one of them. */
+static void an_arena_keeps_no_more_than_its_bound(void **state)
+{
+    (void)state;
+    struct arena arena;
+    arena_init(&arena);
+    uint32_t random = 1;
+    for (unsigned entry = 0; entry < 2000; entry++) {
+        for (unsigned i = 0; i < 4; i++) {
+            random = random * 1664525u + 1013904223u;
+            (void)blocks_take(&arena.blocks, (260u << 10) + (random >> 8) % (260u << 10));
+            (void)blocks_take(&arena.blocks, 1000);
+        }
+        arena_reset(&arena);
+        assert_true(blocks_size_bytes(arena.blocks) <= BLOCKS_KEPT_SIZE_BYTES_MAX);
+    }
+    for (unsigned i = 0; i < 100; i++) { /* once, nearly all at once */
+        (void)blocks_take(&arena.blocks, 1u << 20);
+    }
+    assert_true(blocks_size_bytes(arena.blocks) >= 100u << 20);
+    arena_reset(&arena);
+    assert_true(blocks_size_bytes(arena.blocks) <= BLOCKS_KEPT_SIZE_BYTES_MAX);
+    arena_close(&arena);
+    assert_int_equal(blocks_size_bytes(arena.blocks), 0);
+}
+
 static void an_entry_lives_until_its_last_holder_lets_go(void **state)
 {
     (void)state;
@@ -604,6 +630,7 @@ int main(void)
         MACHINE_TEST(a_walk_meets_the_rows_of_its_parent_only),
         MACHINE_TEST(rows_may_go_while_a_walk_passes),
         cmocka_unit_test(an_arena_gives_aligned_memory_and_takes_it_back_as_a_whole),
+        cmocka_unit_test(an_arena_keeps_no_more_than_its_bound),
         cmocka_unit_test(an_entry_lives_until_its_last_holder_lets_go),
         MACHINE_TEST(a_repeated_command_is_dropped),
         MACHINE_TEST(the_window_moves_up_and_forgets),
