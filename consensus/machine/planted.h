@@ -74,7 +74,8 @@
     each(SWAP_NOT_UNDONE, "a swap is undone, and the shifts stay with who took them")                                 \
     each(HANDOVER_MISSED, "who was on call when a schedule was made stays so")                                        \
     each(ALL_SPEAK, "without a majority each node pages, whomever it hears")                                          \
-    each(SHUT_LEADER_STAYS, "a leader that reaches no provider goes on leading, whoever does reach them")
+    each(SHUT_LEADER_STAYS, "a leader that reaches no provider goes on leading, whoever does reach them") \
+    each(SLOW_LEADER_STAYS, "a leader whose disk is slower than a claim is good for goes on leading, whoever keeps up")
 
 #ifdef TOCSIN_PLANTED
 

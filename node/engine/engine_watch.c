@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "consensus/machine/base/siphash.h"
+#include "consensus/machine/limits.h"
 #include "consensus/machine/planted.h"
 #include "node/engine/engine_internal.h"
 #include "node/log.h"
@@ -114,6 +115,25 @@ static void hand_over_when_shut(struct engine *engine, const struct member_facts
     log_warning("this node leads and reaches no provider: node %" PRIu64 ", which does, shall lead", id);
 }
 
+/*
+ * A leader's own disk may be slower than those of the others, or hang: they hear it and commit what it proposes, and it applies that too late
+ * to send a page, for a claim is good for CLAIM_VALID_MS. Whoever keeps up with it best shall lead.
+ */
+static void hand_over_when_slow(struct engine *engine) {
+    uint64_t now_ms = engine_now_ms(engine), term = driver_term(engine->driver), applied_index = engine->progress.applied_index;
+    uint64_t commit_index = driver_commit_index(engine->driver);
+    bool leads = driver_role(engine->driver) == DRIVER_LEADER;
+    if (!leads || applied_index >= engine->behind_index) {
+        engine->behind_index = leads && commit_index > applied_index ? commit_index : 0;
+        engine->behind_since_ms = now_ms;
+        return;
+    }
+    if (now_ms - engine->behind_since_ms < CLAIM_VALID_MS || planted(SLOW_LEADER_STAYS)) return;
+    if (!hand_over_again(&engine->handed_over_slow, term, engine->config->minute_ms, now_ms) || driver_transfer(engine->driver, 0) != DRIVER_OK) return;
+    engine->handed_over_slow = (struct provider_hand_over){.at_ms = now_ms, .term = term};
+    log_warning("this node leads and has not applied for %" PRIu64 " ms what the others committed: whoever keeps up shall lead", now_ms - engine->behind_since_ms);
+}
+
 static void look(void *argument, const struct machine_store *view) {
     struct engine *engine = argument;
     struct engine_watch *watch = &engine->watch;
@@ -135,7 +155,8 @@ static void look(void *argument, const struct machine_store *view) {
 
 void engine_watch_turn(struct engine *engine, uint64_t term) {
     struct engine_watch *watch = &engine->watch;
-    if (term == 0) return;
+    hand_over_when_slow(engine);
+    if (term == 0 || engine->failed) return;
     uint64_t now_ms = engine_now_ms(engine);
     if (term != watch->term) *watch = (struct engine_watch){.term = term, .looked_ms = now_ms};
     watch->interval_ms = engine->config->minute_ms / LOOKS_PER_MINUTE;

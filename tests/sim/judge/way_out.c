@@ -4,22 +4,29 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "consensus/machine/limits.h"
+#include "tests/sim/world/disk.h"
 #include "tests/sim/world/providers.h"
 #include "tests/sim/world/sim_internal.h"
 
 #define LOOK_MS 500u
 /* A provider is asked every five minutes or a fifth later, then each minute; it counts as gone after five minutes and three questions. */
 #define NOTICED_MINUTES 13u
-/* A transfer that comes to nothing is tried again a minute later, with another one, which may have come to nothing too. */
+/* A transfer that comes to nothing is tried again a minute later, with another one, which may have come to nothing too; whoever keeps up best is tried
+ * first. */
 #define TRIED_MINUTES 3u
+#define TRIED_BEST_MINUTES 1u
 #define HANDED_OVER_MS 10000u
+/* The first one that is too slow, and those that were under way. */
+#define NOTICED_SYNCS 3u
 #define ELECTIONS 3u
 /* Who comes to lead again goes on for so long before it looks for another one. */
 #define AGAIN_MS 600000u
 
 struct way_out {
     struct sim *sim;
-    uint64_t leader, process, term, shut_since_ms; /* the leader that reaches no provider; leader 0: there is none */
+    const struct trouble *trouble;
+    uint64_t leader, process, term, since_ms; /* the leader in trouble; leader 0: there is none */
     struct voter {
         uint64_t process, fit_since_ms; /* process 0: not fit */
     } voters[SIM_NODES_MAX + 1];
@@ -27,17 +34,32 @@ struct way_out {
     uint64_t applied_index; /* of the leader, at the last look */
 };
 
+/* Why a leader cannot do its duty. */
+struct trouble {
+    bool (*is)(const struct sim *sim, uint64_t id);
+    const char *leads, *counted, *other; /* what it does, and who should lead instead */
+    uint64_t minutes, noticed_ms; /* to notice, and to try */
+};
+
+static bool reaches_nobody(const struct sim *sim, uint64_t id) { return providers_is_cut_off(sim->providers, (unsigned)id); }
+static bool is_slow(const struct sim *sim, uint64_t id) { return disk_latency_least_ms(sim->nodes[id].disk) > CLAIM_VALID_MS; }
+
+static const struct trouble TROUBLES[] = {
+    {reaches_nobody, "reaches no provider", "leaders without a way out that were followed", "reaches them all", NOTICED_MINUTES + TRIED_MINUTES, 0},
+    {is_slow, "has a disk too slow to send a page", "leaders with a slow disk that were followed", "keeps up", TRIED_BEST_MINUTES, NOTICED_SYNCS *DISK_HANGS_MS_MAX},
+};
+
 static bool is_well(const struct sim *sim, uint64_t from, uint64_t to) {
     const struct link *link = &sim->links[from][to];
     return link->open && !link->cut && link->slow_ms == 0;
 }
 
-/* It reaches the providers, hears the leader and is heard, and had applied by now what the leader had at the last look. */
+/* It has no such trouble, hears the leader and is heard, and had applied by now what the leader had at the last look. */
 static bool is_fit(const struct way_out *way_out, uint64_t leader, uint64_t id) {
     const struct sim *sim = way_out->sim;
     const struct node *node = &sim->nodes[id];
     if (id == leader || !node->up || node->frozen || !node->member || node->leaving || node->joining) return false;
-    if (!is_well(sim, id, leader) || !is_well(sim, leader, id) || providers_is_cut_off(sim->providers, (unsigned)id)) return false;
+    if (!is_well(sim, id, leader) || !is_well(sim, leader, id) || way_out->trouble->is(sim, id)) return false;
     struct engine_status status = engine_status(node->engine);
     return status.failure == NULL && node->recovering_index == 0 && status.applied_index >= way_out->applied_index;
 }
@@ -53,15 +75,17 @@ static void look_at_voters(struct way_out *way_out, uint64_t leader) {
 
 static void check(struct way_out *way_out) {
     struct sim *sim = way_out->sim;
-    uint64_t allowed_ms = (NOTICED_MINUTES + TRIED_MINUTES) * (uint64_t)sim->profile->minute_ms + HANDED_OVER_MS + ELECTIONS * (uint64_t)sim->profile->election_timeout_ms;
+    const struct trouble *trouble = way_out->trouble;
+    uint64_t allowed_ms = trouble->minutes * (uint64_t)sim->profile->minute_ms + trouble->noticed_ms + HANDED_OVER_MS +
+                          ELECTIONS * (uint64_t)sim->profile->election_timeout_ms;
     uint64_t handed_over_ms = way_out->handed_over_ms[way_out->leader];
     if (handed_over_ms != 0 && sim->now_ms - handed_over_ms < AGAIN_MS + allowed_ms) return;
     for (unsigned id = 1; id <= sim->nodes_count; id++) {
         const struct voter *voter = &way_out->voters[id];
-        uint64_t since_ms = voter->fit_since_ms > way_out->shut_since_ms ? voter->fit_since_ms : way_out->shut_since_ms;
+        uint64_t since_ms = voter->fit_since_ms > way_out->since_ms ? voter->fit_since_ms : way_out->since_ms;
         if (voter->process == 0 || sim->now_ms - since_ms <= allowed_ms) continue;
-        sim_violation(sim, "node %" PRIu64 " leads and reaches no provider for %" PRIu64 " ms, while node %u reaches them all", way_out->leader,
-                      sim->now_ms - way_out->shut_since_ms, id);
+        sim_violation(sim, "node %" PRIu64 " leads and %s for %" PRIu64 " ms, while node %u %s", way_out->leader, trouble->leads,
+                      sim->now_ms - way_out->since_ms, id, trouble->other);
         return;
     }
 }
@@ -72,14 +96,14 @@ static void look(void *context) {
     sim_at(sim, sim->now_ms + LOOK_MS, look, way_out);
     uint64_t id = nodes_leader(sim);
     if (id != way_out->leader && way_out->leader != 0 && sim->nodes[way_out->leader].process == way_out->process) {
-        sim_count(sim, "leaders without a way out that were followed", 1);
+        sim_count(sim, way_out->trouble->counted, 1);
         way_out->handed_over_ms[way_out->leader] = sim->now_ms;
     }
     struct node *node = &sim->nodes[id];
     struct engine_status status = {0};
-    bool shut = id != 0 && providers_is_cut_off(sim->providers, (unsigned)id) && !node->frozen;
-    if (shut) status = engine_status(node->engine);
-    if (!shut || status.duties_term != status.driver.term || node->leaving) {
+    bool unfit = id != 0 && way_out->trouble->is(sim, id) && !node->frozen;
+    if (unfit) status = engine_status(node->engine);
+    if (!unfit || status.duties_term != status.driver.term || node->leaving) {
         way_out->leader = 0;
         return;
     }
@@ -87,7 +111,7 @@ static void look(void *context) {
         way_out->leader = id;
         way_out->process = node->process;
         way_out->term = status.driver.term;
-        way_out->shut_since_ms = sim->now_ms;
+        way_out->since_ms = sim->now_ms;
         for (unsigned i = 0; i <= SIM_NODES_MAX; i++) way_out->voters[i] = (struct voter){0};
     }
     look_at_voters(way_out, id);
@@ -96,8 +120,11 @@ static void look(void *context) {
 }
 
 void way_out_start(struct sim *sim) {
-    struct way_out *way_out = calloc(1, sizeof *way_out);
-    if (way_out == NULL) abort();
-    way_out->sim = sim;
-    sim_at(sim, sim->now_ms + LOOK_MS, look, way_out); /* as long as the run: its memory is the process's */
+    for (size_t i = 0; i < sizeof TROUBLES / sizeof TROUBLES[0]; i++) {
+        struct way_out *way_out = calloc(1, sizeof *way_out);
+        if (way_out == NULL) abort();
+        way_out->sim = sim;
+        way_out->trouble = &TROUBLES[i];
+        sim_at(sim, sim->now_ms + LOOK_MS, look, way_out); /* as long as the run: its memory is the process's */
+    }
 }

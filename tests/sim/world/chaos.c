@@ -9,7 +9,7 @@
 
 #include "tests/sim/world/sim_internal.h"
 
-/* Providers stay ill for longer than machines of one's own: so many times. */
+/* Providers stay ill for longer than machines of one's own, and so do disks that all but hang: so many times. */
 #define PROVIDER_PATIENCE 6u
 
 struct chaos {
@@ -176,9 +176,16 @@ static void disk_is_fast(struct sim *sim, uint64_t id, uint64_t unused) {
 static void slow_disk(struct sim *sim) {
     uint64_t id = some_victim(sim);
     sim_count(sim, "slow disks", 1);
-    disk_set_latency(sim->nodes[id].disk, 20, sim_between(sim, 20, 3000));
-    sim_tell(sim, "the disk of node %" PRIu64 " is slow", id);
-    end_after(sim, duration_ms(sim), disk_is_fast, id, 0);
+    uint64_t most_ms = sim_between(sim, 20, 3000);
+    bool hangs = most_ms > 2400;
+    if (hangs) {
+        sim_count(sim, "slow disks that all but hang", 1);
+        disk_set_latency(sim->nodes[id].disk, DISK_HANGS_MS_MIN, DISK_HANGS_MS_MAX);
+    } else {
+        disk_set_latency(sim->nodes[id].disk, 20, most_ms);
+    }
+    sim_tell(sim, "the disk of node %" PRIu64 " %s", id, hangs ? "all but hangs" : "is slow");
+    end_after(sim, hangs ? PROVIDER_PATIENCE * duration_ms(sim) : duration_ms(sim), disk_is_fast, id, 0);
 }
 
 static void disk_is_whole(struct sim *sim, uint64_t id, uint64_t unused) {

@@ -123,4 +123,6 @@ void disk_set_latency(struct disk *disk, uint64_t least_ms, uint64_t most_ms) {
     disk->most_ms = most_ms;
 }
 
+uint64_t disk_latency_least_ms(const struct disk *disk) { return disk->least_ms; }
+
 void disk_set_broken(struct disk *disk, bool broken) { disk->broken = broken; }

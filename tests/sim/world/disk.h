@@ -50,6 +50,10 @@ void disk_ports(struct engine_ports *ports, struct disk *(*disk_of)(void *contex
 
 /* Each sync takes this long. */
 void disk_set_latency(struct disk *disk, uint64_t least_ms, uint64_t most_ms);
+uint64_t disk_latency_least_ms(const struct disk *disk);
+/* Of one that all but hangs each sync takes no less, and no more: beyond what a claim is good for. */
+#define DISK_HANGS_MS_MIN 3500u
+#define DISK_HANGS_MS_MAX 7000u
 /* From now on every write fails, or none does: heard of only by those that come later. */
 void disk_set_broken(struct disk *disk, bool broken);
 /* From now on whoever looks for a row from some key on in this table is told, at the end, that the state could not be read, with this sentence. */

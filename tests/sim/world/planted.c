@@ -23,6 +23,7 @@ static const struct {
 } ways[PLANTED_END] = {
     [PLANTED_DEADLINE_LOST_ON_FAILOVER] = {"nights", "-"},
     [PLANTED_SHUT_LEADER_STAYS] = {"nights", "-"},
+    [PLANTED_SLOW_LEADER_STAYS] = {"nights", "-"},
     /* Their stories need an order of things that chance brings about too seldom to wait for. */
     [PLANTED_GUARD_STALE_TERM] = {"-", "test_1_a_stale_snapshot_acknowledges_nothing"},
     [PLANTED_GUARD_COMPACTED_PREFIX] = {"-", "test_2_entries_before_a_compacted_log_are_not_written_again"},
