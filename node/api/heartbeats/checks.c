@@ -412,21 +412,28 @@ static void check_delete(struct http_request *request)
 
 /* ---------------------------------------------------------------- all checks */
 
-/* Each tag that is asked for is among those of the heartbeat. */
+/* Tags are words with spaces between. */
+static bool has_tag(const char *tags, const char *wanted)
+{
+    size_t wanted_size = strlen(wanted);
+
+    while (*tags != '\0') {
+        size_t size = strcspn(tags, " ");
+        if (size == wanted_size && memcmp(tags, wanted, size) == 0) {
+            return true;
+        }
+        tags += size;
+        tags += strspn(tags, " ");
+    }
+    return false;
+}
+
+/* Each tag that is asked for is among those of the heartbeat; one without a character asks for nothing. */
 static bool has_tags(const struct http_request *request, const char *tags)
 {
     for (unsigned i = 0; i < request->query_count; i++) {
         const char *wanted = request->query[i].value;
-        if (strcmp(request->query[i].name, "tag") != 0) {
-            continue;
-        }
-        size_t size = strlen(wanted);
-        const char *at = tags;
-        while ((at = strstr(at, wanted)) != NULL &&
-               ((at != tags && at[-1] != ' ') || (at[size] != '\0' && at[size] != ' '))) {
-            at++;
-        }
-        if (at == NULL) {
+        if (strcmp(request->query[i].name, "tag") == 0 && wanted[0] != '\0' && !has_tag(tags, wanted)) {
             return false;
         }
     }

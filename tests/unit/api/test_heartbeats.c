@@ -378,7 +378,16 @@ static void lists_are_filtered_by_every_tag(void **state)
         const char *query;
         size_t found;
     } cases[] = {
-        {"", 2}, {"?tag=db", 2}, {"?tag=db&tag=prod", 1}, {"?tag=pro", 0}, {"?slug=nightly", 1}, {"?slug=x", 0},
+        {"", 2},
+        {"?tag=db", 2},
+        {"?tag=db&tag=prod", 1},
+        {"?tag=pro", 0},
+        {"?tag=rod", 0},
+        {"?tag=db%20prod", 0},
+        {"?tag=", 2}, /* was looked for behind the end of the tags (found by reading) */
+        {"?tag=&tag=prod", 1},
+        {"?slug=nightly", 1},
+        {"?slug=x", 0},
     };
     struct house *house = *state;
 
