@@ -206,7 +206,8 @@ static void take_unique(struct field_reader *reader, uint64_t *fields)
     }
 }
 
-static void take_seconds(const struct field_target *target, const char *name, const char *record_field, uint32_t *slot)
+/* True when it is given; null is as good as nothing. */
+static bool take_seconds(const struct field_target *target, const char *name, const char *record_field, uint32_t *slot)
 {
     int64_t seconds = 0;
     bool present = false;
@@ -217,6 +218,7 @@ static void take_seconds(const struct field_target *target, const char *name, co
         *slot = (uint32_t)seconds;
         target_mark(target, record_field);
     }
+    return present;
 }
 
 static void take_service(const struct field_target *target, uint64_t *slot)
@@ -288,12 +290,11 @@ static bool check_command(struct http_request *request, const struct machine_sto
     target_text(&target, "slug", LIMIT_SLUG_CHARACTERS, "slug", &heartbeat->slug);
     target_text(&target, "tags", LIMIT_TAGS_CHARACTERS, "tags", &heartbeat->tags);
     target_text(&target, "desc", LIMIT_DESCRIPTION_CHARACTERS, "description", &heartbeat->description);
-    take_seconds(&target, "timeout", "period_s", &heartbeat->period_s);
-    take_seconds(&target, "grace", "grace_s", &heartbeat->grace_s);
+    bool has_timeout = take_seconds(&target, "timeout", "period_s", &heartbeat->period_s);
+    (void)take_seconds(&target, "grace", "grace_s", &heartbeat->grace_s);
     take_service(&target, &heartbeat->service_id);
     take_switches(&target, heartbeat);
-    check_schedule_take(&target, known, json_object_get(reader.object, "timeout") != NULL,
-                        counters != NULL ? counters->last_time_ms : 0, put);
+    check_schedule_take(&target, known, has_timeout, counters != NULL ? counters->last_time_ms : 0, put);
     refuse_unsupported(&reader);
     if (known == NULL) {
         take_unique(&reader, &put->unique_fields);

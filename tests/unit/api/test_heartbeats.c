@@ -429,6 +429,14 @@ static void a_schedule_takes_the_place_of_the_timeout_and_back(void **state)
     assert_string_equal(api_answer_text(answer, "schedule", NULL), "30 2 * * MON-fri");
     assert_non_null(strstr(api_answer_text(answer, "next_ping", NULL), "T21:00:00"));
 
+    /* Null was taken for a timeout, and the schedule was gone: found by reading. */
+    answer = api_post(house->api, path, "{\"grace\":600,\"timeout\":null,\"schedule\":null,\"tz\":null}");
+    assert_int_equal(answer->status, 200);
+    assert_string_equal(api_answer_text(answer, "schedule", NULL), "30 2 * * MON-fri");
+    assert_string_equal(api_answer_text(answer, "tz", NULL), "Asia/Kolkata");
+    answer = api_post(house->api, path, "{\"grace\":null}");
+    assert_int_equal(json_integer_value(api_answer_at(answer, "grace", NULL)), 600);
+
     answer = api_post(house->api, path, "{\"timeout\":7200}");
     assert_int_equal(json_integer_value(api_answer_at(answer, "timeout", NULL)), 7200);
     assert_null(api_answer_at(answer, "schedule", NULL));
