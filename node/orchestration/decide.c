@@ -265,8 +265,7 @@ static void conclude(struct deciding *deciding, Tocsin__Event *event)
 
 static bool ask(struct deciding *deciding, uint64_t owner_id, Tocsin__PathKind kind)
 {
-    const struct ruleset *rules =
-        rule_cache_get(deciding->cache, deciding->view, deciding->revision, owner_id, kind);
+    const struct ruleset *rules = rule_cache_get(deciding->cache, deciding->view, owner_id, kind);
     if (rules == NULL) {
         return false;
     }
@@ -365,6 +364,7 @@ Tocsin__Event *decide(struct rule_cache *cache, const struct machine_store *view
         if (from.orchestration_id == 0 && from.service_id == 0) {
             from = find_source(deciding, event->routing_key);
         }
+        rule_cache_begin(cache, deciding->revision);
         go(deciding, from);
         if (deciding->facts.root != NULL || from.orchestration_id != 0) {
             conclude(deciding, decided);

@@ -15,13 +15,21 @@
 #include "consensus/machine/records.h"
 #include "node/orchestration/ruleset.h"
 
+/* Of each service that has rules, three of each orchestration; beyond this many all are made anew as they are needed. */
+#define RULE_CACHE_ENTRIES_MAX 8192u
+
 /* Compiled rules by path, all of one rules_revision; made when first needed. */
 struct rule_cache;
 struct rule_cache *rule_cache_new(void);
 void rule_cache_free(struct rule_cache *cache); /* NULL is fine */
-/* The rules of the path, or NULL when there are none (or those of a service are not active). */
-const struct ruleset *rule_cache_get(struct rule_cache *cache, const struct machine_store *view, uint64_t rules_revision,
-                                     uint64_t owner_id, Tocsin__PathKind kind);
+/*
+ * Before the first path of each decision: only here rules are let go, for what ruleset_ask leaves in a verdict points into
+ * them. The few paths of one decision may go beyond RULE_CACHE_ENTRIES_MAX.
+ */
+void rule_cache_begin(struct rule_cache *cache, uint64_t rules_revision);
+/* The rules of the path, or NULL when there are none (or those of a service are not active). Lives until the next begin. */
+const struct ruleset *rule_cache_get(struct rule_cache *cache, const struct machine_store *view, uint64_t owner_id,
+                                     Tocsin__PathKind kind);
 
 /* Of the view; 0: there never was a rule. */
 uint64_t rules_revision(const struct machine_store *view);

@@ -3,8 +3,6 @@
 
 #include "node/orchestration/decide.h"
 
-/* Of each service that has rules, three of each orchestration; beyond this many all are made anew as they are needed. */
-#define ENTRIES_MAX 8192u
 #define PLACES 1024u
 
 struct entry {
@@ -72,13 +70,17 @@ static struct entry *entry_new(const struct machine_store *view, uint64_t owner_
     return entry;
 }
 
-const struct ruleset *rule_cache_get(struct rule_cache *cache, const struct machine_store *view, uint64_t revision,
-                                     uint64_t owner_id, Tocsin__PathKind kind)
+void rule_cache_begin(struct rule_cache *cache, uint64_t revision)
 {
-    if (cache->rules_revision != revision || cache->count >= ENTRIES_MAX) {
+    if (cache->rules_revision != revision || cache->count >= RULE_CACHE_ENTRIES_MAX) {
         empty(cache);
         cache->rules_revision = revision;
     }
+}
+
+const struct ruleset *rule_cache_get(struct rule_cache *cache, const struct machine_store *view, uint64_t owner_id,
+                                     Tocsin__PathKind kind)
+{
     struct entry **place = &cache->places[owner_id * 4 % PLACES + kind];
     for (struct entry *entry = *place; entry != NULL; entry = entry->next) {
         if (entry->owner_id == owner_id && entry->kind == kind) {

@@ -398,6 +398,42 @@ static void a_dry_run_shows_which_rule_and_why_and_does_nothing(void **state)
     assert_int_equal(incidents(house), 0);
 }
 
+/* ---------------------------------------------------------------- many rules */
+
+/* The cache of compiled rules reaches its bound between the router and the service's rules: found by reading, for what the
+ * rules before had said was read after they were let go. */
+static void rules_stay_until_the_event_that_they_take_is_decided(void **state)
+{
+    struct house *house = *state;
+    static char summary[] = "the disk is full", source[] = "db4.example.com";
+    char key[ROUTING_KEY_CHARACTERS + 1];
+    Tocsin__Event asked = TOCSIN__EVENT__INIT;
+    struct rule_cache *cache = rule_cache_new();
+    struct arena arena;
+
+    route_by_summary(house);
+    must(put(house, "global", path(rule("a first word", NULL, "\"annotate\":\"look at the runbook of disks\",\"event_action\":\"resolve\""), "")), 200);
+    (void)snprintf(key, sizeof key, "%s", house->key);
+    asked.summary = summary;
+    asked.source = source;
+    asked.routing_key = key;
+    arena_init(&arena);
+    for (uint64_t i = 0; i < RULE_CACHE_ENTRIES_MAX - 2; i++) {
+        decide(cache, &house->api->view, (struct decide_from){.service_id = 1000000 + i}, &asked, API_FIXTURE_START_MS,
+               &arena.allocator, NULL);
+    }
+    const Tocsin__Event *decided =
+        decide(cache, &house->api->view, (struct decide_from){0}, &asked, API_FIXTURE_START_MS, &arena.allocator, NULL);
+    assert_int_equal(decided->action, TOCSIN__EVENT_ACTION__EVENT_RESOLVE);
+    assert_int_equal(decided->decision->n_taken, 2);
+    assert_string_equal(decided->decision->taken[0]->label, "a first word");
+    assert_string_equal(decided->decision->taken[1]->label, "databases");
+    assert_int_equal(decided->decision->n_notes, 1);
+    assert_string_equal(decided->decision->notes[0], "look at the runbook of disks");
+    arena_close(&arena);
+    rule_cache_free(cache);
+}
+
 /* ---------------------------------------------------------------- speed */
 
 static uint64_t now_us(void)
@@ -472,6 +508,7 @@ int main(void)
         TEST(a_suppressed_alert_opens_nothing_until_rules_say_otherwise),
         TEST(a_suspended_alert_opens_its_incident_when_it_does_not_pass),
         TEST(a_dry_run_shows_which_rule_and_why_and_does_nothing),
+        TEST(rules_stay_until_the_event_that_they_take_is_decided),
         TEST(a_thousand_rules_decide_in_a_millisecond),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
