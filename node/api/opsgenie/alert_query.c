@@ -16,6 +16,9 @@
 #define TERMS_MAX 64u
 /* Alerts whose sender's words are looked up for one request. */
 #define LOOK_UPS_MAX 2000u
+/* Characters compared for one request: a tenth of a second, in which the loop does nothing else. */
+#define STEPS_MAX 30000000u
+#define STEPS_PER_POLICY 100u /* as long takes an escalation policy that is read */
 
 enum field {
     FIELD_ANY,
@@ -85,6 +88,7 @@ struct alert_query {
     const struct node *root; /* NULL: everything */
     const Tocsin__Priorities *priorities;
     unsigned look_ups;
+    uint64_t steps_left;
 };
 
 struct parser {
@@ -351,6 +355,7 @@ struct alert_query *alert_query_parse(struct http_request *request, const struct
     struct parser parser = {.request = request, .view = view, .at = text != NULL ? text : ""};
 
     query->priorities = priorities_read(view, request_memory(request));
+    query->steps_left = STEPS_MAX;
     skip_spaces(&parser);
     if (*parser.at == '\0') {
         return query;
@@ -368,62 +373,73 @@ struct alert_query *alert_query_parse(struct http_request *request, const struct
 
 /* ---------------------------------------------------------------- looking */
 
-/* Of a pattern in which "*" stands for any characters; with `open` the text may go on behind it. */
-static bool text_begins(const char *pattern, const char *text, bool open)
+/* False: nothing is left. What is found then is not told, for the query gave up. */
+static bool spend(struct alert_query *query, uint64_t steps)
 {
-    const char *star = NULL, *resume = NULL;
+    query->steps_left -= query->steps_left < steps ? query->steps_left : steps;
+    return query->steps_left > 0;
+}
 
-    while (*text != '\0' && !(open && *pattern == '\0')) {
+/* Of ASCII; quicker than tolower, which is asked here for every character. */
+static char lower(char character)
+{
+    return character >= 'A' && character <= 'Z' ? (char)(character | 0x20) : character;
+}
+
+/*
+ * A pattern in which "*" stands for any characters; `within` a text it may begin and end anywhere. Where it does not go on,
+ * what stands behind the last "*" is tried one character further: what stands before it has found its place.
+ */
+static bool pattern_fits(struct alert_query *query, const char *pattern, const char *text, bool within)
+{
+    const char *part = within ? pattern : NULL, *tried = text;
+    uint64_t steps = 0;
+
+    for (; *text != '\0' && !(within && *pattern == '\0') && steps < query->steps_left; steps++) {
         if (*pattern == '*') {
-            star = pattern++;
-            resume = text;
-        } else if (*pattern != '\0' && tolower((unsigned char)*pattern) == tolower((unsigned char)*text)) {
+            part = ++pattern;
+            tried = text;
+        } else if (*pattern != '\0' && lower(*pattern) == lower(*text)) {
             pattern++;
             text++;
-        } else if (star != NULL) {
-            pattern = star + 1;
-            text = ++resume;
+        } else if (part != NULL) {
+            pattern = part;
+            text = ++tried;
         } else {
-            return false;
+            break;
         }
     }
-    return pattern[strspn(pattern, "*")] == '\0';
+    bool to_its_end = *text == '\0' || within;
+    return spend(query, steps) && to_its_end && pattern[strspn(pattern, "*")] == '\0';
 }
 
-static bool text_matches(const char *pattern, const char *text)
+static bool text_matches(struct alert_query *query, const char *pattern, const char *text)
 {
-    return text_begins(pattern, text, false);
+    return pattern_fits(query, pattern, text, false);
 }
 
-static bool text_contains(const char *pattern, const char *text)
+static bool text_contains(struct alert_query *query, const char *pattern, const char *text)
 {
-    if (strchr(pattern, '*') == NULL) {
-        return strcasestr(text, pattern) != NULL;
-    }
-    bool found = text_begins(pattern, text, true);
-    for (; *text != '\0' && !found; text++) {
-        found = text_begins(pattern, text, true);
-    }
-    return found;
+    return pattern_fits(query, pattern, text, true);
 }
 
-static bool has_tag(const Tocsin__Incident *incident, const char *pattern)
+static bool has_tag(struct alert_query *query, const Tocsin__Incident *incident, const char *pattern)
 {
     bool found = false;
 
     for (size_t i = 0; incident->labels != NULL && i < incident->labels->n_tags && !found; i++) {
-        found = text_matches(pattern, incident->labels->tags[i]);
+        found = text_matches(query, pattern, incident->labels->tags[i]);
     }
     return found;
 }
 
-static bool has_detail(const Tocsin__Incident *incident, const char *key, const char *pattern)
+static bool has_detail(struct alert_query *query, const Tocsin__Incident *incident, const char *key, const char *pattern)
 {
     bool found = false;
 
     for (size_t i = 0; incident->labels != NULL && i < incident->labels->n_details && !found; i++) {
         const Tocsin__Label *label = incident->labels->details[i];
-        found = strcasecmp(label->key, key) == 0 && text_matches(pattern, label->value);
+        found = strcasecmp(label->key, key) == 0 && text_matches(query, pattern, label->value);
     }
     return found;
 }
@@ -439,10 +455,11 @@ static bool is_owner(const Tocsin__Incident *incident, uint64_t user_id)
     return user_id != 0 && (found || (by_hand && incident->assignments[0]->user_id == user_id));
 }
 
-static bool is_of_team(const struct machine_store *view, const Tocsin__Incident *incident, uint64_t team_id)
+static bool is_of_team(struct alert_query *query, const struct machine_store *view, const Tocsin__Incident *incident,
+                       uint64_t team_id)
 {
     Tocsin__EscalationPolicy *policy =
-        team_id != 0 ? escalation_policy_get(view, incident->escalation_policy_id, NULL) : NULL;
+        team_id != 0 && spend(query, STEPS_PER_POLICY) ? escalation_policy_get(view, incident->escalation_policy_id, NULL) : NULL;
     bool is = policy != NULL && policy->team_id == team_id;
 
     if (policy != NULL) {
@@ -451,12 +468,12 @@ static bool is_of_team(const struct machine_store *view, const Tocsin__Incident 
     return is;
 }
 
-static bool has_word(const Tocsin__Incident *incident, const char *word)
+static bool has_word(struct alert_query *query, const Tocsin__Incident *incident, const char *word)
 {
     uint64_t number;
 
-    return text_contains(word, incident->title) || text_matches(word, incident->incident_key) || has_tag(incident, word) ||
-           (parse_number(word, &number) && number == incident->number);
+    return text_contains(query, word, incident->title) || text_matches(query, word, incident->incident_key) ||
+           has_tag(query, incident, word) || (parse_number(word, &number) && number == incident->number);
 }
 
 static bool is_flag(const char *value, bool set)
@@ -493,10 +510,10 @@ static bool sent_fits(struct alert_query *query, struct http_request *request, c
         return number_fits(alert_summary(request, view, incident).count, term->subject.how, term->number);
     }
     if (term->subject.field == FIELD_DESCRIPTION) {
-        return text_contains(term->value, alert_summary(request, view, incident).description);
+        return text_contains(query, term->value, alert_summary(request, view, incident).description);
     }
     struct alert_summary summary = alert_summary(request, view, incident);
-    return text_matches(term->value, term->subject.field == FIELD_ENTITY ? summary.entity : summary.source);
+    return text_matches(query, term->value, term->subject.field == FIELD_ENTITY ? summary.entity : summary.source);
 }
 
 static bool value_fits(struct alert_query *query, struct http_request *request, const struct machine_store *view,
@@ -506,7 +523,7 @@ static bool value_fits(struct alert_query *query, struct http_request *request, 
 
     switch (term->subject.field) {
     case FIELD_ANY:
-        return has_word(incident, term->value);
+        return has_word(query, incident, term->value);
     case FIELD_STATUS:
         return strcasecmp(term->value, closed ? "closed" : "open") == 0;
     case FIELD_ACKNOWLEDGED:
@@ -516,17 +533,17 @@ static bool value_fits(struct alert_query *query, struct http_request *request, 
     case FIELD_SNOOZED:
         return is_flag(term->value, incident->snooze_due_ms != 0);
     case FIELD_ALIAS:
-        return text_matches(term->value, incident->incident_key);
+        return text_matches(query, term->value, incident->incident_key);
     case FIELD_MESSAGE:
-        return text_contains(term->value, incident->title);
+        return text_contains(query, term->value, incident->title);
     case FIELD_TAG:
-        return has_tag(incident, term->value);
+        return has_tag(query, incident, term->value);
     case FIELD_DETAIL:
-        return has_detail(incident, term->subject.key, term->value);
+        return has_detail(query, incident, term->subject.key, term->value);
     case FIELD_OWNER:
         return is_owner(incident, term->number);
     case FIELD_TEAM:
-        return is_of_team(view, incident, term->number);
+        return is_of_team(query, view, incident, term->number);
     case FIELD_DESCRIPTION:
     case FIELD_ENTITY:
     case FIELD_SOURCE:
@@ -578,7 +595,8 @@ static bool node_fits(struct alert_query *query, struct http_request *request, c
 bool alert_query_fits(struct alert_query *query, struct http_request *request, const struct machine_store *view,
                       const Tocsin__Incident *incident)
 {
-    return query->root == NULL || node_fits(query, request, view, incident, query->root);
+    return query->root == NULL ||
+           (!alert_query_gave_up(query) && node_fits(query, request, view, incident, query->root));
 }
 
 static bool is_open_only(const struct node *node)
@@ -605,5 +623,5 @@ bool alert_query_is_open_only(const struct alert_query *query)
 
 bool alert_query_gave_up(const struct alert_query *query)
 {
-    return query->look_ups > LOOK_UPS_MAX;
+    return query->look_ups > LOOK_UPS_MAX || query->steps_left == 0;
 }

@@ -23,7 +23,7 @@ bool alert_query_fits(struct alert_query *query, struct http_request *request, c
                       const Tocsin__Incident *incident);
 /* Nothing that is closed fits: only open ones need to be looked at. */
 bool alert_query_is_open_only(const struct alert_query *query);
-/* More had to be looked up beside the alerts than one request may: what was found is not all. */
+/* More had to be looked up beside the alerts, or compared, than one request may: what was found is not all. */
 bool alert_query_gave_up(const struct alert_query *query);
 
 #endif

@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -470,6 +471,10 @@ static void alerts_are_found_by_what_opsgenies_queries_say(void **state)
         {"DISK%20slow", "3"},
         {"%22disk%20full%22%20OR%20Load", "2 1"},
         {"message:di*full", "1"},
+        {"message:*ON*1", "1"},
+        {"message:o*n*1*", "1"},
+        {"message:*full*disk*", ""},
+        {"message:*", "3 2 1"},
         {"(status:open%20AND%20disk)%20OR%20web", "3 2"},
         {"entity:web7", "2"},
         {"source:PROBE", "1"},
@@ -492,6 +497,28 @@ static void alerts_are_found_by_what_opsgenies_queries_say(void **state)
     }
     const struct api_answer *count = genie(house, "GET", "/v2/alerts/count?query=status:open", NULL);
     assert_int_equal(json_integer_value(api_answer_at(count, "data", "count", NULL)), 2);
+}
+
+/* All in one turn of the loop: found by reading, when "*" at both ends took the square of the text's length. */
+static void a_search_compares_no_more_than_a_bound(void **state)
+{
+    struct house *house = *state;
+    char description[15000 + 1] = "", part[1000 + 1] = "", terms[1024] = "*b*", body[sizeof description + 100];
+
+    memset(description, 'a', sizeof description - 1);
+    memset(part, 'a', sizeof part - 1);
+    for (int i = 0; i < 10; i++) {
+        (void)snprintf(body, sizeof body, "{\"alias\":\"%d\",\"message\":\"m\",\"description\":\"%s\"}", i, description);
+        opens(house, body);
+    }
+    for (int i = 1; i < 60; i++) {
+        (void)strncat(terms, "%20OR%20*b*", sizeof terms - strlen(terms) - 1);
+    }
+    assert_string_equal(found(house, story_text("query=description:(%s)", terms)), "");
+    assert_string_equal(found(house, "query=description:*a&limit=2"), "10 9");
+    refused(genie(house, "GET", story_text("/v2/alerts?query=description:*%sb*", part), NULL), 422, "Too much would have to be searched");
+    refused(genie(house, "GET", story_text("/v2/alerts/count?query=NOT%%20description:%sb", part), NULL), 422,
+            "Too much would have to be searched");
 }
 
 static void a_query_that_means_nothing_is_refused(void **state)
@@ -719,6 +746,7 @@ int main(void)
         STORY(what_is_deleted_is_over_and_not_shown),
         STORY(an_alias_finds_the_latest_that_is_closed),
         STORY(alerts_are_found_by_what_opsgenies_queries_say),
+        STORY(a_search_compares_no_more_than_a_bound),
         STORY(a_query_that_means_nothing_is_refused),
         STORY(lists_have_orders_and_pages),
         STORY(notes_are_paged_both_ways),
