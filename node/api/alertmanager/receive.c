@@ -8,6 +8,8 @@
  * What Prometheus sends is over when its endsAt passes without another word, and an alert of amtool that says nothing
  * after RESOLVE_TIMEOUT_MS, as in Alertmanager. Valid alerts beside bad ones are taken.
  */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "consensus/machine/limits.h"
@@ -16,6 +18,7 @@
 
 #define RESOLVE_TIMEOUT_MS (5ull * 60 * 1000) /* Alertmanager's default */
 #define WEBHOOK_VERSION "4"
+#define ERRORS_TOLD_MAX 20u /* of one request; whoever sends thousands of bad alerts does not read them all */
 
 struct incoming {
     json_t *errors;
@@ -26,16 +29,25 @@ struct incoming {
 /* Alertmanager answers with one text. */
 static json_t *joined(json_t *errors)
 {
-    json_t *text = json_string(""), *error;
-    size_t i;
+    size_t count = json_array_size(errors), told = count < ERRORS_TOLD_MAX ? count : ERRORS_TOLD_MAX, size_bytes = 0;
+    char *text = NULL;
+    FILE *stream = open_memstream(&text, &size_bytes);
 
-    json_array_foreach(errors, i, error)
-    {
-        json_t *longer = json_sprintf("%s%s%s", json_string_value(text), i > 0 ? "; " : "", json_string_value(error));
-        json_decref(text);
-        text = longer;
+    if (stream == NULL) {
+        abort();
     }
-    return text;
+    for (size_t i = 0; i < told; i++) {
+        (void)fprintf(stream, "%s%s", i > 0 ? "; " : "", json_string_value(json_array_get(errors, i)));
+    }
+    if (count > told) {
+        (void)fprintf(stream, "; ... and %zu more", count - told);
+    }
+    if (fclose(stream) != 0) {
+        abort();
+    }
+    json_t *answer = json_stringn(text, size_bytes);
+    free(text);
+    return answer;
 }
 
 static void on_done(struct http_request *request, const struct batch_result *result)

@@ -250,6 +250,24 @@ static void many_alerts_of_one_request_are_all_taken(void **state)
     json_decref(alerts);
 }
 
+/* Each sentence was joined to all before it: found by reading. */
+static void of_many_bad_alerts_the_first_are_told_and_the_rest_counted(void **state)
+{
+    struct house *house = *state;
+    json_t *alerts = json_array();
+
+    for (unsigned i = 0; i < LIMIT_ALERTS_PER_REQUEST; i++) {
+        json_array_append_new(alerts, json_object());
+    }
+    char *body = json_dumps(alerts, JSON_COMPACT);
+    const struct api_answer *answer = send(house, house->alerts, NULL, body);
+    refused(answer, 400, "at least one label pair required; at least one label pair required");
+    refused(answer, 400, "; ... and 4076 more");
+    assert_true(json_string_length(answer->json) < 1000);
+    free(body);
+    json_decref(alerts);
+}
+
 /* ---------------------------------------------------------------- the webhook */
 
 #define WEBHOOK(status, alert_status)                                                                                      \
@@ -392,6 +410,7 @@ int main(void)
         STORY(good_alerts_beside_bad_ones_are_taken),
         STORY(without_a_leader_the_sender_is_told_503_and_never_429),
         STORY(many_alerts_of_one_request_are_all_taken),
+        STORY(of_many_bad_alerts_the_first_are_told_and_the_rest_counted),
         STORY(a_webhook_fires_and_resolves),
         STORY(what_is_no_webhook_is_refused),
         STORY(the_opsgenie_receiver_opens_changes_and_closes),
