@@ -175,18 +175,25 @@ static json_t *receiver_of(const struct machine_store *view, uint64_t service_id
     return receiver;
 }
 
+/* The caller's own reference; NULL: there is none, or it is something else. */
+static json_t *map_in(const json_t *details, const char *name)
+{
+    json_t *map = json_object_get(details, name);
+
+    return json_is_object(map) ? json_incref(map) : NULL;
+}
+
 static json_t *render(const struct machine_store *view, const Tocsin__Alert *alert)
 {
     Tocsin__AlertPayload *payload = alert_payload_get(view, alert->id, NULL);
     json_t *details = payload != NULL && payload->details_json.len > 0
                           ? json_loadb((const char *)payload->details_json.data, payload->details_json.len, 0, NULL)
                           : NULL;
-    json_t *labels = json_incref(json_object_get(details, "labels"));
-    json_t *annotations = json_incref(json_object_get(details, "annotations"));
+    json_t *labels = map_in(details, "labels"), *annotations = map_in(details, "annotations");
     char fingerprint[FINGERPRINT_SIZE_BYTES];
 
-    labels = json_is_object(labels) ? labels : labels_made(alert, payload);
-    annotations = json_is_object(annotations) ? annotations : json_pack("{s:s}", "summary", alert->summary);
+    labels = labels != NULL ? labels : labels_made(alert, payload);
+    annotations = annotations != NULL ? annotations : json_pack("{s:s}", "summary", alert->summary);
     labels_fingerprint(labels, fingerprint);
     json_t *object = json_pack("{s:o, s:o, s:o, s:o, s:o, s:s, s:[o], s:o, s:s}", "labels", labels, "annotations",
                                annotations, "startsAt", json_moment(alert->created_at_ms), "updatedAt",

@@ -397,6 +397,22 @@ static void amtool_sees_what_fires_and_finds_it_by_its_labels(void **state)
     assert_int_equal(api_get(house->api, "/api/v1/alerts")->status, 410);
 }
 
+/* Under the sanitizer of addresses: what is no map was held for good (found by reading). */
+static void details_that_only_look_like_an_alert_of_prometheus_are_no_labels(void **state)
+{
+    struct house *house = *state;
+
+    assert_int_equal(send(house, "/v2/enqueue", NULL,
+                          story_text("{\"routing_key\":\"%s\",\"event_action\":\"trigger\",\"payload\":{\"summary\":\"full\","
+                                     "\"source\":\"db1\",\"severity\":\"error\",\"custom_details\":{\"labels\":[\"a\"],"
+                                     "\"annotations\":\"none\"}}}", house->key))->status, 202);
+    house->api->token = API_FIXTURE_TOKEN;
+    const struct api_answer *listed = api_get(house->api, "/api/v2/alerts");
+    assert_int_equal(json_array_size(listed->json), 1);
+    assert_string_equal(api_answer_text(listed, "0", "labels", "instance", NULL), "db1");
+    assert_string_equal(api_answer_text(listed, "0", "annotations", "summary", NULL), "full");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -416,6 +432,7 @@ int main(void)
         STORY(the_opsgenie_receiver_opens_changes_and_closes),
         STORY(what_opsgenie_would_refuse_is_refused_in_its_shape),
         STORY(amtool_sees_what_fires_and_finds_it_by_its_labels),
+        STORY(details_that_only_look_like_an_alert_of_prometheus_are_no_labels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
