@@ -1,7 +1,8 @@
 /*
  * Alerts that wait to hear whether a mute fits them: the leader reads them and the mutes, and has its verdicts committed.
  *
- * One command at a time is under way; when its entry is applied, what waits by then has its turn. What the leader's state
+ * One command at a time is under way; when its entry is applied, what waits by then has its turn, or as much of it as the
+ * loop can look at without others waiting for it. What the leader's state
  * does not show yet, because it is not committed there, is looked for again shortly. The machine lets an alert go that
  * hears nothing, so that nothing here can cost a page.
  */
@@ -13,22 +14,6 @@
 
 #define VERDICT_PATIENCE_MS 1000
 #define LOOK_AGAIN_MS 5
-
-/* The verdicts of what waits, at most LIMIT_VERDICTS_PER_COMMAND; their number. */
-static size_t find_verdicts(struct engine *engine, const struct machine_store *view, Tocsin__MuteVerdict *verdicts) {
-    uint64_t now_ms = engine_cluster_ms(engine);
-    size_t count = 0;
-    struct walk walk = walk_under(view, TABLE_HELD, 0);
-    while (count < LIMIT_VERDICTS_PER_COMMAND && walk_next(&walk)) {
-        Tocsin__Alert *alert = alert_get(view, 0, span_number(walk.key, 1), NULL);
-        if (alert == NULL) continue; /* the state has a fault, which the reader tells of */
-        tocsin__mute_verdict__init(&verdicts[count]);
-        verdicts[count].alert_id = alert->id;
-        verdicts[count++].mute_id = mute_set_find(engine->mutes, view, alert, now_ms);
-        tocsin__alert__free_unpacked(alert, NULL);
-    }
-    return count;
-}
 
 static void submit_verdicts(struct engine *engine, Tocsin__MuteVerdict *verdicts, size_t count, uint64_t now_ms) {
     Tocsin__MuteVerdict *list[LIMIT_VERDICTS_PER_COMMAND];
@@ -68,7 +53,7 @@ void engine_mutes_turn(struct engine *engine) {
     }
     Tocsin__MuteVerdict verdicts[LIMIT_VERDICTS_PER_COMMAND];
     take_mutes(engine, &reader.view);
-    size_t count = find_verdicts(engine, &reader.view, verdicts);
+    size_t count = mute_set_judge(engine->mutes, &reader.view, engine_cluster_ms(engine), verdicts);
     enum storage_error fault = engine->ports.reader_fault(engine->ports.context, &reader, &failure);
     engine->ports.reader_end(engine->ports.context, &reader);
     if (fault != STORAGE_OK) {

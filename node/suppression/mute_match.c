@@ -8,17 +8,18 @@
 #include <string.h>
 
 #include "consensus/machine/base/ids.h"
-#include "consensus/machine/limits.h"
-#include "node/orchestration/facts.h"
 
-struct test {
+/* What a label costs beside its characters and what an expression makes of it, in steps of expressions. */
+#define STEPS_PER_LABEL 16u
+
+struct label_test {
     const Tocsin__Matcher *matcher;
     struct pattern *pattern; /* of an expression; NULL: equality, or one that this node cannot compile and that never fits */
 };
 
 struct compiled {
     Tocsin__Mute *mute;
-    struct test *tests;
+    struct label_test *tests;
 };
 
 struct mute_set {
@@ -59,7 +60,7 @@ bool matcher_is_sound(const Tocsin__Matcher *matcher, char error[PATTERN_ERROR_S
     return sound;
 }
 
-static bool test_holds(const struct test *test, struct facts *facts, const char *label)
+static bool test_holds(const struct label_test *test, struct facts *facts, const char *label)
 {
     bool fits;
     if (test->matcher->is_regex) {
@@ -75,15 +76,49 @@ static bool test_holds(const struct test *test, struct facts *facts, const char 
     return fits != test->matcher->is_negative;
 }
 
-bool matcher_holds(const Tocsin__Matcher *matcher, const char *label)
+static uint64_t steps_of_label(const char *label)
+{
+    return STEPS_PER_LABEL + strlen(label);
+}
+
+struct label_test *label_test_new(const Tocsin__Matcher *matcher)
 {
     char error[PATTERN_ERROR_SIZE_BYTES];
-    struct test test = {matcher, matcher->is_regex ? compile(matcher, error) : NULL};
+    struct label_test *test = must(malloc(sizeof *test));
+    *test = (struct label_test){matcher, matcher->is_regex ? compile(matcher, error) : NULL};
+    return test;
+}
+
+void label_test_free(struct label_test *test)
+{
+    if (test != NULL) {
+        pattern_free(test->pattern);
+        free(test);
+    }
+}
+
+bool label_test_holds(const struct label_test *test, const char *label, uint64_t *steps_left)
+{
+    uint64_t steps = steps_of_label(label);
+    if (*steps_left <= steps) {
+        *steps_left = 0;
+        return false;
+    }
     struct facts facts;
     facts_init(&facts, json_object(), 0);
-    bool holds = test_holds(&test, &facts, label);
+    facts.steps_left = *steps_left - steps;
+    bool holds = test_holds(test, &facts, label);
+    *steps_left = facts.steps_left;
     facts_close(&facts);
-    pattern_free(test.pattern);
+    return holds;
+}
+
+bool matcher_holds(const Tocsin__Matcher *matcher, const char *label)
+{
+    struct label_test *test = label_test_new(matcher);
+    uint64_t steps_left = STEPS_PER_EVENT;
+    bool holds = label_test_holds(test, label, &steps_left);
+    label_test_free(test);
     return holds;
 }
 
@@ -231,19 +266,23 @@ uint64_t mute_set_revision(const struct mute_set *set)
     return set->revision;
 }
 
-static bool fits(const struct compiled *compiled, struct labels *labels, struct facts *facts)
+/* Adds to *steps what labels cost; what expressions cost is taken from the facts. */
+static bool fits(const struct compiled *compiled, struct labels *labels, struct facts *facts, uint64_t *steps)
 {
     for (size_t i = 0; i < compiled->mute->n_matchers; i++) {
-        const struct test *test = &compiled->tests[i];
-        if (!test_holds(test, facts, label_of(labels, test->matcher->name))) {
+        const struct label_test *test = &compiled->tests[i];
+        const char *label = label_of(labels, test->matcher->name);
+        *steps += steps_of_label(label);
+        if (!test_holds(test, facts, label)) {
             return false;
         }
     }
     return true;
 }
 
-uint64_t mute_set_find(const struct mute_set *set, const struct machine_store *view, const Tocsin__Alert *alert,
-                       uint64_t now_ms)
+/* Adds to *steps what it cost. */
+static uint64_t find(const struct mute_set *set, const struct machine_store *view, const Tocsin__Alert *alert,
+                     uint64_t now_ms, uint64_t *steps)
 {
     struct labels labels = labels_of(view, alert);
     struct facts facts;
@@ -253,12 +292,39 @@ uint64_t mute_set_find(const struct mute_set *set, const struct machine_store *v
         const Tocsin__Mute *mute = set->mutes[i].mute;
         bool in_force = mute->start_ms <= now_ms && now_ms < mute->end_ms;
         bool later = found == NULL || mute->end_ms > found->end_ms;
-        if (in_force && later && fits(&set->mutes[i], &labels, &facts)) {
+        if (in_force && later && fits(&set->mutes[i], &labels, &facts, steps)) {
             found = mute;
         }
     }
+    *steps += STEPS_PER_EVENT - facts.steps_left;
     uint64_t id = found != NULL ? found->id : 0;
     facts_close(&facts);
     labels_free(&labels);
     return id;
+}
+
+uint64_t mute_set_find(const struct mute_set *set, const struct machine_store *view, const Tocsin__Alert *alert,
+                       uint64_t now_ms)
+{
+    uint64_t steps = 0;
+    return find(set, view, alert, now_ms, &steps);
+}
+
+size_t mute_set_judge(const struct mute_set *set, const struct machine_store *view, uint64_t now_ms,
+                      Tocsin__MuteVerdict verdicts[LIMIT_VERDICTS_PER_COMMAND])
+{
+    uint64_t steps = 0;
+    size_t count = 0;
+    struct walk walk = walk_under(view, TABLE_HELD, 0);
+    while (count < LIMIT_VERDICTS_PER_COMMAND && steps < MUTE_STEPS_PER_TURN && walk_next(&walk)) {
+        Tocsin__Alert *alert = alert_get(view, 0, span_number(walk.key, 1), NULL);
+        if (alert == NULL) {
+            continue; /* the state has a fault, which the reader tells of */
+        }
+        tocsin__mute_verdict__init(&verdicts[count]);
+        verdicts[count].alert_id = alert->id;
+        verdicts[count++].mute_id = find(set, view, alert, now_ms, &steps);
+        tocsin__alert__free_unpacked(alert, NULL);
+    }
+    return count;
 }

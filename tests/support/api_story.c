@@ -181,22 +181,14 @@ size_t story_answer_mutes(struct api_fixture *api)
 {
     Tocsin__MuteVerdict verdicts[LIMIT_VERDICTS_PER_COMMAND], *list[LIMIT_VERDICTS_PER_COMMAND];
     struct walk walk = walk_under(&api->view, TABLE_HELD, 0);
-    size_t count = 0;
 
     if (!walk_next(&walk)) {
         return 0;
     }
     struct mute_set *mutes = mute_set_new(&api->view);
-    walk = walk_under(&api->view, TABLE_HELD, 0);
-    while (count < LIMIT_VERDICTS_PER_COMMAND && walk_next(&walk)) {
-        Tocsin__Alert *alert = alert_get(&api->view, 0, span_number(walk.key, 1), NULL);
-        assert_non_null(alert);
-        tocsin__mute_verdict__init(&verdicts[count]);
-        verdicts[count].alert_id = alert->id;
-        verdicts[count].mute_id = mute_set_find(mutes, &api->view, alert, api->now_ms);
-        list[count] = &verdicts[count];
-        count++;
-        tocsin__alert__free_unpacked(alert, NULL);
+    size_t count = mute_set_judge(mutes, &api->view, api->now_ms, verdicts);
+    for (size_t i = 0; i < count; i++) {
+        list[i] = &verdicts[i];
     }
     Tocsin__MuteVerdicts message = TOCSIN__MUTE_VERDICTS__INIT;
     message.revision = mute_set_revision(mutes);

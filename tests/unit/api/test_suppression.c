@@ -353,6 +353,40 @@ static void a_mute_fits_what_all_its_matchers_fit(void **state)
     assert_int_equal(listed(house, "/mutes?status[]=expired", "mutes"), sizeof CASES / sizeof *CASES);
 }
 
+/* What waits was looked at in one turn of the loop, 256 times some 10 ms where expressions are hostile: found by reading. */
+static void no_more_alerts_are_looked_at_in_one_turn_than_the_loop_can_bear(void **state)
+{
+    struct house *house = *state;
+    Tocsin__MuteVerdict verdicts[LIMIT_VERDICTS_PER_COMMAND];
+    char text[6000 + 1] = "";
+    struct mute_set *set;
+
+    memset(text, 'a', sizeof text - 1);
+    assert_int_equal(mute(house, "\"text=never\"", "")->status, 201);
+    for (int i = 0; i < 9; i++) {
+        assert_int_equal(
+            api_post(house->api, "/v2/enqueue",
+                     story_text("{\"routing_key\":\"%s\",\"event_action\":\"trigger\",\"dedup_key\":\"%d\",\"payload\":{"
+                                "\"summary\":\"full\",\"source\":\"db1\",\"severity\":\"error\",\"custom_details\":{"
+                                "\"text\":\"%s\"}}}", house->key, i, text))->status, 202);
+    }
+    set = mute_set_new(&house->api->view);
+    assert_int_equal(mute_set_judge(set, &house->api->view, house->api->now_ms, verdicts), 9);
+    mute_set_free(set);
+    assert_int_equal(mute(house, "\"text=~([ab]*c?){100}d\"", "")->status, 201);
+    set = mute_set_new(&house->api->view);
+    assert_int_equal(mute_set_judge(set, &house->api->view, house->api->now_ms, verdicts), 4);
+    assert_int_equal(verdicts[3].mute_id, 0);
+    mute_set_free(set);
+    for (size_t answered = 0; answered < 9;) { /* the others have their turn next */
+        size_t count = story_answer_mutes(house->api);
+        assert_in_range(count, 1, 4);
+        answered += count;
+    }
+    assert_int_equal(story_answer_mutes(house->api), 0);
+    assert_int_equal(listed(house, "/incidents", "incidents"), 9);
+}
+
 static void a_mute_is_for_an_hour_and_a_day_at_most(void **state)
 {
     struct house *house = *state;
@@ -585,6 +619,7 @@ int main(void)
         TEST(a_window_that_recurs_is_rendered_a_day_further_each_day),
         TEST(the_pause_of_a_service_reads_back_and_holds),
         TEST(a_mute_fits_what_all_its_matchers_fit),
+        TEST(no_more_alerts_are_looked_at_in_one_turn_than_the_loop_can_bear),
         TEST(a_mute_is_for_an_hour_and_a_day_at_most),
         TEST(silences_are_mutes),
         TEST(silences_open_with_a_token_as_password),
