@@ -17,6 +17,8 @@
 /* So long Alertmanager shows those that are over. */
 #define EXPIRED_SHOWN_MS (5ull * 24 * 3600 * 1000)
 #define TIME_CHARACTERS_MAX 64u
+#define MUTES_SEEN_MAX 20000u        /* of a list, the newest; at most LIMIT_MUTES are not over */
+#define FILTER_STEPS_MAX 2000000u    /* of all filters' expressions, for one request: some 20 ms */
 
 /* ---------------------------------------------------------------- ids */
 
@@ -65,8 +67,10 @@ static json_t *render_silence(struct http_request *request, const Tocsin__Mute *
 
 /* The filters of the query, each name="value" and so on. */
 struct filters {
-    Tocsin__Matcher *matchers;
+    Tocsin__Matcher matchers[LIMIT_MATCHERS_PER_MUTE];
+    struct label_test *tests[LIMIT_MATCHERS_PER_MUTE]; /* while a list is made */
     size_t count;
+    uint64_t steps_left;
 };
 
 /* False: answered. */
@@ -74,10 +78,13 @@ static bool take_filters(struct http_request *request, struct filters *filters)
 {
     char error[PATTERN_ERROR_SIZE_BYTES];
 
-    filters->matchers = http_alloc(request, (request->query_count + 1) * sizeof *filters->matchers);
     for (size_t i = 0; i < request->query_count; i++) {
         if (!query_is(&request->query[i], "filter")) {
             continue;
+        }
+        if (filters->count == LIMIT_MATCHERS_PER_MUTE) {
+            api_error(request, 400, 0, "too many filters (maximum is 32)", NULL);
+            return false;
         }
         Tocsin__Matcher *matcher = &filters->matchers[filters->count++];
         if (!matcher_parse(request, request->query[i].value, matcher) || !matcher_is_sound(matcher, error)) {
@@ -88,9 +95,25 @@ static bool take_filters(struct http_request *request, struct filters *filters)
     return true;
 }
 
-/* As Alertmanager does it: the silence's own matchers are the labels that are looked at, whatever their operators. */
-static bool filter_admits(const Tocsin__Matcher *filter, const Tocsin__Mute *mute)
+static void filters_open(struct filters *filters)
 {
+    filters->steps_left = FILTER_STEPS_MAX;
+    for (size_t i = 0; i < filters->count; i++) {
+        filters->tests[i] = label_test_new(&filters->matchers[i]);
+    }
+}
+
+static void filters_close(struct filters *filters)
+{
+    for (size_t i = 0; i < filters->count; i++) {
+        label_test_free(filters->tests[i]);
+    }
+}
+
+/* As Alertmanager does it: the silence's own matchers are the labels that are looked at, whatever their operators. */
+static bool filter_admits(struct filters *filters, size_t which, const Tocsin__Mute *mute)
+{
+    const Tocsin__Matcher *filter = &filters->matchers[which];
     const char *value = NULL;
 
     for (size_t i = 0; i < mute->n_matchers; i++) {
@@ -99,7 +122,8 @@ static bool filter_admits(const Tocsin__Matcher *filter, const Tocsin__Mute *mut
     if (filter->value[0] == '\0') {
         return (value != NULL) == filter->is_negative;
     }
-    return (value != NULL || filter->is_negative) && matcher_holds(filter, value != NULL ? value : "");
+    return (value != NULL || filter->is_negative) &&
+           label_test_holds(filters->tests[which], value != NULL ? value : "", &filters->steps_left);
 }
 
 static bool wanted(struct http_request *request, const char *name)
@@ -109,7 +133,7 @@ static bool wanted(struct http_request *request, const char *name)
     return text == NULL || strcmp(text, "false") != 0;
 }
 
-static bool is_shown(struct http_request *request, const struct filters *filters, const Tocsin__Mute *mute)
+static bool is_shown(struct http_request *request, struct filters *filters, const Tocsin__Mute *mute)
 {
     static const char *const FLAGS[] = {
         [MUTE_PENDING] = "pending", [MUTE_ACTIVE] = "active", [MUTE_EXPIRED] = "expired"};
@@ -118,23 +142,31 @@ static bool is_shown(struct http_request *request, const struct filters *filters
                  (state != MUTE_EXPIRED || mute->end_ms + EXPIRED_SHOWN_MS > api_cluster_ms(request));
 
     for (size_t i = 0; i < filters->count && shown; i++) {
-        shown = filter_admits(&filters->matchers[i], mute);
+        shown = filter_admits(filters, i, mute);
     }
     return shown;
 }
 
 static void on_read_list(struct http_request *request, const struct machine_store *view)
 {
-    const struct filters *filters = api_call_of(request)->data;
+    struct filters *filters = api_call_of(request)->data;
     json_t *silences = json_array();
     struct walk walk = walk_all_backward(view, TABLE_MUTE);
 
-    while (walk_next(&walk)) {
+    filters_open(filters);
+    for (unsigned seen = 0; seen < MUTES_SEEN_MAX && filters->steps_left > 0 && walk_next(&walk); seen++) {
         Tocsin__Mute *mute = record_unpack(&tocsin__mute__descriptor, walk.value, NULL);
         if (mute != NULL && is_shown(request, filters, mute)) {
             json_array_append_new(silences, render_silence(request, mute));
         }
         tocsin__mute__free_unpacked(mute, NULL);
+    }
+    filters_close(filters);
+    if (filters->steps_left == 0) {
+        json_decref(silences);
+        api_error(request, 400, 0, "the filters ask for too much: leave out expressions, or those that are over (expired=false)",
+                  NULL);
+        return;
     }
     api_json(request, 200, silences);
 }

@@ -446,6 +446,29 @@ static void silences_are_mutes(void **state)
     assert_true(json_is_string(refused->json));
 }
 
+/* Each filter was compiled anew for each silence, and nothing bounded them together: found by reading. */
+static void filters_of_silences_are_bounded(void **state)
+{
+    struct house *house = *state;
+    char value[1000 + 1] = "", target[4096] = "/api/v2/silences?active=true";
+
+    memset(value, 'a', sizeof value - 1);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(mute(house, story_text("\"text=%s\"", value), "")->status, 201);
+    }
+    assert_int_equal(json_array_size(api_get(house->api, "/api/v2/silences?filter=text!~\"a%2Bb\"")->json), 4);
+    const struct api_answer *refused = api_get(house->api, "/api/v2/silences?filter=text!~\"([ab]*c?){120}d\"");
+    assert_int_equal(refused->status, 400);
+    assert_non_null(strstr(json_string_value(refused->json), "ask for too much"));
+    for (unsigned i = 0; i < LIMIT_MATCHERS_PER_MUTE; i++) {
+        (void)strcat(target, "&filter=x!~\"b%2B\"");
+    }
+    assert_int_equal(json_array_size(api_get(house->api, target)->json), 4);
+    refused = api_get(house->api, strcat(target, "&filter=x=\"y\""));
+    assert_int_equal(refused->status, 400);
+    assert_non_null(strstr(json_string_value(refused->json), "too many filters"));
+}
+
 /* amtool, Grafana and Karma log in to an Alertmanager by name and password: the password is the token. */
 static void silences_open_with_a_token_as_password(void **state)
 {
@@ -622,6 +645,7 @@ int main(void)
         TEST(no_more_alerts_are_looked_at_in_one_turn_than_the_loop_can_bear),
         TEST(a_mute_is_for_an_hour_and_a_day_at_most),
         TEST(silences_are_mutes),
+        TEST(filters_of_silences_are_bounded),
         TEST(silences_open_with_a_token_as_password),
         TEST(changes_stand_beside_incidents),
         TEST(changes_that_say_nothing_are_refused),
