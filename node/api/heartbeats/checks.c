@@ -1,10 +1,15 @@
 /*
  * healthchecks' management API, version 3, over heartbeats: /api/v3/checks/... with X-Api-Key.
  *
+ * Whoever may read and no more is not shown what a check is pinged by: `unique_key` stands for it, as with healthchecks'
+ * read-only keys, and opens the same reads.
+ *
  * One field is ours: `service`, the id of the service whose people are paged. Without it the only service there is is
  * taken. OnCalendar schedules and filters by keyword are refused, not ignored: a check that is judged by another rule
  * than its owner thinks is worse than none.
  */
+#include <nettle/sha1.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,10 +19,85 @@
 #include "node/api/render.h"
 #include "node/api/resource.h"
 #include "node/api/roles.h"
+#include "node/api/router.h"
 
 #define HEALTHCHECKS_TIMEOUT_S 86400u
 #define HEALTHCHECKS_GRACE_S 3600u
 #define LISTED_MAX 10000u /* healthchecks' list has no pages; a longer one says where it goes on, by `next` */
+
+#define UNIQUE_KEY_DIGITS (2 * SHA1_DIGEST_SIZE)
+
+/* ---------------------------------------------------------------- who may see the secret */
+
+/* Whoever may change checks, by role and by the token's scopes: a UUID is all that it takes to ping. */
+static bool may_know_uuid(struct http_request *request)
+{
+    const struct principal *principal = &api_call_of(request)->principal;
+
+    return principal->permission >= PERMISSION_CONFIGURE &&
+           (principal->scopes_count == 0 || scope_among(principal->scopes, principal->scopes_count, "heartbeats.write"));
+}
+
+/* As healthchecks has it: SHA-1 of the first half of the UUID, so that the other half stays unknown. */
+static void unique_key(const Tocsin__Heartbeat *heartbeat, char text[UNIQUE_KEY_DIGITS + 1])
+{
+    struct sha1_ctx context;
+    uint8_t digest[SHA1_DIGEST_SIZE];
+    unsigned digits = 0;
+
+    sha1_init(&context);
+    for (const char *at = heartbeat->key; *at != '\0' && digits < 16; at++) {
+        if (*at != '-') {
+            sha1_update(&context, 1, (const uint8_t *)at);
+            digits++;
+        }
+    }
+    sha1_digest(&context, sizeof digest, digest);
+    for (size_t i = 0; i < sizeof digest; i++) {
+        (void)snprintf(text + 2 * i, 3, "%02x", digest[i]);
+    }
+}
+
+/* What names the check to whoever asks, in the request's memory. */
+static const char *name_of_check(struct http_request *request, const Tocsin__Heartbeat *heartbeat)
+{
+    char key[UNIQUE_KEY_DIGITS + 1];
+
+    if (may_know_uuid(request)) {
+        return heartbeat->key;
+    }
+    unique_key(heartbeat, key);
+    return http_strdup(request, key);
+}
+
+static uint64_t find_unique_key(const struct machine_store *view, const char *text)
+{
+    struct walk walk = walk_all(view, TABLE_HEARTBEAT);
+    uint64_t id = 0;
+
+    while (id == 0 && strlen(text) == UNIQUE_KEY_DIGITS && walk_next(&walk)) {
+        char key[UNIQUE_KEY_DIGITS + 1];
+        Tocsin__Heartbeat *heartbeat = record_unpack(&tocsin__heartbeat__descriptor, walk.value, NULL);
+        if (heartbeat == NULL) {
+            abort();
+        }
+        unique_key(heartbeat, key);
+        id = strcmp(key, text) == 0 ? heartbeat->id : 0;
+        tocsin__heartbeat__free_unpacked(heartbeat, NULL);
+    }
+    return id;
+}
+
+/* By its UUID, or for reading by its unique key; 0: there is none. */
+static uint64_t find_check(struct http_request *request, const struct machine_store *view, const char *name)
+{
+    const char *uuid = uuid_take(request, name);
+
+    if (uuid != NULL) {
+        return heartbeat_find_key(view, uuid);
+    }
+    return router_is_read(request) ? find_unique_key(view, name) : 0;
+}
 
 /* ---------------------------------------------------------------- rendering */
 
@@ -61,6 +141,21 @@ static const char *status_word(struct http_request *request, const Tocsin__Heart
     return words[state->status];
 }
 
+/* By what a check is pinged and changed, or what stands for it. */
+static void add_names(struct http_request *request, const Tocsin__Heartbeat *heartbeat, json_t *check)
+{
+    if (!may_know_uuid(request)) {
+        json_object_set_new(check, "unique_key", json_string(name_of_check(request, heartbeat)));
+        return;
+    }
+    json_object_set_new(check, "uuid", json_string(heartbeat->key));
+    json_object_set_new(check, "ping_url", render_self(request, "/ping/%s", heartbeat->key));
+    json_object_set_new(check, "update_url", render_self(request, "/api/v3/checks/%s", heartbeat->key));
+    json_object_set_new(check, "pause_url", render_self(request, "/api/v3/checks/%s/pause", heartbeat->key));
+    json_object_set_new(check, "resume_url", render_self(request, "/api/v3/checks/%s/resume", heartbeat->key));
+    json_object_set_new(check, "channels", json_string(""));
+}
+
 static json_t *render_check(struct http_request *request, const struct machine_store *view,
                             const Tocsin__Heartbeat *heartbeat)
 {
@@ -85,13 +180,8 @@ static json_t *render_check(struct http_request *request, const struct machine_s
     if (state->has_duration) {
         json_object_set_new(check, "last_duration", json_integer((json_int_t)(state->last_duration_ms / 1000)));
     }
-    json_object_set_new(check, "uuid", json_string(heartbeat->key));
-    json_object_set_new(check, "ping_url", render_self(request, "/ping/%s", heartbeat->key));
-    json_object_set_new(check, "update_url", render_self(request, "/api/v3/checks/%s", heartbeat->key));
-    json_object_set_new(check, "pause_url", render_self(request, "/api/v3/checks/%s/pause", heartbeat->key));
-    json_object_set_new(check, "resume_url", render_self(request, "/api/v3/checks/%s/resume", heartbeat->key));
+    add_names(request, heartbeat, check);
     json_object_set_new(check, "badge_url", json_null());
-    json_object_set_new(check, "channels", json_string(""));
     if (heartbeat->schedule[0] != '\0') {
         json_object_set_new(check, "schedule", json_string(heartbeat->schedule));
         json_object_set_new(check, "tz", json_string(heartbeat->time_zone));
@@ -117,8 +207,7 @@ static void on_view(struct http_request *request, const struct machine_store *vi
 {
     struct api_call *call = api_call_of(request);
     const struct check_call *state = call->data;
-    const char *key = uuid_take(request, call->parameters[0]);
-    uint64_t id = key != NULL ? heartbeat_find_key(view, key) : 0;
+    uint64_t id = find_check(request, view, call->parameters[0]);
     const Tocsin__Heartbeat *heartbeat = id != 0 ? heartbeat_get(view, id, request_memory(request)) : NULL;
 
     if (heartbeat == NULL) {
@@ -445,14 +534,13 @@ static void on_list_view(struct http_request *request, const struct machine_stor
 {
     const char *slug = http_query(request, "slug");
     json_t *checks = json_array();
-    const char *after = http_query(request, "after"), *last_key = NULL;
-    const char *after_key = after != NULL ? uuid_take(request, after) : NULL;
-    uint64_t after_id = after_key != NULL ? heartbeat_find_key(view, after_key) : 0;
+    const char *after = http_query(request, "after"), *last_name = NULL;
+    uint64_t after_id = after != NULL ? find_check(request, view, after) : 0;
     struct walk walk = walk_all(view, TABLE_HEARTBEAT);
 
     if (after != NULL && after_id == 0) {
         json_decref(checks);
-        api_error(request, 400, 2001, "'after' must be the uuid of a check", NULL);
+        api_error(request, 400, 2001, "'after' must be the uuid or the unique_key of a check", NULL);
         return;
     }
     if (after_id != 0) {
@@ -467,14 +555,14 @@ static void on_list_view(struct http_request *request, const struct machine_stor
         if ((slug == NULL || strcmp(slug, heartbeat->slug) == 0) && has_tags(request, heartbeat->tags)) {
             json_array_append_new(checks, render_check(request, view, heartbeat));
             if (json_array_size(checks) == LISTED_MAX) {
-                last_key = http_strdup(request, heartbeat->key);
+                last_name = http_strdup(request, name_of_check(request, heartbeat));
             }
         }
         tocsin__heartbeat__free_unpacked(heartbeat, NULL);
     }
     json_t *answer = json_pack("{s:o}", "checks", checks);
-    if (last_key != NULL) {
-        json_object_set_new(answer, "next", render_self(request, "/api/v3/checks/?after=%s", last_key));
+    if (last_name != NULL) {
+        json_object_set_new(answer, "next", render_self(request, "/api/v3/checks/?after=%s", last_name));
     }
     api_json(request, 200, answer);
 }
@@ -502,7 +590,8 @@ static json_t *render_ping(struct http_request *request, const Tocsin__Heartbeat
         json_object_set_new(object, "exitstatus", json_integer(ping->exit_status));
     }
     json_object_set_new(object, "body_url",
-                        ping->body.len > 0 ? render_self(request, "/api/v3/checks/%s/pings/%llu/body", heartbeat->key,
+                        ping->body.len > 0 ? render_self(request, "/api/v3/checks/%s/pings/%llu/body",
+                                                         name_of_check(request, heartbeat),
                                                          (unsigned long long)ping->number)
                                            : json_null());
     return object;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <nettle/sha1.h>
 
 #include "consensus/machine/limits.h"
 #include "tests/support/api_fixture.h"
@@ -504,6 +505,65 @@ static void observers_look_and_change_nothing(void **state)
     assert_int_equal(api_post(house->api, "/api/v3/checks/", "{}")->status, 403);
 }
 
+/* As healthchecks makes it of a UUID. */
+static const char *unique_key_of(const char *uuid)
+{
+    char half[17] = "", text[2 * SHA1_DIGEST_SIZE + 1];
+    uint8_t digest[SHA1_DIGEST_SIZE];
+    struct sha1_ctx context;
+
+    (void)sscanf(uuid, "%8[0-9a-f]-%4[0-9a-f]-%4[0-9a-f]", half, half + 8, half + 12);
+    sha1_init(&context);
+    sha1_update(&context, strlen(half), (const uint8_t *)half);
+    sha1_digest(&context, sizeof digest, digest);
+    for (size_t i = 0; i < sizeof digest; i++) {
+        (void)snprintf(text + 2 * i, 3, "%02x", digest[i]);
+    }
+    return story_text("%s", text);
+}
+
+/* Found by reading: whoever saw the list could ping each check, and so keep its silence from being noticed. */
+static void whoever_may_only_look_is_not_shown_what_pings(void **state)
+{
+    static char reads[] = "heartbeats.read", writes[] = "heartbeats.write", others[] = "services.write";
+    static const char *const secrets[] = {"uuid", "ping_url", "update_url", "pause_url", "resume_url", "channels"};
+    struct house *house = *state;
+    const char *unique_key = unique_key_of(house->check), *path = story_text("/api/v3/checks/%s", unique_key);
+    char *few[] = {reads, others}, *all[] = {reads, writes};
+
+    assert_int_equal(send(house, "POST", story_text("/ping/%s", house->check), "done")->status, 200);
+    api_fixture_add_token(house->api, "observerobserver1234", TOCSIN__ROLE__ROLE_OBSERVER, 0);
+    api_fixture_add_token(house->api, "limitedlimited123456", TOCSIN__ROLE__ROLE_LIMITED_USER, 0);
+    api_fixture_add_scoped_token(house->api, "scopedadmin1234567890", TOCSIN__ROLE__ROLE_ADMIN, few, 2);
+    static const char *const lookers[] = {"observerobserver1234", "limitedlimited123456", "scopedadmin1234567890"};
+    for (size_t i = 0; i < sizeof lookers / sizeof *lookers; i++) {
+        house->api->token = lookers[i];
+        const struct api_answer *list = api_get(house->api, "/api/v3/checks/"), *one = api_get(house->api, path);
+        const struct api_answer *pings = api_get(house->api, story_text("%s/pings/", path));
+        assert_string_equal(api_answer_text(list, "checks", "0", "unique_key", NULL), unique_key);
+        assert_string_equal(api_answer_text(one, "unique_key", NULL), unique_key);
+        assert_string_equal(api_answer_text(one, "name", NULL), "Nightly");
+        for (size_t j = 0; j < sizeof secrets / sizeof *secrets; j++) {
+            assert_null(api_answer_at(one, secrets[j], NULL));
+        }
+        assert_null(strstr(list->text, house->check + 24)); /* the half that the unique key does not know */
+        assert_null(strstr(one->text, house->check + 24));
+        assert_null(strstr(pings->text, house->check + 24));
+        const char *body = strstr(api_answer_text(pings, "pings", "0", "body_url", NULL), "/api/");
+        assert_string_equal(api_get(house->api, body)->text, "done");
+        assert_int_equal(api_get(house->api, story_text("%s/flips/", path))->status, 200);
+        assert_int_equal(json_array_size(api_answer_at(api_get(house->api, story_text("/api/v3/checks/?after=%s", unique_key)),
+                                                       "checks", NULL)), 0);
+    }
+    api_fixture_add_scoped_token(house->api, "scopeduser1234567890", TOCSIN__ROLE__ROLE_USER, all, 2);
+    house->api->token = "scopeduser1234567890";
+    assert_string_equal(api_answer_text(check(house), "uuid", NULL), house->check);
+    assert_null(api_answer_at(check(house), "unique_key", NULL));
+    assert_int_equal(api_post(house->api, path, "{}")->status, 404); /* changes are by the UUID */
+    house->api->token = API_FIXTURE_TOKEN;
+    assert_int_equal(api_get(house->api, "/api/v3/checks/0123456789012345678901234567890123456789")->status, 404);
+}
+
 static void the_second_service_must_be_named(void **state)
 {
     struct house *house = *state;
@@ -617,6 +677,7 @@ int main(void)
         STORY(a_node_whose_clock_is_ahead_leaves_out_no_moment),
         STORY(errors_have_healthchecks_shape),
         STORY(observers_look_and_change_nothing),
+        STORY(whoever_may_only_look_is_not_shown_what_pings),
         STORY(the_second_service_must_be_named),
         STORY(opsgenies_heartbeats_live),
         STORY(opsgenie_answers_pings_of_unknown_names),
