@@ -8,6 +8,7 @@
 
 #define TIMEOUT_S 30L
 #define ANSWER_SIZE_BYTES_MAX (16u << 20)
+#define ID_CHARACTERS_MIN 7u
 
 /* ---------------------------------------------------------------- requests */
 
@@ -171,26 +172,60 @@ int print_list_of(struct client *client, const char *path, const char *name, voi
     return EXIT_DONE;
 }
 
+bool is_id(const char *text)
+{
+    return text[0] == 'P' && strlen(text) >= ID_CHARACTERS_MIN && strpbrk(text, "0123456789") != NULL &&
+           text[strspn(text, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")] == '\0';
+}
+
+static bool is_called(json_t *element, const char *field, const char *name)
+{
+    return strcasecmp(text_at(element, field), name) == 0;
+}
+
+static void print_namesakes(json_t *list, const char *plural, const char *name)
+{
+    json_t *element;
+    size_t i;
+
+    fprintf(stderr, "tocsin: more than one of the %s is called \"%s\"; say which by id:\n", plural, name);
+    json_array_foreach(list, i, element)
+    {
+        if (is_called(element, "name", name)) {
+            fprintf(stderr, "  %s  %s  %s\n", text_at(element, "id"), text_at(element, "name"), text_at(element, "email"));
+        }
+    }
+}
+
 json_t *find_named(struct client *client, const char *path, const char *plural, const char *name)
 {
     struct answer answer;
     json_t *element, *found = NULL;
-    size_t i;
+    size_t i, namesakes = 0;
 
     if (ask(client, "GET", path, NULL, &answer) != EXIT_DONE) {
         return NULL;
     }
-    json_array_foreach(json_object_get(answer.json, plural), i, element)
+    json_t *list = json_object_get(answer.json, plural);
+    json_array_foreach(list, i, element)
     {
-        if (strcasecmp(text_at(element, "name"), name) == 0 || strcasecmp(text_at(element, "id"), name) == 0 ||
-            strcasecmp(text_at(element, "email"), name) == 0) {
-            found = json_incref(element);
+        if (is_called(element, "id", name) || is_called(element, "email", name)) {
+            found = element;
+            namesakes = 1;
             break;
         }
+        if (is_called(element, "name", name)) {
+            found = element;
+            namesakes++;
+        }
     }
-    if (found == NULL) {
+    if (namesakes > 1) {
+        print_namesakes(list, plural, name);
+        found = NULL;
+    } else if (found == NULL) {
         fprintf(stderr, "tocsin: none of the %s is called \"%s\"\n", plural, name);
     }
+    json_incref(found);
     release(&answer);
     return found;
 }
@@ -198,6 +233,10 @@ json_t *find_named(struct client *client, const char *path, const char *plural, 
 char *find_user(struct client *client, const char *name)
 {
     char path[PATH_SIZE_BYTES_MAX];
+
+    if (is_id(name)) {
+        return strdup(name);
+    }
     char *escaped = curl_easy_escape(client->curl, name, 0);
     bool fits = escaped != NULL && (size_t)snprintf(path, sizeof path, "/users?limit=100&query=%s", escaped) < sizeof path;
 

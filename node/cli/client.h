@@ -37,9 +37,12 @@ void print_number_at(json_t *object, const char *name);
 /* Asks for a list and prints each element. */
 int print_list_of(struct client *client, const char *path, const char *name, void (*print)(json_t *));
 
-/* The object of a list whose `name` this is, or whose id or e-mail; a new reference, NULL when there is none. Prints why. */
+/* Whether it looks like an id: a "P", then digits and capital letters, not letters alone. */
+bool is_id(const char *text);
+/* The object of a list whose id or e-mail this is, or the only one whose `name` it is; a new reference, NULL when there is
+ * none, or when several have the name. Prints why. */
 json_t *find_named(struct client *client, const char *path, const char *plural, const char *name);
-/* The id of the user who is named so, by name or e-mail; a new string, NULL when there is none. Prints why. */
+/* The id of the user who is named so, by id, e-mail or name; a new string, NULL as with find_named. Prints why. */
 char *find_user(struct client *client, const char *name);
 
 #endif

@@ -281,12 +281,6 @@ static bool seconds_take(const char *text, long *seconds)
     return (text == NULL || (end != text && *end == '\0' && errno == 0)) && *seconds >= 0 && *seconds <= TEST_SECONDS_MAX;
 }
 
-/* As the API writes them. */
-static bool is_id(const char *text)
-{
-    return text[0] == 'P' && strlen(text) >= 7 && text[strspn(text, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")] == '\0';
-}
-
 /* The id of the service of that name; a new string, NULL when there is none. Prints why. */
 static char *find_service(struct client *client, const char *name)
 {

@@ -68,6 +68,13 @@ class CommandLine(unittest.TestCase):
         self.assertIn("HELP WANTED", page.wait_received(1, bob)[0]["text"])
         self.assertEqual((0, "reassigned"), self.tocsin("reassign", number, "Carol Clark"))
         self.assertIn("TRIGGERED", page.wait_received(1, carol)[0]["text"])
+        # Two of one name: the first one was taken, whoever was meant (found by reading).
+        namesake = Person(self.cluster, "Carol Clark", ("sms",))
+        refused = (1, 'tocsin: more than one of the users is called "carol clark"; say which by id:')
+        self.assertEqual(refused, self.tocsin("reassign", number, "carol clark"))
+        self.assertEqual(refused, self.tocsin("add-responder", number, "carol clark", "And now?"))
+        self.assertEqual((0, "reassigned"), self.tocsin("reassign", number, namesake.id))
+        self.assertIn("TRIGGERED", page.wait_received(1, namesake)[0]["text"])
         self.assertEqual((0, "told"), self.tocsin("status-update", number, "We are looking"))
         self.assertEqual(["We are looking"], [update["message"] for update in page.get("/status_updates")["status_updates"]])
 
