@@ -279,6 +279,9 @@
 #define CONTACT_CODE_EVERY_MS PERSON_TEST_EVERY_MS
 #define LIMIT_CONTACT_CODE_TRIES 5u
 #define LIMIT_CONTACT_CODES_PER_DAY 10u
+/* Of one person, whatever becomes of the contact methods meanwhile: four of them at their bound. Else whoever changes the
+ * address after each code has any number called, as often as they like. */
+#define LIMIT_CONTACT_CODES_PER_USER_PER_DAY 40u
 #define CONTACT_CODE_CHARACTERS 6u
 /* An event source has habits when it was heard on so many days. Then it has been silent for long after so many times its
  * longest silence, but not within a week. */

@@ -94,15 +94,23 @@ static bool code_is_out(const struct apply *apply, const Tocsin__ContactProof *p
            apply->time_ms < proof->code_sent_at_ms + CONTACT_CODE_VALID_MS;
 }
 
-/* Takes the place of the code that is out; it is known when it has been sent. False: too many on one day. */
-static bool code_begin(struct apply *apply, uint64_t user_id, uint64_t contact_method_id)
+/* A day that is over counts no more. */
+static bool has_codes_left(const struct apply *apply, Tocsin__ContactProof *proof, uint32_t codes_per_day)
 {
-    Tocsin__ContactProof *proof = proof_get(apply, user_id, contact_method_id);
     if (apply->time_ms >= proof->codes_since_ms + DAY_MS) {
         proof->codes_since_ms = apply->time_ms;
         proof->codes_sent = 0;
     }
-    if (proof->codes_sent >= LIMIT_CONTACT_CODES_PER_DAY) {
+    return proof->codes_sent < codes_per_day;
+}
+
+/* Takes the place of the code that is out; it is known when it has been sent. False: too many on one day. */
+static bool code_begin(struct apply *apply, uint64_t user_id, uint64_t contact_method_id)
+{
+    Tocsin__ContactProof *proof = proof_get(apply, user_id, contact_method_id);
+    Tocsin__ContactProof *person = proof_get(apply, user_id, 0);
+    if (!has_codes_left(apply, proof, LIMIT_CONTACT_CODES_PER_DAY) ||
+        !has_codes_left(apply, person, LIMIT_CONTACT_CODES_PER_USER_PER_DAY)) {
         return false;
     }
     proof->codes_sent++;
@@ -110,6 +118,8 @@ static bool code_begin(struct apply *apply, uint64_t user_id, uint64_t contact_m
     proof->code_sent_at_ms = apply->time_ms;
     proof->tries_left = LIMIT_CONTACT_CODE_TRIES;
     proof_put(apply, proof);
+    person->codes_sent++;
+    proof_put(apply, person);
     return true;
 }
 
@@ -175,7 +185,8 @@ void apply_contact_code_send(struct apply *apply, const Tocsin__ContactCodeSend 
     }
     if (!code_begin(apply, user->id, send->contact_method_id)) {
         reply_refuse(apply, reply, TOCSIN__STATUS__STATUS_LIMIT, TOCSIN__REASON__REASON_TOO_MANY,
-                     "No more than %u codes are sent to a contact method on one day.", LIMIT_CONTACT_CODES_PER_DAY);
+                     "No more than %u codes are sent to a contact method, and %u to a person, on one day.",
+                     LIMIT_CONTACT_CODES_PER_DAY, LIMIT_CONTACT_CODES_PER_USER_PER_DAY);
         return;
     }
     tell(apply, user, send->contact_method_id, TOCSIN__NOTICE_KIND__NOTICE_CODE, true);

@@ -16,7 +16,7 @@ void contact_answered(struct apply *, uint64_t user_id, uint64_t contact_method_
 /* The person acknowledges the incident: an answer, by whichever way, when a page of it went out to the person before. Writes
  * once a day. */
 void contact_page_answered(struct apply *, uint64_t incident_id, uint64_t user_id);
-/* Another address, or none any more: what was known of it goes. */
+/* Another address, or none any more: what was known of it goes. How many codes the person was sent stays. */
 void contact_forget(struct apply *, uint64_t user_id, uint64_t contact_method_id);
 
 /* A message that asks for a code has gone out, or may have: from now on that code counts, if it is the latest. */
