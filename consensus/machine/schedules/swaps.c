@@ -7,7 +7,8 @@
  *        └──its span is over──> expired
  *
  * What changes hands is decided when it is taken: of the span, the parts in which the giver is on call by then become
- * overrides for the taker, and of the span in return those of the taker for the giver: all, or none.
+ * overrides for the taker, and of the span in return those of the taker for the giver: all, or none. A span of more parts
+ * than one request may make overrides is refused.
  */
 #include "consensus/machine/schedules/swaps.h"
 
@@ -66,7 +67,7 @@ struct part {
     uint64_t start_ms, end_ms;
 };
 
-/* Parts of the span, from now on, in which the user is on call; at most `max` of them are written. */
+/* Parts of the span, from now on, in which the user is on call: how many there are. At most `max` of them are written. */
 static size_t parts_of(struct apply *apply, const Tocsin__Schedule *schedule, uint64_t user_id, uint64_t start_ms,
                        uint64_t end_ms, struct part *parts, size_t max)
 {
@@ -78,18 +79,20 @@ static size_t parts_of(struct apply *apply, const Tocsin__Schedule *schedule, ui
     struct course course = course_of(apply, schedule, start_ms, end_ms - 1);
     for (size_t i = 0; i < course.count; i++) {
         uint64_t until_ms = i + 1 < course.count ? course.steps[i + 1].at_ms : end_ms;
-        if (course.steps[i].user_id == user_id && count < max) {
-            parts[count++] = (struct part){course.steps[i].at_ms, until_ms};
+        if (course.steps[i].user_id == user_id) {
+            if (count < max) {
+                parts[count] = (struct part){course.steps[i].at_ms, until_ms};
+            }
+            count++;
         }
     }
     return count;
 }
 
-static bool has_shifts(struct apply *apply, const Tocsin__Schedule *schedule, uint64_t user_id, uint64_t start_ms,
-                       uint64_t end_ms)
+/* Whether all of them can change hands at once. */
+static bool check_parts(struct apply *apply, Tocsin__Reply *reply, size_t count)
 {
-    struct part part;
-    return parts_of(apply, schedule, user_id, start_ms, end_ms, &part, 1) > 0;
+    return count == 0 || check_room(apply, reply, "shifts in one span of a swap", count - 1, LIMIT_OVERRIDES_PER_REQUEST);
 }
 
 static bool is_of_schedule(const Tocsin__Schedule *schedule, uint64_t user_id)
@@ -176,7 +179,11 @@ static bool check_span(struct apply *apply, Tocsin__Reply *reply, uint64_t start
 static bool check_people(struct apply *apply, Tocsin__Reply *reply, const Tocsin__Schedule *schedule,
                          const Tocsin__Swap *swap)
 {
-    if (!has_shifts(apply, schedule, swap->user_id, swap->start_ms, swap->end_ms)) {
+    size_t given_count = parts_of(apply, schedule, swap->user_id, swap->start_ms, swap->end_ms, NULL, 0);
+    bool exchanged = swap->asked_user_id != 0 && swap->return_end_ms != 0;
+    size_t back_count =
+        exchanged ? parts_of(apply, schedule, swap->asked_user_id, swap->return_start_ms, swap->return_end_ms, NULL, 0) : 0;
+    if (given_count == 0) {
         reply_refuse(apply, reply, CONFLICT, TOCSIN__REASON__REASON_NOT_ON_CALL,
                      "Whoever offers shifts must have some in this span.");
         return false;
@@ -187,13 +194,12 @@ static bool check_people(struct apply *apply, Tocsin__Reply *reply, const Tocsin
                      "The person who is asked must be somebody else.");
         return false;
     }
-    if (swap->asked_user_id != 0 && swap->return_end_ms != 0 &&
-        !has_shifts(apply, schedule, swap->asked_user_id, swap->return_start_ms, swap->return_end_ms)) {
+    if (exchanged && back_count == 0) {
         reply_refuse(apply, reply, CONFLICT, TOCSIN__REASON__REASON_NOT_ON_CALL,
                      "The person who is asked has no shifts in the span that is wanted in return.");
         return false;
     }
-    return true;
+    return check_parts(apply, reply, given_count) && check_parts(apply, reply, back_count);
 }
 
 static bool check_offer(struct apply *apply, Tocsin__Reply *reply, const Tocsin__Schedule *schedule,
@@ -296,6 +302,9 @@ void apply_swap_take(struct apply *apply, const Tocsin__SwapTake *take, Tocsin__
     if (given_count == 0 || (swap->return_end_ms != 0 && back_count == 0)) {
         reply_refuse(apply, reply, CONFLICT, TOCSIN__REASON__REASON_NOT_ON_CALL,
                      "Nothing is left to swap: the shifts are somebody else's by now.");
+        return;
+    }
+    if (!check_parts(apply, reply, given_count) || !check_parts(apply, reply, back_count)) {
         return;
     }
     uint64_t count = rows_under(apply, TABLE_OVERRIDE, schedule->id);

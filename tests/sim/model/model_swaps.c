@@ -60,10 +60,15 @@ static struct span_of_time from_now(const struct model *model, uint64_t start_ms
     return (struct span_of_time){start_ms > model->now_ms ? start_ms : model->now_ms, end_ms};
 }
 
+/* Something is hers, and not more than can change hands at once. */
 static bool has_some(const struct model *model, const struct schedule *schedule, uint64_t person_id, uint64_t start_ms, uint64_t end_ms)
 {
     struct span_of_time span = from_now(model, start_ms, end_ms), part;
-    return next_part(schedule, person_id, &span, &part);
+    uint64_t parts = 0;
+    while (parts <= LIMIT_OVERRIDES_PER_REQUEST && next_part(schedule, person_id, &span, &part)) {
+        parts++;
+    }
+    return parts > 0 && parts <= LIMIT_OVERRIDES_PER_REQUEST;
 }
 
 /* ---------------------------------------------------------------- commands */

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "consensus/machine/limits.h"
 #include "consensus/machine/schedules/shift_rows.h"
 #include "tests/sim/model/model_internal.h"
 #include "tests/sim/model/model_stand.h"
@@ -15,7 +16,7 @@
 #define KEY "R0000000000000000000000000000001"
 #define MINUTE ((uint64_t)STAND_MINUTE_MS)
 #define HOUR (60 * MINUTE)
-#define SHIFTS 48u
+#define SHIFTS 400u
 #define TRIGGER TOCSIN__EVENT_ACTION__EVENT_TRIGGER
 #define CRITICAL TOCSIN__SEVERITY__SEVERITY_CRITICAL
 
@@ -172,7 +173,47 @@ static void nobody_takes_what_another_was_asked_for(void **state)
     stand_expect_peace(stand);
 }
 
+static void what_is_too_much_for_one_swap_is_refused(void **state)
+{
+    struct stand *stand = *state;
+    Tocsin__Swap swap = bobs_next_hour();
+    Tocsin__SwapOffer body = TOCSIN__SWAP_OFFER__INIT;
+    body.swap = &swap;
+    Tocsin__Command command = COMMAND(SWAP_OFFER, swap_offer, body);
+    swap.end_ms = swap.start_ms + 2 * LIMIT_OVERRIDES_PER_REQUEST * HOUR + 1;
+    assert_int_equal(stand_do(stand, &command)->status, TOCSIN__STATUS__STATUS_LIMIT);
+    swap.end_ms--;
+    uint64_t id = stand_done(stand, &command);
+    assert_int_equal(take(stand, id, alice), TOCSIN__STATUS__STATUS_OK);
+    stand_deliver(stand);
+    stand_expect_peace(stand);
+}
+
 /* ---------------------------------------------------------------- lies */
+
+/* The model hears that it was done. */
+static void say_yes(struct stand *stand)
+{
+    Tocsin__Reply done = TOCSIN__REPLY__INIT;
+    static uint8_t packed[64];
+    uint64_t id = 4711;
+    done.status = TOCSIN__STATUS__STATUS_OK;
+    done.n_ids = 1;
+    done.ids = &id;
+    assert_true(tocsin__reply__get_packed_size(&done) <= sizeof packed);
+    stand->output.replies[0].packed = (struct span){.data = packed, .size_bytes = tocsin__reply__pack(&done, packed)};
+}
+
+static void a_swap_of_more_than_can_be_done_is_found(void **state)
+{
+    struct stand *stand = *state;
+    Tocsin__Swap swap = bobs_next_hour();
+    swap.end_ms = swap.start_ms + 2 * LIMIT_OVERRIDES_PER_REQUEST * HOUR + 1;
+    stand->doctor = say_yes;
+    (void)offer(stand, swap);
+    stand->doctor = NULL;
+    stand_expect_broken(stand, "an offer of shifts was accepted");
+}
 
 /* The model hears that nothing was done. */
 static void say_no(struct stand *stand)
@@ -263,6 +304,8 @@ int main(void)
         STORY(what_was_taken_is_the_takers_until_its_end),
         STORY(what_was_undone_is_as_it_was),
         STORY(nobody_takes_what_another_was_asked_for),
+        STORY(what_is_too_much_for_one_swap_is_refused),
+        STORY(a_swap_of_more_than_can_be_done_is_found),
         STORY(a_swap_that_is_refused_and_done_nevertheless_is_found),
         STORY(news_to_a_strangers_number_is_found),
         STORY(news_and_another_number_may_share_an_entry),

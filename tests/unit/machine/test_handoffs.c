@@ -461,6 +461,55 @@ static void offers_that_make_no_sense_are_refused(void **state)
     assert_int_equal(fixture_rows(f, TABLE_SWAP), LIMIT_SWAPS_PER_SCHEDULE);
 }
 
+/* Shifts of an hour each from now on: one in two is Bob's. */
+static void many_shifts(struct night *night)
+{
+    uint64_t now_ms = night->fixture->now_ms;
+    assert_int_equal(night_put(night, night->schedule, 1, night_hourly(now_ms, 4 * LIMIT_OVERRIDES_PER_REQUEST, night->bob, night->alice))->status, OK);
+}
+
+static void what_is_too_much_for_one_swap_is_refused_and_not_done_in_part(void **state)
+{
+    struct night *night = *state;
+    struct machine_fixture *f = night->fixture;
+    uint64_t now_ms = f->now_ms, many_ms = 2 * LIMIT_OVERRIDES_PER_REQUEST * HOUR;
+    many_shifts(night);
+    assert_int_equal(offer(night, offer_of(night, night->bob, now_ms, now_ms + many_ms + 1))->status, TOCSIN__STATUS__STATUS_LIMIT);
+    Tocsin__Swap swap = offer_of(night, night->bob, now_ms, now_ms + HOUR);
+    swap.asked_user_id = night->alice;
+    swap.return_start_ms = now_ms + HOUR;
+    swap.return_end_ms = now_ms + HOUR + many_ms + 1;
+    assert_int_equal(offer(night, swap)->status, TOCSIN__STATUS__STATUS_LIMIT);
+    /* Of somebody yet unknown nobody knows what it will be. */
+    swap.asked_user_id = 0;
+    uint64_t id = offer(night, swap)->ids[0];
+    (void)expect_news(night, "Alice", TOCSIN__NOTICE_KIND__NOTICE_SWAP_OFFERED, now_ms);
+    assert_int_equal(take(night, id, night->alice)->status, TOCSIN__STATUS__STATUS_LIMIT);
+    assert_int_equal(state_of(night, id), TOCSIN__SWAP_STATE__SWAP_OFFERED);
+    assert_int_equal(fixture_rows(f, TABLE_OVERRIDE), 0);
+    fixture_expect_silence(f);
+
+    id = offer(night, offer_of(night, night->bob, now_ms, now_ms + many_ms))->ids[0];
+    (void)expect_news(night, "Alice", TOCSIN__NOTICE_KIND__NOTICE_SWAP_OFFERED, now_ms);
+    assert_int_equal(take(night, id, night->alice)->status, OK);
+    assert_int_equal(fixture_rows(f, TABLE_OVERRIDE), LIMIT_OVERRIDES_PER_REQUEST);
+    assert_int_equal(night_on_call_at(night, now_ms + many_ms - 2 * HOUR), night->alice); /* the last one, too */
+}
+
+static void shifts_that_became_too_many_since_they_were_offered_are_not_taken(void **state)
+{
+    struct night *night = *state;
+    struct machine_fixture *f = night->fixture;
+    uint64_t now_ms = f->now_ms, many_ms = 2 * LIMIT_OVERRIDES_PER_REQUEST * HOUR;
+    many_shifts(night);
+    uint64_t id = offer(night, offer_of(night, night->bob, now_ms, now_ms + many_ms))->ids[0];
+    (void)expect_news(night, "Alice", TOCSIN__NOTICE_KIND__NOTICE_SWAP_OFFERED, now_ms);
+    night_override(night, now_ms + 20 * MINUTE, now_ms + 40 * MINUTE, night->alice); /* one shift is two of them now */
+    assert_int_equal(take(night, id, night->alice)->status, TOCSIN__STATUS__STATUS_LIMIT);
+    assert_int_equal(fixture_rows(f, TABLE_OVERRIDE), 1);
+    assert_int_equal(state_of(night, id), TOCSIN__SWAP_STATE__SWAP_OFFERED);
+}
+
 #define STORY(test) cmocka_unit_test_setup_teardown(test, begin, night_end)
 
 int main(void)
@@ -482,6 +531,8 @@ int main(void)
         STORY(a_swap_that_has_begun_stays),
         STORY(an_offer_that_nobody_takes_expires),
         STORY(offers_that_make_no_sense_are_refused),
+        STORY(what_is_too_much_for_one_swap_is_refused_and_not_done_in_part),
+        STORY(shifts_that_became_too_many_since_they_were_offered_are_not_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
