@@ -284,9 +284,16 @@ static const char *address_of(icalcomponent *component)
     return strncasecmp(address, "mailto:", 7) == 0 ? address + 7 : address;
 }
 
+/* An event is whole: not one occurrence of another, which changes or cancels what that one says. */
+static bool is_whole(struct event *event)
+{
+    return icalcomponent_get_first_property(event->component, ICAL_RECURRENCEID_PROPERTY) == NULL ||
+           refuse(event->calendar, "Events with RDATE, EXRULE or RECURRENCE-ID are not supported.");
+}
+
 static bool is_supported(struct event *event)
 {
-    static const icalproperty_kind REFUSED[] = {ICAL_RDATE_PROPERTY, ICAL_EXRULE_PROPERTY, ICAL_RECURRENCEID_PROPERTY};
+    static const icalproperty_kind REFUSED[] = {ICAL_RDATE_PROPERTY, ICAL_EXRULE_PROPERTY};
 
     for (size_t i = 0; i < sizeof REFUSED / sizeof *REFUSED; i++) {
         if (icalcomponent_get_first_property(event->component, REFUSED[i]) != NULL) {
@@ -467,9 +474,8 @@ static bool take_events(struct calendar *calendar, icalcomponent *root, struct c
 
     for (; good && component != NULL; component = icalcomponent_get_next_component(root, ICAL_VEVENT_COMPONENT)) {
         struct event event = {.calendar = calendar, .component = component, .zones = zones};
-        if (icalcomponent_get_status(component) != ICAL_STATUS_CANCELLED) {
-            good = read_event(&event) && add_event(&event);
-        }
+        bool cancelled = icalcomponent_get_status(component) == ICAL_STATUS_CANCELLED;
+        good = is_whole(&event) && (cancelled || (read_event(&event) && add_event(&event)));
     }
     return good;
 }

@@ -5,8 +5,8 @@
  *
  * Understood: times in UTC, in a named zone of the system, without zone (the schedule's), and whole days; RRULE with FREQ
  * DAILY, WEEKLY, MONTHLY or YEARLY, INTERVAL, COUNT, UNTIL, BYDAY (with numbers for months and years), BYMONTHDAY, BYMONTH,
- * BYSETPOS within a month, WKST; EXDATE. Cancelled events are left out. Anything else that would change when somebody is on
- * call is refused: RDATE, RECURRENCE-ID, EXRULE, other rules, overlaps.
+ * BYSETPOS within a month, WKST; EXDATE. Events that are cancelled as a whole are left out. Anything else that would change
+ * when somebody is on call is refused: RDATE, RECURRENCE-ID (cancelled or not), EXRULE, other rules, overlaps.
  */
 #ifndef NODE_API_SCHEDULES_CALENDAR_IMPORT_H
 #define NODE_API_SCHEDULES_CALENDAR_IMPORT_H

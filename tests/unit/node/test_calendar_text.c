@@ -1,4 +1,7 @@
-/* How far a calendar's text may be nested, however it is written: libical follows it with the stack, and says what it thinks on standard error. */
+/*
+ * How a calendar's text is read. How far it may be nested, however it is written: libical follows it with the stack, and says what it thinks on
+ * standard error. And that nothing of what says when somebody is on call is lost on the way.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -137,6 +140,24 @@ static void what_is_not_read_never_gets_to_libical(void **state)
     }
 }
 
+/* ---------------------------------------------------------------- what would change who is on call */
+
+#define CALENDAR(events) "BEGIN:VCALENDAR\r\n" events "END:VCALENDAR\r\n"
+#define EVENT(lines) "BEGIN:VEVENT\r\n" lines "END:VEVENT\r\n"
+#define DAILY EVENT("DTSTART:20261005T090000Z\r\nDURATION:PT1H\r\nRRULE:FREQ=DAILY;COUNT=9\r\nSUMMARY:Bob\r\n")
+
+static void one_occurrence_that_is_cancelled_is_refused_and_not_overlooked(void **state)
+{
+    (void)state;
+    expect_refused(CALENDAR(DAILY EVENT("RECURRENCE-ID:20261007T090000Z\r\nDTSTART:20261007T090000Z\r\nDURATION:PT1H\r\n"
+                                        "STATUS:CANCELLED\r\nSUMMARY:Bob\r\n")),
+                   "RECURRENCE-ID are not supported");
+    /* A whole event that is cancelled is none. */
+    assert_true(parse(CALENDAR(DAILY EVENT("DTSTART:20261007T090000Z\r\nDURATION:PT1H\r\nRDATE:20261017T090000Z\r\nSTATUS:CANCELLED\r\n"))));
+    assert_int_equal(calendar.shifts.count, 9);
+    calendar_free(&calendar);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +165,7 @@ int main(void)
         cmocka_unit_test(what_ends_without_a_beginning_is_refused_in_silence),
         cmocka_unit_test(what_is_well_formed_is_taken_however_it_is_written),
         cmocka_unit_test(what_is_not_read_never_gets_to_libical),
+        cmocka_unit_test(one_occurrence_that_is_cancelled_is_refused_and_not_overlooked),
     };
     return cmocka_run_group_tests_name("calendar text", tests, NULL, NULL);
 }
