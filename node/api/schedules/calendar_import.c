@@ -284,20 +284,62 @@ static const char *address_of(icalcomponent *component)
     return strncasecmp(address, "mailto:", 7) == 0 ? address + 7 : address;
 }
 
-/* An event is whole: not one occurrence of another, which changes or cancels what that one says. */
+/*
+ * What libical cannot read it leaves out, with a property in place of it that says so: "Can't parse as RECUR value in RRULE
+ * property. Removing entire property: FREQ=SOMETIMES". Values that are not there ("No value for SUMMARY property...") say nothing, and
+ * of parameters only their own words are lost; all others are about when somebody is on call.
+ */
+static bool refuse_unread(struct calendar *calendar, const char *error)
+{
+    static const char BEFORE_NAME[] = " value in ", BEFORE_VALUE[] = "property: ";
+    const char *name = strstr(error, BEFORE_NAME), *value = strstr(error, BEFORE_VALUE);
+
+    if (name == NULL || value == NULL) {
+        return refuse(calendar, "A value of an event cannot be read.");
+    }
+    name += strlen(BEFORE_NAME);
+    return refuse(calendar, "The %.*s of an event cannot be read: '%.80s'.", (int)strcspn(name, " "), name,
+                  value + strlen(BEFORE_VALUE));
+}
+
+static bool is_read(struct event *event)
+{
+    icalcomponent *component = event->component;
+    icalproperty *error = icalcomponent_get_first_property(component, ICAL_XLICERROR_PROPERTY);
+
+    for (; error != NULL; error = icalcomponent_get_next_property(component, ICAL_XLICERROR_PROPERTY)) {
+        icalparameter *type = icalproperty_get_first_parameter(error, ICAL_XLICERRORTYPE_PARAMETER);
+        const char *text = icalproperty_get_xlicerror(error);
+        bool of_value = type != NULL && icalparameter_get_xlicerrortype(type) == ICAL_XLICERRORTYPE_VALUEPARSEERROR;
+        if (of_value && text != NULL && strncmp(text, "No value", strlen("No value")) != 0) {
+            return refuse_unread(event->calendar, text);
+        }
+    }
+    return true;
+}
+
+/* An event is whole: nothing of it was lost, and it is not one occurrence of another, which changes or cancels what that one says. */
 static bool is_whole(struct event *event)
 {
-    return icalcomponent_get_first_property(event->component, ICAL_RECURRENCEID_PROPERTY) == NULL ||
-           refuse(event->calendar, "Events with RDATE, EXRULE or RECURRENCE-ID are not supported.");
+    if (icalcomponent_get_first_property(event->component, ICAL_RECURRENCEID_PROPERTY) != NULL) {
+        return refuse(event->calendar, "Events with RDATE, EXRULE or RECURRENCE-ID are not supported.");
+    }
+    return is_read(event);
 }
 
 static bool is_supported(struct event *event)
 {
     static const icalproperty_kind REFUSED[] = {ICAL_RDATE_PROPERTY, ICAL_EXRULE_PROPERTY};
+    static const icalproperty_kind ONCE[] = {ICAL_DTSTART_PROPERTY, ICAL_DTEND_PROPERTY, ICAL_DURATION_PROPERTY, ICAL_RRULE_PROPERTY};
 
     for (size_t i = 0; i < sizeof REFUSED / sizeof *REFUSED; i++) {
         if (icalcomponent_get_first_property(event->component, REFUSED[i]) != NULL) {
             return refuse(event->calendar, "Events with RDATE, EXRULE or RECURRENCE-ID are not supported.");
+        }
+    }
+    for (size_t i = 0; i < sizeof ONCE / sizeof *ONCE; i++) {
+        if (properties_count(event->component, ONCE[i]) > 1) {
+            return refuse(event->calendar, "An event has more than one DTSTART, DTEND, DURATION or RRULE.");
         }
     }
     return true;

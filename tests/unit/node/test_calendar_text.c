@@ -152,10 +152,66 @@ static void one_occurrence_that_is_cancelled_is_refused_and_not_overlooked(void 
     expect_refused(CALENDAR(DAILY EVENT("RECURRENCE-ID:20261007T090000Z\r\nDTSTART:20261007T090000Z\r\nDURATION:PT1H\r\n"
                                         "STATUS:CANCELLED\r\nSUMMARY:Bob\r\n")),
                    "RECURRENCE-ID are not supported");
+    expect_refused(CALENDAR(DAILY EVENT("RECURRENCE-ID:the seventh\r\nDTSTART:20261007T090000Z\r\nSTATUS:CANCELLED\r\n")), "'the seventh'");
     /* A whole event that is cancelled is none. */
     assert_true(parse(CALENDAR(DAILY EVENT("DTSTART:20261007T090000Z\r\nDURATION:PT1H\r\nRDATE:20261017T090000Z\r\nSTATUS:CANCELLED\r\n"))));
     assert_int_equal(calendar.shifts.count, 9);
     calendar_free(&calendar);
+}
+
+/* What libical cannot read it leaves out of the event, with a note that one must look for. */
+static void a_value_that_cannot_be_read_is_refused_and_not_left_out(void **state)
+{
+    static const struct {
+        const char *lines, *sentence;
+    } CASES[] = {
+        {"RRULE:FREQ=WEEKLY;COUNT=5;UNTIL=20261231\r\n", "The RRULE of an event cannot be read"},
+        {"RRULE:FREQ=WEEKLY;INTERVAL=0\r\n", "The RRULE of an event cannot be read"},
+        {"RRULE:FREQ=FORTNIGHTLY\r\n", "'FREQ=FORTNIGHTLY'"},
+        {"RRULE:FREQ=WEEKLY;UNTIL=Christmas\r\n", "The RRULE of an event cannot be read"},
+        {"RRULE:FREQ=WEEKLY;BYDAY=\r\n", "The RRULE of an event cannot be read"},
+        {"RRULE:FREQ=WEEKLY;BYMONTHDAY=5\r\n", "BYMONTHDAY"},
+        {"RRULE:FREQ=DAILY\r\nEXDATE:20261006T0900\r\n", "The EXDATE of an event cannot be read"},
+        {"RRULE:FREQ=DAILY\r\nEXDATE:20261006T090000,tomorrow\r\n", "'tomorrow'"},
+        {"RDATE:20261006T090000Z/PT1H\r\n", "The RDATE of an event cannot be read"},
+        {"DTEND:20261005T10\r\n", "The DTEND of an event cannot be read"},
+        {"DURATION:PT1.5H\r\n", "The DURATION of an event cannot be read"},
+        {"EXRULE:never\r\n", "The EXRULE of an event cannot be read"},
+        {"RRULE:FREQ=DAILY;COUNT=2\r\nRRULE:FREQ=WEEKLY;COUNT=3\r\n", "more than one"},
+        {"DTSTART:20261006T090000Z\r\n", "more than one"},
+        {"DTEND:20261005T110000Z\r\nDTEND:20261005T120000Z\r\n", "more than one"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        char text[512];
+        (void)snprintf(text, sizeof text, CALENDAR(EVENT("DTSTART:20261005T090000Z\r\nDURATION:PT1H\r\n%sSUMMARY:Bob\r\n")), CASES[i].lines);
+        expect_refused(text, CASES[i].sentence);
+    }
+}
+
+/* As calendars of this world come: empty values, parameters and words that are somebody's own, bad quotes, alarms of any kind. */
+static void what_says_nothing_of_when_is_not_judged(void **state)
+{
+    static const char *const LINES[] = {
+        "SUMMARY:\r\nATTENDEE;CUTYPE=INDIVIDUAL;ROLE=REQ-PARTICIPANT;PARTSTAT=ACCEPTED;CN=Bob;X-NUM-GUESTS=0:mailto:bob@example.org\r\n",
+        "ATTENDEE:\r\n", "ATTENDEE;CN=\"Bob \"the\" Builder\":mailto:bob@example.org\r\n", "ATTENDEE;CN=Bob; B.:mailto:bob@example.org\r\n",
+        "ATTENDEE;VALUE=TEXT:bob@example.org\r\n", "ATTENDEE;CN=Bob:invalid:nomail\r\n", "STATUS:\r\n", "STATUS: \r\n", "STATUS:BUSY\r\n",
+        "STATUS:CONFIRMED\r\nTRANSP:OPAQUE\r\nX-MICROSOFT-CDO-BUSYSTATUS:BUSY\r\nX-APPLE-TRAVEL-ADVISORY-BEHAVIOR:AUTOMATIC\r\nSEQUENCE:x\r\n",
+        "SUMMARY;LANGUAGE=en-us:Bob\r\n", "SUMMARY;QUOTED-PRINTABLE:Bob\r\n", "SUMMARY\r\n", "RRULE:\r\n", "EXDATE:\r\n", "RDATE:\r\n", "RECURRENCE-ID:\r\n",
+        "DTEND:\r\n", "RRULE:FREQ=WEEKLY;INTERVAL=1;COUNT=1;BYDAY=MO;WKST=SU\r\n", "EXDATE;VALUE=DATE:20261006,20261007\r\n",
+        "DTEND;X-VOBJ-FLOATINGTIME-ALLOWED=TRUE:20261005T100000Z\r\n",
+        "BEGIN:VALARM\r\nTRIGGER:-PT15M\r\nDURATION:soon\r\nDURATION:sooner\r\nSUMMARY:\r\nATTENDEE:\r\nEND:VALARM\r\n",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof LINES / sizeof *LINES; i++) {
+        char text[512];
+        (void)snprintf(text, sizeof text, CALENDAR(EVENT("DTSTART:20261005T090000Z\r\nDURATION:PT1H\r\n%s")), LINES[i]);
+        if (!parse(text)) {
+            fail_msg("%s: %s", LINES[i], calendar.error);
+        }
+        assert_int_equal(calendar.shifts.count, 1);
+        calendar_free(&calendar);
+    }
 }
 
 int main(void)
@@ -166,6 +222,8 @@ int main(void)
         cmocka_unit_test(what_is_well_formed_is_taken_however_it_is_written),
         cmocka_unit_test(what_is_not_read_never_gets_to_libical),
         cmocka_unit_test(one_occurrence_that_is_cancelled_is_refused_and_not_overlooked),
+        cmocka_unit_test(a_value_that_cannot_be_read_is_refused_and_not_left_out),
+        cmocka_unit_test(what_says_nothing_of_when_is_not_judged),
     };
     return cmocka_run_group_tests_name("calendar text", tests, NULL, NULL);
 }
