@@ -173,15 +173,19 @@ void swap_take(struct http_request *request)
     }
 }
 
-/* Whoever may configure schedules undoes any; everybody else what is his. */
+/* Whoever may configure schedules undoes any; everybody else what is his. To apply, nobody is whoever may configure. */
 void swap_undo(struct http_request *request)
 {
     const struct principal *principal = &api_call_of(request)->principal;
+    bool configures = principal->permission >= PERMISSION_CONFIGURE;
     uint64_t schedule_id, id;
 
+    if (!configures && principal->user_id == 0) {
+        role_refuse(request);
+        return;
+    }
     if (role_require(request, PERMISSION_RESPOND) && path_id(request, 0, &schedule_id) && path_id(request, 1, &id)) {
         Tocsin__SwapUndo *undo = api_command(request, TOCSIN__COMMAND__BODY_SWAP_UNDO)->swap_undo;
-        bool configures = principal->permission >= PERMISSION_CONFIGURE;
         undo->schedule_id = schedule_id;
         undo->id = id;
         undo->user_id = configures ? 0 : principal->user_id;

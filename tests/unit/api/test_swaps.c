@@ -81,6 +81,28 @@ static void shifts_are_offered_taken_and_undone(void **state)
         json_array_size(api_answer_at(api_get(api, story_text("%s?status[]=undone", swaps)), "swaps", NULL)), 1);
 }
 
+static void a_token_of_nobody_that_may_only_respond_undoes_no_swap(void **state)
+{
+    struct company *company = *state;
+    struct api_fixture *api = company->api;
+    const char *swap = story_text("/schedules/%s/swaps/%s", company->schedule, offer(company, ""));
+    assert_int_equal(
+        api_post(api, story_text("%s/take", swap), story_text("{\"user\":{\"id\":\"%s\"}}", company->bob))->status, 200);
+    const char *responds = api_answer_text(api_post(api, "/tokens", "{\"token\":{\"name\":\"bot\",\"role\":\"limited_user\"}}"),
+                                           "token", "secret", NULL);
+    const char *configures = api_answer_text(api_post(api, "/tokens", "{\"token\":{\"name\":\"ci\",\"role\":\"user\"}}"),
+                                             "token", "secret", NULL);
+
+    api->token = responds;
+    story_refused(api_delete(api, swap), 403, 2010, "role");
+    const struct api_answer *then =
+        api_get(api, story_text("/schedules/%s/on_call?at=2026-09-22T12:00:00Z", company->schedule));
+    assert_string_equal(api_answer_text(then, "on_call", "user", "summary", NULL), "Bob");
+    api->token = configures;
+    assert_int_equal(api_delete(api, swap)->status, 200);
+    story_as_admin(api);
+}
+
 static void bad_offers_are_named(void **state)
 {
     struct company *company = *state;
@@ -201,6 +223,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         STORY(shifts_are_offered_taken_and_undone),
+        STORY(a_token_of_nobody_that_may_only_respond_undoes_no_swap),
         STORY(bad_offers_are_named),
         STORY(hand_off_rules_are_kept_in_the_form_of_pagerduty),
         STORY(a_schedule_is_read_as_a_calendar_until_its_secret_changes),
