@@ -44,6 +44,7 @@ struct feed_call {
     uint64_t owner_id;
     bool of_schedule;
     char *secret; /* of a new one */
+    uint8_t hash[SHA256_DIGEST_SIZE]; /* of the secret */
 };
 
 static json_t *render_feed(struct http_request *request, const struct machine_store *view,
@@ -61,6 +62,7 @@ static json_t *render_feed(struct http_request *request, const struct machine_st
     return object;
 }
 
+/* With an Idempotency-Key the new one may be that of an earlier request, whose secret nobody has any more. */
 static void on_read_feed(struct http_request *request, const struct machine_store *view)
 {
     const struct feed_call *state = api_call_of(request)->data;
@@ -69,6 +71,11 @@ static void on_read_feed(struct http_request *request, const struct machine_stor
 
     if (feed == NULL) {
         api_not_found(request);
+        return;
+    }
+    if (state->secret != NULL && (feed->hash.len != sizeof state->hash || memcmp(feed->hash.data, state->hash, sizeof state->hash) != 0)) {
+        api_error(request, 409, 2001, "Invalid Input Provided",
+                  json_pack("[s]", "This calendar feed was made by another request; its URL is shown only once"));
         return;
     }
     api_json(request, state->secret != NULL ? 201 : 200,
@@ -117,11 +124,10 @@ static void make(struct http_request *request, bool of_schedule)
     for (size_t i = 0; i < SECRET_CHARACTERS; i++) {
         state->secret[i] = DIGITS[random[i] % 32];
     }
+    hash_of(state->secret, state->hash);
     Tocsin__CalendarFeed *feed = http_alloc(request, sizeof *feed);
     tocsin__calendar_feed__init(feed);
-    feed->hash.len = SHA256_DIGEST_SIZE;
-    feed->hash.data = http_alloc(request, SHA256_DIGEST_SIZE);
-    hash_of(state->secret, feed->hash.data);
+    feed->hash = (ProtobufCBinaryData){.len = sizeof state->hash, .data = state->hash};
     *(of_schedule ? &feed->schedule_id : &feed->user_id) = state->owner_id;
     api_command(request, TOCSIN__COMMAND__BODY_CALENDAR_FEED_PUT)->calendar_feed_put->feed = feed;
     api_submit(request, on_made);

@@ -217,6 +217,23 @@ static void a_person_reads_his_own_shifts_alone(void **state)
     assert_null(strstr(text, "Alice"));
 }
 
+static void given_a_feed_is_made_by_a_repeated_request_then_no_url_is_made_up(void **state)
+{
+    struct company *company = *state;
+    const char *owners[] = {story_text("/schedules/%s/calendar_feed", company->schedule), story_text("/users/%s/calendar_feed", company->bob)};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct api_question question = {.method = "POST",
+                                        .target = owners[i],
+                                        .headers = {{"X-Api-Key", API_FIXTURE_TOKEN}, {"Idempotency-Key", i == 0 ? "once" : "twice"}}};
+        const struct api_answer *made = api_fixture_ask(company->api, &question);
+        assert_int_equal(made->status, 201);
+        const char *path = story_text("%s", strstr(api_answer_text(made, "calendar_feed", "url", NULL), "/calendars/"));
+        story_refused(api_fixture_ask(company->api, &question), 409, 2001, "shown only once");
+        assert_non_null(fetch(company, path)); /* the first one stands */
+    }
+}
+
 #define STORY(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -228,6 +245,7 @@ int main(void)
         STORY(hand_off_rules_are_kept_in_the_form_of_pagerduty),
         STORY(a_schedule_is_read_as_a_calendar_until_its_secret_changes),
         STORY(a_person_reads_his_own_shifts_alone),
+        STORY(given_a_feed_is_made_by_a_repeated_request_then_no_url_is_made_up),
     };
     return cmocka_run_group_tests_name("swaps", tests, NULL, NULL);
 }
