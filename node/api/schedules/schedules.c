@@ -329,7 +329,7 @@ const struct route routes_schedules[] = {
     {"GET", "/schedules/{}/swaps", swaps_list, FAMILY_REST, 0},
     {"POST", "/schedules/{}/swaps", swap_offer, FAMILY_REST, ROUTE_JSON_BODY},
     {"GET", "/schedules/{}/swaps/{}", swap_read, FAMILY_REST, 0},
-    {"POST", "/schedules/{}/swaps/{}/take", swap_take, FAMILY_REST, ROUTE_JSON_BODY},
+    {"POST", "/schedules/{}/swaps/{}/take", swap_take, FAMILY_REST, ROUTE_JSON_IF_ANY},
     {"DELETE", "/schedules/{}/swaps/{}", swap_undo, FAMILY_REST, 0},
     {"GET", "/schedules/{}/revisions", revisions_list, FAMILY_REST, 0},
     {"GET", "/schedules/{}/revisions/compare", revisions_compare, FAMILY_REST, 0},

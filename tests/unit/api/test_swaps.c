@@ -103,6 +103,23 @@ static void a_token_of_nobody_that_may_only_respond_undoes_no_swap(void **state)
     story_as_admin(api);
 }
 
+static void whoever_is_asked_takes_without_a_word(void **state)
+{
+    struct company *company = *state;
+    struct api_fixture *api = company->api;
+    const char *carol = story_become(api, "Carol", TOCSIN__ROLE__ROLE_LIMITED_USER);
+
+    story_as_admin(api);
+    const char *swap = story_text("/schedules/%s/swaps/%s", company->schedule,
+                                  offer(company, story_text(",\"asked\":{\"id\":\"%s\"}", carol)));
+    api->token = "tokenofCarol";
+    const struct api_answer *taken = api_post(api, story_text("%s/take", swap), "");
+    assert_int_equal(taken->status, 200);
+    assert_string_equal(api_answer_text(taken, "swap", "taken_by", "id", NULL), carol);
+    story_as_admin(api);
+    story_refused(api_post(api, story_text("%s/take", swap), ""), 400, 2001, "'user' can't be blank");
+}
+
 static void bad_offers_are_named(void **state)
 {
     struct company *company = *state;
@@ -241,6 +258,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STORY(shifts_are_offered_taken_and_undone),
         STORY(a_token_of_nobody_that_may_only_respond_undoes_no_swap),
+        STORY(whoever_is_asked_takes_without_a_word),
         STORY(bad_offers_are_named),
         STORY(hand_off_rules_are_kept_in_the_form_of_pagerduty),
         STORY(a_schedule_is_read_as_a_calendar_until_its_secret_changes),
