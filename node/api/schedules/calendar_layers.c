@@ -5,8 +5,9 @@
  *     PUT  /schedules/{id}/calendar_layers/{layer}         the same layer, with other shifts
  *
  * Events are laid out for a year from now, and daily a day further. Whose an event is says its first attendee's address,
- * otherwise its summary: a user's address or name.
+ * otherwise its summary: a user's address or name, if only one has it.
  */
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -22,61 +23,100 @@ struct calendar_call {
     uint64_t schedule_id, layer_id; /* 0: a new one */
 };
 
-/* Words of events that were looked up already: a calendar names the same few people again and again. */
-struct people {
-    const char *words[PEOPLE_MAX];
-    uint64_t ids[PEOPLE_MAX];
-    size_t count;
+struct name {
+    const char *text;
+    uint64_t user_id;
 };
 
-static uint64_t user_by_name(const struct machine_store *view, const char *name)
-{
-    struct walk walk = walk_all(view, TABLE_USER);
-    uint64_t id = 0;
+/* Everybody's name, in order: read once, however many events name nobody's address. */
+struct people {
+    const struct machine_store *view;
+    struct name *names;
+    size_t count;
+    bool read;
+};
 
-    while (id == 0 && walk_next(&walk)) {
-        Tocsin__User *user = record_unpack(&tocsin__user__descriptor, walk.value, NULL);
-        id = user != NULL && strcasecmp(user->name, name) == 0 ? user->id : 0;
-        tocsin__user__free_unpacked(user, NULL);
-    }
-    return id;
+static int compare_names(const void *a, const void *b)
+{
+    const struct name *x = a, *y = b;
+
+    return strcasecmp(x->text, y->text);
 }
 
-static uint64_t user_of_words(const struct machine_store *view, const char *words)
+static void read_names(struct http_request *request, struct people *people)
+{
+    struct walk walk = walk_all(people->view, TABLE_USER);
+    size_t count = 0;
+
+    while (walk_next(&walk)) {
+        count++;
+    }
+    people->names = http_alloc(request, (count + 1) * sizeof *people->names);
+    walk = walk_all(people->view, TABLE_USER);
+    while (people->count < count && walk_next(&walk)) {
+        Tocsin__User *user = record_unpack(&tocsin__user__descriptor, walk.value, NULL);
+        if (user != NULL) {
+            people->names[people->count++] = (struct name){http_strdup(request, user->name), user->id};
+        }
+        tocsin__user__free_unpacked(user, NULL);
+    }
+    if (people->count > 0) {
+        qsort(people->names, people->count, sizeof *people->names, compare_names);
+    }
+    people->read = true;
+}
+
+/* 0: nobody has this name; false: more than one person has it, which is refused. */
+static bool user_by_name(struct field_reader *reader, struct people *people, const char *text, uint64_t *user_id)
+{
+    const struct name wanted = {.text = text};
+
+    if (!people->read) {
+        read_names(reader->request, people);
+    }
+    const struct name *found =
+        people->count > 0 ? bsearch(&wanted, people->names, people->count, sizeof wanted, compare_names) : NULL;
+    *user_id = found != NULL ? found->user_id : 0;
+    bool before = found != NULL && found > people->names && compare_names(found - 1, found) == 0;
+    bool behind = found != NULL && found + 1 < people->names + people->count && compare_names(found + 1, found) == 0;
+    if (before || behind) {
+        field_error(reader, "More than one person is called '%.100s': let the address of an attendee, or the summary, tell them apart",
+                    text);
+    }
+    return !before && !behind;
+}
+
+/* Whose address or name this is, 0 for nobody's; false: refused. */
+static bool user_of(struct field_reader *reader, struct people *people, const char *words, uint64_t *user_id)
 {
     struct key key = key_hash_lower(words);
     struct span found;
 
-    if (view->get(view->context, TABLE_USER_BY_EMAIL, key_span(&key), &found)) {
-        return span_number(found, 0);
+    *user_id = 0;
+    if (words[0] == '\0') {
+        return true;
     }
-    return user_by_name(view, words);
+    if (people->view->get(people->view->context, TABLE_USER_BY_EMAIL, key_span(&key), &found)) {
+        *user_id = span_number(found, 0);
+        return true;
+    }
+    return user_by_name(reader, people, words, user_id);
 }
 
-/* 0: nobody, or more people than a layer may have. */
-static uint64_t user_of(const struct machine_store *view, struct people *people, const char *words)
-{
-    for (size_t i = 0; i < people->count; i++) {
-        if (strcmp(people->words[i], words) == 0) {
-            return people->ids[i];
-        }
-    }
-    uint64_t id = words[0] != '\0' && people->count < PEOPLE_MAX ? user_of_words(view, words) : 0;
-    if (id != 0) {
-        people->words[people->count] = words;
-        people->ids[people->count++] = id;
-    }
-    return id;
-}
-
-static void add_user(Tocsin__ScheduleLayer *layer, uint64_t user_id)
+/* False: there are too many of them, which is refused. */
+static bool add_user(struct field_reader *reader, Tocsin__ScheduleLayer *layer, uint64_t user_id)
 {
     for (size_t i = 0; i < layer->n_user_ids; i++) {
         if (layer->user_ids[i] == user_id) {
-            return;
+            return true;
         }
     }
+    if (layer->n_user_ids == PEOPLE_MAX) {
+        field_error(reader, "The events belong to more people than a layer may have (maximum is %u)", PEOPLE_MAX);
+        return false;
+    }
     layer->user_ids[layer->n_user_ids++] = user_id;
+    return true;
 }
 
 /* A copy of an event's rule in the request's memory: the calendar goes before the command does. */
@@ -91,24 +131,35 @@ static Tocsin__CalendarRule *rule_of(struct http_request *request, const Tocsin_
     return tocsin__calendar_rule__unpack(request_memory(request), size_bytes, bytes);
 }
 
-/* Whose the events are; false: one is nobody's. */
+/* Whose an event is; false: nobody's, or nobody knows whose, which is refused. */
+static bool user_of_event(struct field_reader *reader, struct people *people, const struct calendar_event *event,
+                          uint64_t *user_id)
+{
+    if (!user_of(reader, people, event->address, user_id) ||
+        (*user_id == 0 && !user_of(reader, people, event->summary, user_id))) {
+        return false;
+    }
+    if (*user_id == 0) {
+        field_error(reader, "An event belongs to nobody who is known here: '%.100s'",
+                    event->address[0] != '\0' ? event->address : event->summary);
+    }
+    return *user_id != 0;
+}
+
+/* Whose the events are; false: refused. */
 static bool take_rules(struct field_reader *reader, const struct machine_store *view, const struct calendar *calendar,
                        Tocsin__ScheduleLayer *layer)
 {
-    struct people *people = http_alloc(reader->request, sizeof *people);
+    struct people people = {.view = view};
 
     layer->calendar = http_alloc(reader->request, calendar->count * sizeof(Tocsin__CalendarRule *));
     for (size_t i = 0; i < calendar->count; i++) {
         const struct calendar_event *event = &calendar->events[i];
-        uint64_t user_id = user_of(view, people, event->address);
-        user_id = user_id != 0 ? user_id : user_of(view, people, event->summary);
-        if (user_id == 0) {
-            field_error(reader, "An event belongs to nobody who is known here: '%.100s'",
-                        event->address[0] != '\0' ? event->address : event->summary);
+        uint64_t user_id;
+        if (!user_of_event(reader, &people, event, &user_id) || !add_user(reader, layer, user_id)) {
             return false;
         }
         layer->calendar[layer->n_calendar++] = rule_of(reader->request, &event->rule, user_id);
-        add_user(layer, user_id);
     }
     return true;
 }

@@ -2,11 +2,13 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "consensus/machine/limits.h"
 #include "node/engine/schedule_horizon.h"
 #include "tests/support/api_story.h"
 
@@ -192,6 +194,53 @@ static void what_cannot_be_laid_out_is_refused_in_one_sentence(void **state)
         story_number(api_get(company->api, story_text("/schedules/%s", company->schedule)), "schedule", "revision"), 1);
 }
 
+static void of_two_people_of_one_name_neither_gets_the_shifts_unasked(void **state)
+{
+    struct company *company = *state;
+
+    (void)story_user(company->api, "Bob", "robert@example.org");
+    story_refused(import(company, CALENDAR(EVENT("DTSTART:20261001T090000Z\r\nDURATION:PT1H\r\nSUMMARY:bob\r\n"))), 400, 2001,
+                  "More than one person is called 'bob'");
+    assert_int_equal(import(company, CALENDAR(EVENT("DTSTART:20261001T090000Z\r\nDURATION:PT1H\r\nSUMMARY:robert@example.org\r\n")
+                                              EVENT("DTSTART:20261002T090000Z\r\nDURATION:PT1H\r\nATTENDEE:mailto:bob@example.org\r\n"
+                                                    "SUMMARY:Bob\r\n")))
+                         ->status,
+                     201);
+    const struct api_answer *then =
+        api_get(company->api, story_text("/schedules/%s/on_call?at=2026-10-02T09:00:00Z", company->schedule));
+    assert_string_equal(api_answer_text(then, "on_call", "user", "id", NULL), company->bob);
+}
+
+/* Attendees whom nobody knows, each another one, and a name that somebody has. */
+static void a_name_is_found_however_many_addresses_are_not(void **state)
+{
+    struct company *company = *state;
+    static char text[400 * 160];
+    char *end = stpcpy(text, "BEGIN:VCALENDAR\r\n");
+
+    for (unsigned i = 0; i < 300; i++) {
+        end += snprintf(end, 160, EVENT("DTSTART:20261001T%02u%02u00Z\r\nDURATION:PT1M\r\nATTENDEE:mailto:stranger%u@example.org\r\nSUMMARY:BOB\r\n"),
+                        i / 60, i % 60, i);
+    }
+    (void)stpcpy(end, "END:VCALENDAR\r\n");
+    assert_int_equal(import(company, text)->status, 201);
+    expect_on_call(company, "2026-10-01T04:59:59Z", "Bob");
+}
+
+static void a_calendar_of_more_people_than_a_layer_may_have_is_refused(void **state)
+{
+    struct company *company = *state;
+    static char text[(LIMIT_USERS_PER_LAYER + 2) * 128];
+    char *end = stpcpy(text, "BEGIN:VCALENDAR\r\n");
+
+    for (unsigned i = 0; i <= LIMIT_USERS_PER_LAYER; i++) {
+        (void)story_user(company->api, story_text("Nurse %u", i), story_text("nurse%u@example.org", i));
+        end += snprintf(end, 128, EVENT("DTSTART:20261001T%02u%02u00Z\r\nDURATION:PT1M\r\nSUMMARY:Nurse %u\r\n"), i / 60, i % 60, i);
+    }
+    (void)stpcpy(end, "END:VCALENDAR\r\n");
+    story_refused(import(company, text), 400, 2001, "more people than a layer may have (maximum is 200)");
+}
+
 #define STORY(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -202,6 +251,9 @@ int main(void)
         STORY(a_calendar_does_not_end_with_the_year_that_was_known_when_it_came),
         STORY(a_calendar_is_replaced_by_its_next_edition),
         STORY(what_cannot_be_laid_out_is_refused_in_one_sentence),
+        STORY(of_two_people_of_one_name_neither_gets_the_shifts_unasked),
+        STORY(a_name_is_found_however_many_addresses_are_not),
+        STORY(a_calendar_of_more_people_than_a_layer_may_have_is_refused),
     };
     return cmocka_run_group_tests_name("calendar layers", tests, NULL, NULL);
 }
