@@ -264,7 +264,10 @@ static bool take_end(struct event *event, struct icaltimetype start)
                              ? local_of(time) - rule->start_local_s
                              : moment_of(zone, local_of(time)) - moment_of(event->zone, rule->start_local_s);
     } else if (duration != NULL) {
-        rule->length_s = icaldurationtype_as_int(icalproperty_get_duration(duration));
+        struct icaldurationtype given = icalproperty_get_duration(duration);
+        bool has_time = given.hours != 0 || given.minutes != 0 || given.seconds != 0;
+        rule->length_is_local = start.is_date || !has_time; /* days are of the wall, hours are not (RFC 5545, section 3.3.6) */
+        rule->length_s = icaldurationtype_as_int(given);
     }
     if (rule->length_s <= 0 || rule->length_s > (int64_t)LIMIT_TURN_SECONDS) {
         return refuse(event->calendar, "An event must end after its start, and within a year.");

@@ -214,6 +214,32 @@ static void what_says_nothing_of_when_is_not_judged(void **state)
     }
 }
 
+static void expect_span(const char *lines, uint64_t start_s, uint64_t end_s)
+{
+    char text[512];
+    (void)snprintf(text, sizeof text, CALENDAR(EVENT("%sSUMMARY:Bob\r\n")), lines);
+    if (!parse(text)) {
+        fail_msg("%s: %s", lines, calendar.error);
+    }
+    assert_int_equal(calendar.shifts.count, 1);
+    assert_int_equal(calendar.shifts.list[0].start_ms, start_s * 1000);
+    assert_int_equal(calendar.shifts.list[0].end_ms, end_s * 1000);
+    calendar_free(&calendar);
+}
+
+/* RFC 5545, section 3.3.6: weeks and days end at the hour of the wall, hours, minutes and seconds are what a clock counts. */
+static void a_duration_of_weeks_or_days_ends_at_the_hour_at_which_it_began(void **state)
+{
+    const uint64_t nine_s = 1792569600, hour_s = 3600, day_s = 24 * hour_s; /* Wednesday 2026-10-21 in Paris; it is winter on Sunday */
+    (void)state;
+    expect_span("DTSTART:20261021T100000\r\nDURATION:P1W\r\n", nine_s, nine_s + 7 * day_s + hour_s);
+    expect_span("DTSTART:20261021T100000\r\nDURATION:P7D\r\n", nine_s, nine_s + 7 * day_s + hour_s);
+    expect_span("DTSTART:20261021T100000\r\nDURATION:PT168H\r\n", nine_s, nine_s + 7 * day_s);
+    expect_span("DTSTART:20261021T080000Z\r\nDURATION:P1W\r\n", nine_s, nine_s + 7 * day_s);
+    expect_span("DTSTART;TZID=America/New_York:20261021T040000\r\nDURATION:P1W\r\n", nine_s, nine_s + 7 * day_s); /* a week later there */
+    expect_span("DTSTART;VALUE=DATE:20261025\r\nDURATION:P1D\r\n", 1792879200, 1792879200 + 25 * hour_s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -224,6 +250,7 @@ int main(void)
         cmocka_unit_test(one_occurrence_that_is_cancelled_is_refused_and_not_overlooked),
         cmocka_unit_test(a_value_that_cannot_be_read_is_refused_and_not_left_out),
         cmocka_unit_test(what_says_nothing_of_when_is_not_judged),
+        cmocka_unit_test(a_duration_of_weeks_or_days_ends_at_the_hour_at_which_it_began),
     };
     return cmocka_run_group_tests_name("calendar text", tests, NULL, NULL);
 }
