@@ -80,7 +80,7 @@ Tocsin__OnCall schedule_on_call(const struct machine_store *store, uint64_t sche
 
 /* ---------------------------------------------------------------- checks of a definition */
 
-static bool is_over(const struct apply *apply, const Tocsin__ScheduleLayer *layer)
+bool layer_is_over(const struct apply *apply, const Tocsin__ScheduleLayer *layer)
 {
     return layer->end_ms != 0 && layer->end_ms <= apply->time_ms;
 }
@@ -114,7 +114,7 @@ static bool check_people(struct apply *apply, Tocsin__Reply *reply, const Tocsin
     if (!check_room(apply, reply, "users of one layer", layer->n_user_ids - 1, LIMIT_USERS_PER_LAYER)) {
         return false;
     }
-    for (size_t i = 0; i < layer->n_user_ids && !is_over(apply, layer); i++) {
+    for (size_t i = 0; i < layer->n_user_ids && !layer_is_over(apply, layer); i++) {
         if (user_get(apply->store, layer->user_ids[i], apply->arena) == NULL) {
             reply_refuse(apply, reply, TOCSIN__STATUS__STATUS_INVALID, TOCSIN__REASON__REASON_UNKNOWN_USER,
                          "A user of the schedule does not exist.");
@@ -491,11 +491,11 @@ void apply_schedule_delete(struct apply *apply, const Tocsin__ScheduleDelete *de
 
 /* ---------------------------------------------------------------- whom schedules need */
 
-static bool layers_have(const struct apply *apply, const Tocsin__Schedule *schedule, uint64_t user_id)
+bool schedule_layers_have(const struct apply *apply, const Tocsin__Schedule *schedule, uint64_t user_id)
 {
     for (size_t i = 0; i < schedule->n_layers; i++) {
         const Tocsin__ScheduleLayer *layer = schedule->layers[i];
-        for (size_t j = 0; j < layer->n_user_ids && !is_over(apply, layer); j++) {
+        for (size_t j = 0; j < layer->n_user_ids && !layer_is_over(apply, layer); j++) {
             if (layer->user_ids[j] == user_id) {
                 return true;
             }
@@ -518,7 +518,7 @@ static bool overrides_have(struct apply *apply, uint64_t schedule_id, uint64_t u
 
 bool schedule_has_user(struct apply *apply, const Tocsin__Schedule *schedule, uint64_t user_id)
 {
-    return layers_have(apply, schedule, user_id) || overrides_have(apply, schedule->id, user_id);
+    return schedule_layers_have(apply, schedule, user_id) || overrides_have(apply, schedule->id, user_id);
 }
 
 void handoffs_touch_user(struct apply *apply, uint64_t user_id)

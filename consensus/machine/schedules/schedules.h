@@ -44,6 +44,10 @@ void override_withdraw(struct apply *, uint64_t schedule_id, uint64_t id);
 
 /* ---- schedules.c */
 
+/* A layer that has ended: clients keep it, its people have no part in the schedule any more, and may be gone. */
+bool layer_is_over(const struct apply *, const Tocsin__ScheduleLayer *);
+/* Whether the user is in a layer that is not over. */
+bool schedule_layers_have(const struct apply *, const Tocsin__Schedule *, uint64_t user_id);
 /* Whether the schedule needs the user from now on: in a layer that is not over, or for an override to come. */
 bool schedule_has_user(struct apply *, const Tocsin__Schedule *, uint64_t user_id);
 

@@ -95,18 +95,6 @@ static bool check_parts(struct apply *apply, Tocsin__Reply *reply, size_t count)
     return count == 0 || check_room(apply, reply, "shifts in one span of a swap", count - 1, LIMIT_OVERRIDES_PER_REQUEST);
 }
 
-static bool is_of_schedule(const Tocsin__Schedule *schedule, uint64_t user_id)
-{
-    for (size_t i = 0; i < schedule->n_layers; i++) {
-        for (size_t j = 0; j < schedule->layers[i]->n_user_ids; j++) {
-            if (schedule->layers[i]->user_ids[j] == user_id) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
 /* ---------------------------------------------------------------- news */
 
 static void tell(struct apply *apply, const Tocsin__Schedule *schedule, const Tocsin__Swap *swap,
@@ -129,19 +117,20 @@ static void tell(struct apply *apply, const Tocsin__Schedule *schedule, const To
     notice_tell(apply, user_id, 0, TOCSIN__WHY__WHY_SWAP, notice);
 }
 
-/* Everybody of the schedule but the giver, once each. */
+/* Everybody who is of the schedule by now but the giver, once each. */
 static void tell_everybody(struct apply *apply, const Tocsin__Schedule *schedule, const Tocsin__Swap *swap)
 {
     uint64_t told[LIMIT_SWAP_ASKED];
     size_t count = 0;
     for (size_t i = 0; i < schedule->n_layers; i++) {
         const Tocsin__ScheduleLayer *layer = schedule->layers[i];
-        for (size_t j = 0; j < layer->n_user_ids && count < LIMIT_SWAP_ASKED; j++) {
+        size_t people = layer_is_over(apply, layer) ? 0 : layer->n_user_ids;
+        for (size_t j = 0; j < people && count < LIMIT_SWAP_ASKED; j++) {
             bool again = layer->user_ids[j] == swap->user_id;
             for (size_t k = 0; k < count; k++) {
                 again = again || told[k] == layer->user_ids[j];
             }
-            if (!again) {
+            if (!again && user_get(apply->store, layer->user_ids[j], apply->arena) != NULL) {
                 told[count++] = layer->user_ids[j];
                 tell(apply, schedule, swap, TOCSIN__NOTICE_KIND__NOTICE_SWAP_OFFERED, layer->user_ids[j],
                      swap->user_id);
@@ -277,7 +266,7 @@ static bool check_taker(struct apply *apply, Tocsin__Reply *reply, const Tocsin_
         reply_refuse(apply, reply, CONFLICT, TOCSIN__REASON__REASON_SWAP_OVER, "The offer does not stand any more.");
         return false;
     }
-    bool may = swap->asked_user_id != 0 ? swap->asked_user_id == user_id : is_of_schedule(schedule, user_id);
+    bool may = swap->asked_user_id != 0 ? swap->asked_user_id == user_id : schedule_layers_have(apply, schedule, user_id);
     if (!may || user_id == swap->user_id || user_get(apply->store, user_id, apply->arena) == NULL) {
         reply_refuse(apply, reply, CONFLICT, TOCSIN__REASON__REASON_SWAP_NOT_YOURS,
                      "The offer is made to somebody else.");

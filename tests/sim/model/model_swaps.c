@@ -107,11 +107,13 @@ static void offer(struct model *model, const Tocsin__SwapOffer *offer, const Toc
                                              .return_end_ms = asked->return_end_ms};
 }
 
-static bool is_of_schedule(const struct schedule *schedule, uint64_t person_id)
+/* Who had a layer that is over is of it no more. */
+static bool is_of_schedule(const struct model *model, const struct schedule *schedule, uint64_t person_id)
 {
     for (size_t l = 0; l < schedule->definition->n_layers; l++) {
         const Tocsin__ScheduleLayer *layer = schedule->definition->layers[l];
-        for (size_t p = 0; p < layer->n_user_ids; p++) {
+        bool over = layer->end_ms != 0 && layer->end_ms <= model->now_ms;
+        for (size_t p = 0; !over && p < layer->n_user_ids; p++) {
             if (layer->user_ids[p] == person_id) {
                 return true;
             }
@@ -124,7 +126,7 @@ static bool take_is_lawful(const struct model *model, const struct swap *swap, c
 {
     bool stands = swap != NULL && schedule != NULL && swap->state == SWAP_STANDS && swap->end_ms > model->now_ms;
     return stands && taker_id != swap->giver_id && model_person(model, taker_id) != NULL &&
-           (swap->asked_id != 0 ? swap->asked_id == taker_id : is_of_schedule(schedule, taker_id)) &&
+           (swap->asked_id != 0 ? swap->asked_id == taker_id : is_of_schedule(model, schedule, taker_id)) &&
            has_some(model, schedule, swap->giver_id, swap->start_ms, swap->end_ms) &&
            (swap->return_end_ms == 0 || has_some(model, schedule, taker_id, swap->return_start_ms, swap->return_end_ms));
 }

@@ -20,14 +20,14 @@
 #define TRIGGER TOCSIN__EVENT_ACTION__EVENT_TRIGGER
 #define CRITICAL TOCSIN__SEVERITY__SEVERITY_CRITICAL
 
-static uint64_t alice, bob, alices_method, schedule, beginning_ms;
+static uint64_t alice, bob, dave, alices_method, schedule, beginning_ms;
 
-/* An hour each: Alice has this one. */
+/* An hour each: Alice has this one. Dave had his in a layer that is over. */
 static uint64_t schedule_put(struct stand *stand)
 {
     static uint8_t rows[(SHIFTS + 1) * SHIFT_ROW_SIZE_BYTES];
     uint64_t people[] = {alice, bob};
-    Tocsin__ScheduleLayer layer = TOCSIN__SCHEDULE_LAYER__INIT, *layers[] = {&layer};
+    Tocsin__ScheduleLayer over = TOCSIN__SCHEDULE_LAYER__INIT, layer = TOCSIN__SCHEDULE_LAYER__INIT, *layers[] = {&over, &layer};
     Tocsin__Schedule record = TOCSIN__SCHEDULE__INIT;
     Tocsin__SchedulePut body = TOCSIN__SCHEDULE_PUT__INIT;
     for (size_t i = 0; i <= SHIFTS; i++) {
@@ -35,12 +35,16 @@ static uint64_t schedule_put(struct stand *stand)
     }
     layer.start_ms = layer.rotation_virtual_start_ms = beginning_ms;
     layer.end_ms = beginning_ms + SHIFTS * HOUR;
-    layer.turn_length_s = 3600;
+    over.start_ms = over.rotation_virtual_start_ms = beginning_ms - 2 * HOUR;
+    over.end_ms = beginning_ms - HOUR;
+    layer.turn_length_s = over.turn_length_s = 3600;
     layer.n_user_ids = 2;
     layer.user_ids = people;
+    over.n_user_ids = 1;
+    over.user_ids = &dave;
     record.name = probe_text("Primary");
     record.time_zone = probe_text("UTC");
-    record.n_layers = 1;
+    record.n_layers = 2;
     record.layers = layers;
     body.schedule = &record;
     body.shifts = (ProtobufCBinaryData){.len = sizeof rows, .data = rows};
@@ -71,6 +75,7 @@ static int company_open(void **state)
     stand_guardians(stand, 1, STAND_MINUTE_MS);
     alice = stand_user(stand, "Alice");
     bob = stand_user(stand, "Bob");
+    dave = stand_user(stand, "Dave");
     alices_method = stand_method(stand, alice, TOCSIN__CHANNEL__CHANNEL_SMS, "5550001");
     (void)stand_method(stand, bob, TOCSIN__CHANNEL__CHANNEL_SMS, "5550002");
     beginning_ms = stand->true_ms - stand->true_ms % 1000;
@@ -170,6 +175,18 @@ static void nobody_takes_what_another_was_asked_for(void **state)
     assert_int_not_equal(take(stand, id, carol), TOCSIN__STATUS__STATUS_OK);
     assert_int_not_equal(take(stand, id, bob), TOCSIN__STATUS__STATUS_OK);
     assert_string_equal(paged_at(stand, beginning_ms + HOUR + 30 * MINUTE, "disk"), "Bob");
+    stand_expect_peace(stand);
+}
+
+static void who_was_of_the_schedule_once_takes_no_offer_to_all(void **state)
+{
+    struct stand *stand = *state;
+    Tocsin__Swap swap = bobs_next_hour();
+    swap.asked_user_id = 0;
+    uint64_t id = offer(stand, swap);
+    assert_int_not_equal(take(stand, id, dave), TOCSIN__STATUS__STATUS_OK);
+    assert_int_equal(take(stand, id, alice), TOCSIN__STATUS__STATUS_OK);
+    stand_deliver(stand);
     stand_expect_peace(stand);
 }
 
@@ -304,6 +321,7 @@ int main(void)
         STORY(what_was_taken_is_the_takers_until_its_end),
         STORY(what_was_undone_is_as_it_was),
         STORY(nobody_takes_what_another_was_asked_for),
+        STORY(who_was_of_the_schedule_once_takes_no_offer_to_all),
         STORY(what_is_too_much_for_one_swap_is_refused),
         STORY(a_swap_of_more_than_can_be_done_is_found),
         STORY(a_swap_that_is_refused_and_done_nevertheless_is_found),

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -510,6 +511,55 @@ static void shifts_that_became_too_many_since_they_were_offered_are_not_taken(vo
     assert_int_equal(state_of(night, id), TOCSIN__SWAP_STATE__SWAP_OFFERED);
 }
 
+/* Before the layer that both have there is one that is over. */
+static void put_behind(struct night *night, uint64_t *former, size_t count)
+{
+    uint64_t users[] = {night->bob, night->alice}, now_ms = night->fixture->now_ms;
+    Tocsin__ScheduleLayer over = TOCSIN__SCHEDULE_LAYER__INIT, layer = TOCSIN__SCHEDULE_LAYER__INIT, *layers[] = {&over, &layer};
+    over.start_ms = over.rotation_virtual_start_ms = now_ms - 10 * HOUR;
+    over.end_ms = now_ms;
+    layer.start_ms = layer.rotation_virtual_start_ms = now_ms;
+    over.turn_length_s = layer.turn_length_s = 3600;
+    over.user_ids = former;
+    over.n_user_ids = count;
+    layer.user_ids = users;
+    layer.n_user_ids = 2;
+    Tocsin__Schedule schedule = TOCSIN__SCHEDULE__INIT;
+    schedule.name = night_text("Primary");
+    schedule.time_zone = night_text("Europe/Paris");
+    schedule.layers = layers;
+    schedule.n_layers = 2;
+    Tocsin__SchedulePut body = TOCSIN__SCHEDULE_PUT__INIT;
+    body.id = night->schedule;
+    body.base_revision = 1;
+    body.schedule = &schedule;
+    body.shifts = night_hourly(now_ms, 100, night->bob, night->alice);
+    Tocsin__Command command = fixture_command();
+    command.body_case = TOCSIN__COMMAND__BODY_SCHEDULE_PUT;
+    command.schedule_put = &body;
+    assert_int_equal(fixture_apply(night->fixture, &command)->status, OK);
+}
+
+static void who_was_of_the_schedule_once_is_offered_nothing_and_takes_no_room(void **state)
+{
+    struct night *night = *state;
+    struct machine_fixture *f = night->fixture;
+    uint64_t now_ms = f->now_ms, former[LIMIT_SWAP_ASKED + 1];
+    for (size_t i = 0; i <= LIMIT_SWAP_ASKED; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "Former%zu", i);
+        former[i] = night_person(f, name, "15550003");
+    }
+    put_behind(night, former, LIMIT_SWAP_ASKED + 1);
+    fixture_run(f, 1);
+    assert_int_equal(night_user_delete(night, former[0])->status, OK);
+    uint64_t id = offer(night, offer_of(night, night->bob, now_ms + 2 * HOUR, now_ms + 3 * HOUR))->ids[0];
+    (void)expect_news(night, "Alice", TOCSIN__NOTICE_KIND__NOTICE_SWAP_OFFERED, now_ms + 2 * HOUR);
+    fixture_expect_silence(f);
+    assert_int_equal(take(night, id, former[1])->reason, TOCSIN__REASON__REASON_SWAP_NOT_YOURS);
+    assert_int_equal(take(night, id, night->alice)->status, OK);
+}
+
 #define STORY(test) cmocka_unit_test_setup_teardown(test, begin, night_end)
 
 int main(void)
@@ -533,6 +583,7 @@ int main(void)
         STORY(offers_that_make_no_sense_are_refused),
         STORY(what_is_too_much_for_one_swap_is_refused_and_not_done_in_part),
         STORY(shifts_that_became_too_many_since_they_were_offered_are_not_taken),
+        STORY(who_was_of_the_schedule_once_is_offered_nothing_and_takes_no_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
