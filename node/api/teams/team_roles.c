@@ -6,14 +6,17 @@
  *      ├───── schedule
  *      └───── event orchestration
  *
- * What is about to be made has no team yet: then the team counts under which it shall be made. And whoever an incident is
- * assigned to may act on it: nobody is woken by something and kept from acknowledging it.
+ * What is about to be made has no team yet: then the team counts under which it shall be made; of what is given to a team,
+ * that one counts, too. And whoever an incident is assigned to may act on it: nobody is woken by something and kept from
+ * acknowledging it.
  */
 #include "node/api/teams/team_roles.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "node/api/incidents/incidents.h"
+#include "node/api/schedules/schedules.h"
 
 static const enum permission permission_of_team_role[] = {
     [TOCSIN__TEAM_ROLE__TEAM_ROLE_NONE] = PERMISSION_READ,
@@ -57,18 +60,6 @@ static enum permission on_service(struct http_request *request, const struct mac
     return service != NULL ? on_policy(request, view, service->escalation_policy_id) : PERMISSION_READ;
 }
 
-/* Of any of its teams. */
-static enum permission on_schedule(struct http_request *request, const struct machine_store *view, uint64_t id)
-{
-    const Tocsin__Schedule *schedule = schedule_get(view, id, request_memory(request));
-    enum permission permission = PERMISSION_READ;
-
-    for (size_t i = 0; schedule != NULL && i < schedule->n_team_ids; i++) {
-        permission = greater(permission, in_team(request, view, schedule->team_ids[i]));
-    }
-    return permission;
-}
-
 static enum permission on_incident(struct http_request *request, const struct machine_store *view, const char *text)
 {
     const Tocsin__Incident *incident = incident_find(request, view, text);
@@ -94,15 +85,79 @@ static uint64_t id_in(const json_t *object)
     return text != NULL ? id_parse(text) : 0;
 }
 
+struct teams {
+    const uint64_t *ids;
+    size_t count;
+};
+
+static struct teams teams_in(struct http_request *request, const json_t *list)
+{
+    uint64_t *ids = http_alloc(request, (json_array_size(list) + 1) * sizeof *ids);
+
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        ids[i] = id_in(json_array_get(list, i));
+    }
+    return (struct teams){ids, json_array_size(list)};
+}
+
+static bool is_among(struct teams teams, uint64_t id)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < teams.count && !found; i++) {
+        found = teams.ids[i] == id;
+    }
+    return found;
+}
+
+/* Each of the teams that it shall have and has not: nobody gives to another team, nor to nobody at all. */
+static enum permission on_new_teams(struct http_request *request, const struct machine_store *view, struct teams has,
+                                    struct teams given)
+{
+    enum permission permission = given.count > 0 ? PERMISSION_ADMINISTER : PERMISSION_READ;
+
+    for (size_t i = 0; i < given.count; i++) {
+        if (!is_among(has, given.ids[i])) {
+            permission = lesser(permission, in_team(request, view, given.ids[i]));
+        }
+    }
+    return permission;
+}
+
+/* The one that the request brings back; NULL: it does nothing like that. */
+static const Tocsin__Schedule *restored_revision(struct http_request *request, const struct machine_store *view, uint64_t id)
+{
+    const struct api_call *call = api_call_of(request);
+    bool restores = strcmp(call->route->pattern, "/schedules/{}/revisions/{}/restore") == 0;
+
+    return restores ? revision_get(view, id, (uint32_t)strtoul(call->parameters[1], NULL, 10), request_memory(request)) : NULL;
+}
+
+/* A schedule that exists: of any of its teams, and of each that it is given. */
+static enum permission on_schedule(struct http_request *request, const struct machine_store *view, uint64_t id)
+{
+    const json_t *given = json_object_get(body_object(api_call_of(request)->body, "schedule"), "teams");
+    const Tocsin__Schedule *schedule = schedule_get(view, id, request_memory(request));
+    const Tocsin__Schedule *restored = restored_revision(request, view, id);
+    struct teams has = {0};
+    enum permission permission = PERMISSION_READ;
+
+    if (schedule != NULL) {
+        has = (struct teams){schedule->team_ids, schedule->n_team_ids};
+    }
+    for (size_t i = 0; i < has.count; i++) {
+        permission = greater(permission, in_team(request, view, has.ids[i]));
+    }
+    if (restored != NULL) {
+        permission = lesser(permission, on_new_teams(request, view, has, (struct teams){restored->team_ids, restored->n_team_ids}));
+    }
+    return given != NULL ? lesser(permission, on_new_teams(request, view, has, teams_in(request, given))) : permission;
+}
+
 /* Each of the teams under which it shall be made. */
 static enum permission on_teams(struct http_request *request, const struct machine_store *view, const json_t *teams)
 {
-    enum permission permission = json_array_size(teams) > 0 ? PERMISSION_ADMINISTER : PERMISSION_READ;
-
-    for (size_t i = 0; i < json_array_size(teams); i++) {
-        permission = lesser(permission, in_team(request, view, id_in(json_array_get(teams, i))));
-    }
-    return permission;
+    return on_new_teams(request, view, (struct teams){0}, teams_in(request, teams));
 }
 
 /* All of the incidents that a list in the body names. */

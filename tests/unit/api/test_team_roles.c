@@ -124,6 +124,86 @@ static void a_manager_of_a_team_has_its_event_orchestrations_and_wakes_no_other_
     assert_int_equal(api_delete(api, path)->status, 204);
 }
 
+/* A schedule of this person, with teams as JSON has them. */
+static const char *rota(const char *user, const char *teams)
+{
+    return story_text("{\"schedule\":{\"name\":\"Nights\",\"time_zone\":\"UTC\",\"schedule_layers\":[{\"start\":\"2026-09-21T09:00:00Z\","
+                      "\"rotation_virtual_start\":\"2026-09-21T09:00:00Z\",\"rotation_turn_length_seconds\":86400,\"users\":[{\"user\":{\"id\":"
+                      "\"%s\"}}]}],\"teams\":%s}}",
+                      user, teams);
+}
+
+#define TEAMS_SIZE 64
+
+struct team_lists {
+    char red[TEAMS_SIZE], blue[TEAMS_SIZE], both[TEAMS_SIZE];
+};
+
+static struct team_lists lists_of(const struct teams *teams)
+{
+    struct team_lists lists;
+
+    (void)snprintf(lists.red, TEAMS_SIZE, "[{\"id\":\"%s\"}]", teams->red);
+    (void)snprintf(lists.blue, TEAMS_SIZE, "[{\"id\":\"%s\"}]", teams->blue);
+    (void)snprintf(lists.both, TEAMS_SIZE, "[{\"id\":\"%s\"},{\"id\":\"%s\"}]", teams->red, teams->blue);
+    return lists;
+}
+
+static void a_manager_of_a_team_has_its_schedules_and_gives_none_to_another_team(void **state)
+{
+    struct api_fixture *api = *state;
+    struct teams teams = two_teams(api);
+    struct team_lists of = lists_of(&teams);
+    const char *target = story_user(api, "Night", "night@example.org");
+    const char *alice = story_become(api, "Alice", TOCSIN__ROLE__ROLE_LIMITED_USER);
+    char path[32];
+
+    api->token = "tokenofAlice";
+    join(api, teams.red, alice, "manager");
+    (void)snprintf(path, sizeof path, "/schedules/%s", story_create(api, "/schedules", "schedule", rota(target, of.red)));
+    story_refused(api_post(api, "/schedules", rota(target, of.blue)), 403, 2010, "role");
+    assert_int_equal(api_put(api, path, "{\"schedule\":{\"description\":\"d\"}}")->status, 200);
+    assert_int_equal(api_put(api, path, rota(target, of.red))->status, 200); /* as it is */
+    story_refused(api_put(api, path, rota(target, of.blue)), 403, 2010, "role");
+    story_refused(api_put(api, path, rota(target, of.both)), 403, 2010, "role");
+    story_refused(api_put(api, path, rota(target, "[]")), 403, 2010, "role"); /* nobody makes it nobody's */
+    story_refused(api_put(api, path, rota(target, "null")), 403, 2010, "role");
+    join(api, teams.blue, alice, "responder");
+    story_refused(api_put(api, path, rota(target, of.both)), 403, 2010, "role");
+    join(api, teams.blue, alice, "manager");
+    assert_int_equal(api_put(api, path, rota(target, of.both))->status, 200);
+    join(api, teams.blue, alice, "responder");
+    assert_int_equal(api_put(api, path, rota(target, of.both))->status, 200); /* it is theirs already */
+    assert_int_equal(api_put(api, path, rota(target, of.red))->status, 200);
+    story_refused(api_put(api, path, rota(target, of.both)), 403, 2010, "role");
+}
+
+static void a_manager_of_a_team_restores_no_revision_that_was_another_team_s_too(void **state)
+{
+    struct api_fixture *api = *state;
+    struct teams teams = two_teams(api);
+    struct team_lists of = lists_of(&teams);
+    const char *target = story_user(api, "Night", "night@example.org");
+    char path[32];
+
+    (void)snprintf(path, sizeof path, "/schedules/%s", story_create(api, "/schedules", "schedule", rota(target, of.both)));
+    for (unsigned i = 0; i < 2; i++) {
+        api->now_ms += 1000;
+        assert_int_equal(api_put(api, path, rota(target, of.red))->status, 200);
+    }
+    const char *alice = story_become(api, "Alice", TOCSIN__ROLE__ROLE_LIMITED_USER);
+    api->token = "tokenofAlice";
+    join(api, teams.red, alice, "manager");
+    story_refused(api_post(api, story_text("%s/revisions/1/restore", path), ""), 403, 2010, "role");
+    assert_int_equal(api_post(api, story_text("%s/revisions/99/restore", path), "")->status, 404);
+    assert_int_equal(api_post(api, story_text("%s/revisions/x/restore", path), "")->status, 400);
+    api->now_ms += 1000;
+    assert_int_equal(api_post(api, story_text("%s/revisions/2/restore", path), "")->status, 200);
+    join(api, teams.blue, alice, "manager");
+    api->now_ms += 1000;
+    assert_int_equal(api_post(api, story_text("%s/revisions/1/restore", path), "")->status, 200);
+}
+
 static const char *incident_on(const char *service)
 {
     return story_text("{\"incident\":{\"title\":\"Down\",\"service\":{\"id\":\"%s\",\"type\":\"service\"}}}", service);
@@ -271,6 +351,8 @@ int main(void)
 #define STORY(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         STORY(a_manager_of_a_team_configures_what_is_the_team_s_and_no_more),
         STORY(a_manager_of_a_team_has_its_event_orchestrations_and_wakes_no_other_team),
+        STORY(a_manager_of_a_team_has_its_schedules_and_gives_none_to_another_team),
+        STORY(a_manager_of_a_team_restores_no_revision_that_was_another_team_s_too),
         STORY(a_responder_of_a_team_acts_on_its_incidents_and_whoever_is_paged_on_the_own),
         STORY(without_its_wrapper_a_body_gives_nobody_more),
         STORY(a_responder_of_a_team_reaches_no_other_team_s_incidents_by_the_own),
