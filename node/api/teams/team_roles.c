@@ -124,6 +124,19 @@ static enum permission on_new_teams(struct http_request *request, const struct m
     return permission;
 }
 
+/* A policy that exists: of its team, and of the one that it is given. */
+static enum permission on_changed_policy(struct http_request *request, const struct machine_store *view, uint64_t id)
+{
+    const json_t *given = json_object_get(body_object(api_call_of(request)->body, "escalation_policy"), "teams");
+    const Tocsin__EscalationPolicy *policy = escalation_policy_get(view, id, request_memory(request));
+
+    if (policy == NULL || given == NULL) {
+        return on_policy(request, view, id);
+    }
+    return lesser(in_team(request, view, policy->team_id),
+                  on_new_teams(request, view, (struct teams){&policy->team_id, 1}, teams_in(request, given)));
+}
+
 /* The one that the request brings back; NULL: it does nothing like that. */
 static const Tocsin__Schedule *restored_revision(struct http_request *request, const struct machine_store *view, uint64_t id)
 {
@@ -291,7 +304,7 @@ enum permission team_permission(struct http_request *request, const struct machi
     case SUBJECT_TEAM_POLICY: /* nobody takes a policy away from another team */
         return lesser(in_team(request, view, id), on_policy(request, view, id_parse(call->parameters[1])));
     case SUBJECT_POLICY:
-        return text != NULL ? on_policy(request, view, id)
+        return text != NULL ? on_changed_policy(request, view, id)
                             : on_teams(request, view, json_object_get(body_object(call->body, "escalation_policy"), "teams"));
     case SUBJECT_SERVICE:
         return text != NULL ? lesser(lesser(on_service(request, view, id), on_new_policy(request, view, call->body)),

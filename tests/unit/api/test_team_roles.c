@@ -81,6 +81,11 @@ static void a_manager_of_a_team_configures_what_is_the_team_s_and_no_more(void *
     story_refused(api_put(api, red, to_blue), 403, 2010, "role"); /* which would page the others */
     story_refused(api_put(api, story_text("/teams/%s/escalation_policies/%s", teams.red, teams.blue_policy), NULL), 403,
                   2010, "role"); /* nobody takes a policy away */
+    const char *policy = story_text("/escalation_policies/%s", teams.red_policy);
+    assert_int_equal(api_put(api, policy, story_text("{\"escalation_policy\":{\"teams\":[{\"id\":\"%s\"}]}}", teams.red))->status, 200);
+    story_refused(api_put(api, policy, story_text("{\"escalation_policy\":{\"teams\":[{\"id\":\"%s\"}]}}", teams.blue)), 403, 2010,
+                  "role"); /* or gives one, with its services */
+    story_refused(api_put(api, policy, "{\"escalation_policy\":{\"teams\":[]}}"), 403, 2010, "role");
     story_refused(api_put(api, story_text("/teams/%s", teams.blue), "{\"team\":{\"description\":\"d\"}}"), 403, 2010, "");
     story_refused(api_post(api, "/users", "{\"user\":{\"name\":\"U\",\"email\":\"u@example.org\"}}"), 403, 2010, "role");
 }
