@@ -164,6 +164,9 @@ static bool is_supported_rule(struct event *event, const struct icalrecurrencety
                                            "BYSETPOS are supported.");
         }
     }
+    if ((given->rscale != NULL && strcasecmp(given->rscale, "GREGORIAN") != 0) || given->skip != ICAL_SKIP_OMIT) {
+        return refuse(event->calendar, "Recurrence by another calendar (RSCALE), or with SKIP, is not supported.");
+    }
     if (given->freq < ICAL_DAILY_RECURRENCE || given->freq > ICAL_YEARLY_RECURRENCE) {
         return refuse(event->calendar, "Only events that recur daily, weekly, monthly or yearly are supported.");
     }

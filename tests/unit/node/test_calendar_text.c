@@ -171,6 +171,8 @@ static void a_value_that_cannot_be_read_is_refused_and_not_left_out(void **state
         {"RRULE:FREQ=WEEKLY;UNTIL=Christmas\r\n", "The RRULE of an event cannot be read"},
         {"RRULE:FREQ=WEEKLY;BYDAY=\r\n", "The RRULE of an event cannot be read"},
         {"RRULE:FREQ=WEEKLY;BYMONTHDAY=5\r\n", "BYMONTHDAY"},
+        {"RRULE:RSCALE=CHINESE;FREQ=YEARLY\r\n", "RSCALE"},
+        {"RRULE:RSCALE=GREGORIAN;FREQ=MONTHLY;BYMONTHDAY=31;SKIP=BACKWARD\r\n", "SKIP"},
         {"RRULE:FREQ=DAILY\r\nEXDATE:20261006T0900\r\n", "The EXDATE of an event cannot be read"},
         {"RRULE:FREQ=DAILY\r\nEXDATE:20261006T090000,tomorrow\r\n", "'tomorrow'"},
         {"RDATE:20261006T090000Z/PT1H\r\n", "The RDATE of an event cannot be read"},
@@ -198,7 +200,8 @@ static void what_says_nothing_of_when_is_not_judged(void **state)
         "ATTENDEE;VALUE=TEXT:bob@example.org\r\n", "ATTENDEE;CN=Bob:invalid:nomail\r\n", "STATUS:\r\n", "STATUS: \r\n", "STATUS:BUSY\r\n",
         "STATUS:CONFIRMED\r\nTRANSP:OPAQUE\r\nX-MICROSOFT-CDO-BUSYSTATUS:BUSY\r\nX-APPLE-TRAVEL-ADVISORY-BEHAVIOR:AUTOMATIC\r\nSEQUENCE:x\r\n",
         "SUMMARY;LANGUAGE=en-us:Bob\r\n", "SUMMARY;QUOTED-PRINTABLE:Bob\r\n", "SUMMARY\r\n", "RRULE:\r\n", "EXDATE:\r\n", "RDATE:\r\n", "RECURRENCE-ID:\r\n",
-        "DTEND:\r\n", "RRULE:FREQ=WEEKLY;INTERVAL=1;COUNT=1;BYDAY=MO;WKST=SU\r\n", "EXDATE;VALUE=DATE:20261006,20261007\r\n",
+        "DTEND:\r\n", "RRULE:FREQ=WEEKLY;INTERVAL=1;COUNT=1;BYDAY=MO;WKST=SU\r\n",
+        "RRULE:RSCALE=GREGORIAN;FREQ=DAILY;COUNT=1;SKIP=OMIT\r\n", "EXDATE;VALUE=DATE:20261006,20261007\r\n",
         "DTEND;X-VOBJ-FLOATINGTIME-ALLOWED=TRUE:20261005T100000Z\r\n",
         "BEGIN:VALARM\r\nTRIGGER:-PT15M\r\nDURATION:soon\r\nDURATION:sooner\r\nSUMMARY:\r\nATTENDEE:\r\nEND:VALARM\r\n",
     };
