@@ -428,9 +428,7 @@ static void succeed(struct apply *apply, const Tocsin__Heartbeat *heartbeat, Toc
         heartbeat_expect(apply, heartbeat, state);
         return;
     }
-    if (state->status == STATUS(DOWN) || state->status == STATUS(PAUSED)) {
-        heartbeat_over(apply, heartbeat, TOCSIN__WHY__WHY_HEARTBEAT_BACK);
-    }
+    heartbeat_over(apply, heartbeat, TOCSIN__WHY__WHY_HEARTBEAT_BACK); /* new after a pause it may have been down before */
     heartbeat_flip(apply, heartbeat, state, apply->time_ms, true);
     state->status = STATUS(UP);
     heartbeat_expect(apply, heartbeat, state);

@@ -271,7 +271,7 @@ static void goes_down(struct model *model, struct heartbeat *heartbeat)
 static void is_heard(struct model *model, struct heartbeat *heartbeat)
 {
     heartbeat->heard_ms = model->now_ms;
-    if (heartbeat->life == LIFE_DOWN || heartbeat->life == LIFE_PAUSED) {
+    if (heartbeat->life != LIFE_UP) { /* whatever it was meanwhile: what was wrong before is over */
         model_incident_of_cluster(model, heartbeat->id, heartbeat->service_id, false);
     }
     heartbeat->life = LIFE_UP;
