@@ -323,6 +323,7 @@ size_t mute_set_judge(const struct mute_set *set, const struct machine_store *vi
         }
         tocsin__mute_verdict__init(&verdicts[count]);
         verdicts[count].alert_id = alert->id;
+        verdicts[count].severity = (uint32_t)alert->severity;
         verdicts[count++].mute_id = find(set, view, alert, now_ms, &steps);
         tocsin__alert__free_unpacked(alert, NULL);
     }

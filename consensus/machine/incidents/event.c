@@ -112,12 +112,13 @@ static Tocsin__Alert *alert_new(struct apply *apply, const struct occurrence *oc
     return alert;
 }
 
-/* A trigger that its source repeats while it lasts: what it says is how things are now. */
+/* A trigger that its source repeats while it lasts, or of an alert that is held: what it says is how things are now. */
 static void refresh(struct apply *apply, const Tocsin__Event *event, Tocsin__Alert *alert)
 {
     const Tocsin__AlertPayload *payload = alert_payload_get(apply->store, alert->id, apply->arena);
     struct span said = {event->details_json.data, event->details_json.len};
-    if (payload == NULL || !span_equal(said, (struct span){payload->details_json.data, payload->details_json.len})) {
+    if (!event->repeated || payload == NULL ||
+        !span_equal(said, (struct span){payload->details_json.data, payload->details_json.len})) {
         payload_store(apply, alert, event);
     }
     alert->summary = event->summary;
@@ -299,21 +300,38 @@ static void trigger_new(struct apply *apply, const struct occurrence *occurrence
     }
 }
 
+/* The incident that it may open is that of its last event, with all that this says. */
+static void trigger_held(struct apply *apply, const struct occurrence *occurrence, Tocsin__Alert *alert)
+{
+    const Tocsin__Event *event = occurrence->event;
+    const Tocsin__Service *service = service_get(apply->store, alert->service_id, apply->arena);
+    bool worse = event->severity > alert->severity;
+    if (hold_follows(alert, &occurrence->asked, worse)) {
+        refresh(apply, event, alert);
+        alert->decision = event->decision;
+        alert->labels = event->labels;
+        if (service != NULL) {
+            grouping_keys(apply, service, event, alert);
+        }
+    }
+    hold_trigger(apply, alert, &occurrence->asked, worse);
+    occurrence->reply->reason = TOCSIN__REASON__REASON_ALERT_HELD;
+}
+
 /* Beyond the limit of entries only the alert's own counter moves, so that a flapping source costs one small write an
  * event. */
 static void trigger_again(struct apply *apply, const struct occurrence *occurrence, Tocsin__Alert *alert)
 {
     alert->events++;
     alert->updated_at_ms = apply->time_ms;
+    alert_expiry_set(apply, alert, occurrence->event->expires_at_ms);
+    if (alert->incident_id == 0) {
+        trigger_held(apply, occurrence, alert);
+        return;
+    }
     alert->decision = occurrence->event->decision;
     if (occurrence->event->repeated) {
         refresh(apply, occurrence->event, alert);
-    }
-    alert_expiry_set(apply, alert, occurrence->event->expires_at_ms);
-    if (alert->incident_id == 0) {
-        hold_trigger(apply, alert, &occurrence->asked);
-        occurrence->reply->reason = TOCSIN__REASON__REASON_ALERT_HELD;
-        return;
     }
     alert_put(apply->store, alert);
     reply_id(apply, occurrence->reply, alert->incident_id);

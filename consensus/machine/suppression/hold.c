@@ -282,15 +282,27 @@ static void judge_again(struct apply *apply, Tocsin__Alert *alert)
     }
 }
 
-void hold_trigger(struct apply *apply, Tocsin__Alert *alert, const struct hold_request *request)
+/* The leader's word must be about what the alert says; a source that never says the same twice would get none. */
+bool hold_follows(const Tocsin__Alert *alert, const struct hold_request *request, bool worse)
 {
+    bool asked = alert->hold->why == TOCSIN__WHY__WHY_MUTES_ASKED;
     bool suppressed = alert->hold->why == TOCSIN__WHY__WHY_RULE_SUPPRESSED;
+    return (!request->suppress || suppressed) && (!asked || worse);
+}
+
+void hold_trigger(struct apply *apply, Tocsin__Alert *alert, const struct hold_request *request, bool worse)
+{
+    uint32_t why = alert->hold->why;
+    bool suppressed = why == TOCSIN__WHY__WHY_RULE_SUPPRESSED;
+    bool outgrown = worse && (why == TOCSIN__WHY__WHY_MUTED || why == TOCSIN__WHY__WHY_MUTES_ASKED);
     const Tocsin__Service *service = service_get(apply->store, alert->service_id, apply->arena);
-    if (!suppressed || request->suppress || service == NULL) {
+    if (!(suppressed || outgrown) || request->suppress || service == NULL) {
         alert_put(apply->store, alert);
         return;
     }
-    pause_begin(apply, service, request, alert->hold);
+    if (suppressed) {
+        pause_begin(apply, service, request, alert->hold);
+    }
     judge_again(apply, alert);
 }
 
@@ -323,10 +335,12 @@ void hold_due(struct apply *apply, uint64_t alert_id)
     }
 }
 
-bool hold_answer(struct apply *apply, uint64_t alert_id, uint64_t mute_id)
+bool hold_answer(struct apply *apply, const Tocsin__MuteVerdict *verdict)
 {
-    Tocsin__Alert *alert = held_get(apply, alert_id);
-    if (alert == NULL || alert->resolved || alert->hold->place != HELD_FOR_ANSWER) {
+    uint64_t mute_id = verdict->mute_id;
+    Tocsin__Alert *alert = held_get(apply, verdict->alert_id);
+    if (alert == NULL || alert->resolved || alert->hold->place != HELD_FOR_ANSWER ||
+        (uint32_t)alert->severity != verdict->severity) {
         return false;
     }
     Tocsin__Hold *hold = mute_id != 0 && !planted(MUTE_IGNORED) ? hold_by_mute(apply, mute_id) : NULL;

@@ -188,6 +188,6 @@ void apply_mute_verdicts(struct apply *apply, const Tocsin__MuteVerdicts *verdic
         return;
     }
     for (size_t i = 0; i < verdicts->n_verdicts; i++) {
-        (void)hold_answer(apply, verdicts->verdicts[i]->alert_id, verdicts->verdicts[i]->mute_id);
+        (void)hold_answer(apply, verdicts->verdicts[i]);
     }
 }

@@ -44,9 +44,12 @@ Tocsin__Hold *hold_judge(struct apply *, const Tocsin__Service *, const struct h
 /* Keeps a new alert, which has its id and incident 0: its row, its index, its place among the held. False, with the
  * reply refused, when LIMIT_HELD_ALERTS is reached. */
 bool hold_begin(struct apply *, Tocsin__Alert *, Tocsin__Hold *, Tocsin__Reply *);
-/* It triggers again while it is held. What was suppressed by a rule, which now says otherwise, is looked at anew; else the
- * record is stored as it is. */
-void hold_trigger(struct apply *, Tocsin__Alert *, const struct hold_request *request);
+/* Whether a held alert is from now on what an event says that triggers it again, with a higher severity or not: yes, unless
+ * rules suppress the event and not the alert; while the leader looks whether a mute fits, only when it is worse. */
+bool hold_follows(const Tocsin__Alert *, const struct hold_request *request, bool worse);
+/* It triggers again while it is held, and says by now what it says. What was suppressed by a rule, which now says otherwise, is
+ * looked at anew, and so is what mutes hold when it has become worse; else the record is stored as it is. */
+void hold_trigger(struct apply *, Tocsin__Alert *, const struct hold_request *request, bool worse);
 /* It is resolved while it is held: recorded, and no incident. */
 void hold_resolve(struct apply *, Tocsin__Alert *);
 /* What is listed under this number is looked at anew, from this moment on, in small steps. */
@@ -55,8 +58,9 @@ void hold_drain(struct apply *, uint64_t place);
 void hold_due(struct apply *, uint64_t alert_id);
 /* DEADLINE_HOLD_DRAIN: the next one after `after_id` listed under `place`. */
 void hold_drain_due(struct apply *, uint64_t place, uint64_t after_id);
-/* The leader's answer for one that waits for it: the mute that fits, 0 for none. False when the alert does not wait. */
-bool hold_answer(struct apply *, uint64_t alert_id, uint64_t mute_id);
+/* The leader's answer for one that waits for it: the mute that fits, 0 for none. False when the alert does not wait, or has
+ * become worse since it was looked at: then the leader looks again. */
+bool hold_answer(struct apply *, const Tocsin__MuteVerdict *);
 
 /* ---- maintenance.c */
 

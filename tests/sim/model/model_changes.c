@@ -105,9 +105,13 @@ void model_alert_opens(struct model *model, const struct firing *firing, const T
     model_group_take(model, incident, firing->kinds);
 }
 
-/* It opens an incident, if nothing holds it back. True when it did. */
-static bool fires(struct model *model, const struct firing *firing, const Tocsin__Reply *reply)
+/* It opens an incident, if nothing holds it back; `before`: as it is held already, NULL when it is new. True when it did. */
+static bool fires(struct model *model, struct held *before, const struct firing *firing, const Tocsin__Reply *reply)
 {
+    if (before != NULL) {
+        model_held_repeat(model, before, firing);
+        return false; /* what it opens then, the answer does not name */
+    }
     bool held = model_held_begin(model, firing);
     if (!held) {
         model_alert_opens(model, firing, reply);
@@ -128,11 +132,12 @@ void model_incident_event(struct model *model, const Tocsin__Event *event, const
     bool opened = false;
     if (alert != NULL) {
         event_of_known(model, event, incident, alert, reply);
-    } else if (held != NULL) {
-        model_held_event(model, held, event->action);
-    } else if (event->action == TOCSIN__EVENT_ACTION__EVENT_TRIGGER && !service->disabled) {
+    } else if (held != NULL && event->action == TOCSIN__EVENT_ACTION__EVENT_RESOLVE) {
+        model_held_resolve(model, held);
+    } else if (event->action == TOCSIN__EVENT_ACTION__EVENT_TRIGGER && (held != NULL || !service->disabled)) {
         char *kinds = model_grouping_kinds(service, event);
-        opened = fires(model, &(struct firing){source->id, service->id, event->dedup_key, event->severity, model->now_ms, kinds}, reply);
+        const struct firing firing = {source->id, service->id, event->dedup_key, event->severity, model->now_ms, kinds};
+        opened = fires(model, held, &firing, reply);
         free(kinds);
     }
     if (alert == NULL && !opened && model_named(reply) != 0) {
@@ -159,13 +164,13 @@ static void incident_of_cluster(struct model *model, uint64_t source_id, const c
         alert->heard_ms = model->now_ms;
     } else if (alert != NULL) {
         model_alert_over(model, incident, alert);
-    } else if (held != NULL) {
-        model_held_event(model, held, wrong ? TOCSIN__EVENT_ACTION__EVENT_TRIGGER : TOCSIN__EVENT_ACTION__EVENT_RESOLVE);
-    } else if (wrong && !service->disabled) {
+    } else if (held != NULL && !wrong) {
+        model_held_resolve(model, held);
+    } else if (wrong && (held != NULL || !service->disabled)) {
         Tocsin__Event event = TOCSIN__EVENT__INIT; /* of what else it says nothing is known here */
         event.severity = severity;
         char *kinds = model_grouping_kinds(service, &event);
-        (void)fires(model, &(struct firing){source_id, service_id, key, severity, model->now_ms, kinds}, NULL);
+        (void)fires(model, held, &(struct firing){source_id, service_id, key, severity, model->now_ms, kinds}, NULL);
         free(kinds);
     }
 }

@@ -1,8 +1,9 @@
 /*
  * Alerts that fire while something keeps them from opening an incident.
  *
- * A sender is answered as always, and nobody is told. Repeats change nothing, a resolve ends it without a word to
- * anybody. When what held it is over, changed or taken back, the alert is looked at as if it fired then.
+ * A sender is answered as always, and nobody is told. What it said last is what the alert is; a resolve ends it without a
+ * word to anybody. When what held it is over, changed or taken back, the alert is looked at as if it fired then. So is one
+ * that becomes worse than a mute was meant for; while the leader looks at it, it changes only then.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -88,14 +89,10 @@ static void forget(struct model *model, struct held *held)
     list_remove(&model->suppression->held, (size_t)(held - model->suppression->held.items));
 }
 
-void model_held_event(struct model *model, struct held *held, Tocsin__EventAction action)
+void model_held_resolve(struct model *model, struct held *held)
 {
-    if (action == TOCSIN__EVENT_ACTION__EVENT_RESOLVE) {
-        model->counts.held_resolved++;
-        forget(model, held);
-    } else if (action == TOCSIN__EVENT_ACTION__EVENT_TRIGGER) {
-        held->heard_ms = model->now_ms;
-    }
+    model->counts.held_resolved++;
+    forget(model, held);
 }
 
 /* Of a service that is gone or disabled nobody hears. */
@@ -111,6 +108,21 @@ static void release(struct model *model, struct held *held)
     }
     free(dedup_key);
     free(kinds);
+}
+
+void model_held_repeat(struct model *model, struct held *held, const struct firing *firing)
+{
+    bool worse = firing->severity > held->severity, asked = held->asked_ms != 0;
+    held->heard_ms = firing->heard_ms;
+    if (asked && !worse) {
+        return;
+    }
+    held->severity = firing->severity;
+    free(held->kinds);
+    held->kinds = model_copy(firing->kinds);
+    if (worse && (asked || model_is_mute(model, held->cause_id)) && !is_held(model, held)) {
+        release(model, held);
+    }
 }
 
 struct held *model_held_waiting(const struct model *model, uint64_t alert_id)

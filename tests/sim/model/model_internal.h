@@ -502,7 +502,9 @@ void model_suppression_forget(struct model *);
 /* False: nothing holds it back. */
 bool model_held_begin(struct model *, const struct firing *);
 struct held *model_held_find(const struct model *, uint64_t source_id, const char *dedup_key);
-void model_held_event(struct model *, struct held *, Tocsin__EventAction);
+/* It fires again, and says this now. */
+void model_held_repeat(struct model *, struct held *, const struct firing *);
+void model_held_resolve(struct model *, struct held *);
 struct held_due model_held_first(const struct model *);
 void model_held_sooner(struct held_due *first, struct held_due candidate);
 void model_held_do(struct model *, const struct held_due *);

@@ -118,6 +118,11 @@ static void definition_set(struct mute *mute, const Tocsin__Mute *asked)
     }
 }
 
+bool model_is_mute(const struct model *model, uint64_t id)
+{
+    return mute_find(model, id) != NULL;
+}
+
 /* What is over is not brought back: a new one takes its place. */
 static void mute_define(struct model *model, const Tocsin__MutePut *put, const Tocsin__Reply *reply)
 {
@@ -166,8 +171,8 @@ static void mute_stop(struct model *model, const Tocsin__MuteEnd *end, const Toc
 static void verdict_hear(struct model *model, const Tocsin__MuteVerdict *verdict)
 {
     struct held *held = model_held_waiting(model, verdict->alert_id);
-    if (held == NULL) {
-        return; /* resolved, or let go meanwhile */
+    if (held == NULL || (uint32_t)held->severity != verdict->severity) {
+        return; /* resolved, let go, or worse than it was */
     }
     const struct mute *said = mute_find(model, verdict->mute_id), *fitting = mute_of(model, held);
     if (verdict->mute_id != 0 && (said == NULL || !fits(model, said, held))) {

@@ -68,6 +68,7 @@ void model_held_answer(struct model *, struct held *, uint64_t mute_id);
 
 /* ---- model_mutes.c */
 bool model_mutes_in_force(const struct model *);
+bool model_is_mute(const struct model *, uint64_t id);
 /* Nobody said whether one fits it. */
 void model_mutes_unanswered(struct model *, const struct held *);
 void model_mutes_sooner(const struct model *, struct held_due *first);

@@ -187,6 +187,15 @@ static uint64_t mute_disks(struct stand *stand)
     return stand_done(stand, &command);
 }
 
+static uint32_t severity_of(struct stand *stand, uint64_t alert_id)
+{
+    Tocsin__Alert *alert = alert_get(&stand->store, 0, alert_id, NULL);
+    assert_non_null(alert);
+    uint32_t severity = (uint32_t)alert->severity;
+    tocsin__alert__free_unpacked(alert, NULL);
+    return severity;
+}
+
 /* The leader's word on everything that waits; the revision of the mutes counts their changes. */
 static void verdict_on_all(struct stand *stand, uint64_t mute_id, uint64_t revision)
 {
@@ -197,6 +206,7 @@ static void verdict_on_all(struct stand *stand, uint64_t mute_id, uint64_t revis
         verdicts[body.n_verdicts] = (Tocsin__MuteVerdict)TOCSIN__MUTE_VERDICT__INIT;
         verdicts[body.n_verdicts].alert_id = span_number(walk.key, 1);
         verdicts[body.n_verdicts].mute_id = mute_id;
+        verdicts[body.n_verdicts].severity = severity_of(stand, span_number(walk.key, 1));
         list[body.n_verdicts] = &verdicts[body.n_verdicts];
         body.n_verdicts++;
     }
@@ -220,6 +230,23 @@ static void what_is_muted_pages_when_the_mute_is_over(void **state)
     stand_run_delivering(stand, 12 * MINUTE);
     assert_int_equal(counts(stand).alerts_muted, 1);
     assert_int_equal(counts(stand).held_released, 2);
+    stand_expect_peace(stand);
+}
+
+static void what_is_muted_and_becomes_worse_is_looked_at_anew(void **state)
+{
+    struct stand *stand = *state;
+    uint64_t mute = mute_disks(stand);
+    (void)stand_event(stand, KEY, TRIGGER, "disk-1", TOCSIN__SEVERITY__SEVERITY_WARNING);
+    verdict_on_all(stand, mute, 1);
+    (void)stand_event(stand, KEY, TRIGGER, "disk-1", TOCSIN__SEVERITY__SEVERITY_INFO);
+    verdict_on_all(stand, mute, 1);
+    assert_int_equal(counts(stand).alerts_muted, 1);
+    (void)stand_event(stand, KEY, TRIGGER, "disk-1", CRITICAL);
+    verdict_on_all(stand, mute, 1);
+    assert_int_equal(counts(stand).alerts_muted, 2);
+    stand_run_delivering(stand, 20 * MINUTE);
+    assert_int_equal(counts(stand).held_released, 1);
     stand_expect_peace(stand);
 }
 
@@ -274,6 +301,7 @@ int main(void)
         STORY(a_day_that_was_forgotten_is_found),
         STORY(an_end_that_nobody_looked_at_is_found),
         STORY(what_is_muted_pages_when_the_mute_is_over),
+        STORY(what_is_muted_and_becomes_worse_is_looked_at_anew),
         STORY(a_word_on_mutes_of_before_has_no_effect),
         STORY(an_alert_that_is_let_go_in_spite_of_a_mute_is_found),
         STORY(an_alert_that_is_muted_without_need_is_found),

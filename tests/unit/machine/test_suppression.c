@@ -182,6 +182,7 @@ static const Tocsin__Reply *verdict(struct story *story, uint64_t revision, uint
         tocsin__mute_verdict__init(one);
         one->alert_id = span_number(walk.key, 1);
         one->mute_id = mute_id;
+        one->severity = CRITICAL;
     }
     body.revision = revision;
     body.verdicts = list;
