@@ -183,6 +183,7 @@ static void obey_rules(struct apply *apply, Tocsin__Incident *incident, const To
         incident->details = apply_alloc(apply, sizeof *incident->details);
         tocsin__incident_details__init(incident->details);
         incident->details->priority_id = priority->id;
+        targets_file(apply, incident);
     }
     for (size_t i = 0; i < decision->n_notes; i++) {
         if (decision->notes[i][0] == '\0') {

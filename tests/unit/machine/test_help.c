@@ -281,6 +281,30 @@ static void a_missed_target_is_told_and_hurries_the_escalation(void **state)
     fixture_set_status(f, id, RESOLVED);
 }
 
+/* Once found to have a priority and no deadline of it. */
+static void a_priority_that_a_rule_gives_has_its_targets(void **state)
+{
+    struct town *town = *state;
+    struct machine_fixture *f = town->f;
+    Tocsin__EventDecision decision = TOCSIN__EVENT_DECISION__INIT;
+    decision.priority_id = priority_with_targets(f, 2, 60);
+    Tocsin__Event event = TOCSIN__EVENT__INIT;
+    event.routing_key = (char *)KEY;
+    event.dedup_key = (char *)"disk";
+    event.summary = (char *)"The disk is full";
+    event.severity = TOCSIN__SEVERITY__SEVERITY_CRITICAL;
+    event.decision = &decision;
+    uint64_t id = COMMAND(f, EVENT, event, &event)->ids[0];
+    expect_told(f, "Alice", SMS);
+    fixture_run(f, 2 * MINUTE);
+    assert_true(fixture_incident(f, id)->acknowledge_target_missed);
+    expect_told(f, "Alice", SMS); /* that it was missed */
+    expect_told(f, "Bob", SMS);   /* and the next level at once */
+    fixture_set_status(f, id, ACKNOWLEDGED);
+    fixture_run(f, 58 * MINUTE);
+    assert_true(fixture_incident(f, id)->resolve_target_missed);
+}
+
 static void targets_that_are_met_are_silent(void **state)
 {
     struct town *town = *state;
@@ -476,6 +500,7 @@ int main(void)
         story(a_request_that_fails_takes_the_next_way_and_ends_with_the_answer),
         story(subscribers_hear_of_status_updates),
         story(a_missed_target_is_told_and_hurries_the_escalation),
+        story(a_priority_that_a_rule_gives_has_its_targets),
         story(targets_that_are_met_are_silent),
         story(a_missed_target_at_the_end_of_the_policy_is_the_guardians),
         story(a_ticket_pages_nobody_until_it_is_none_any_more),
