@@ -178,7 +178,8 @@ Tocsin__Incident *grouping_find(struct apply *apply, const Tocsin__Service *serv
         uint64_t incident_id = index_find(apply, TABLE_ALERT_GROUP, place(service->id, alert, i));
         Tocsin__Incident *incident =
             incident_id != 0 ? incident_get(apply->store, incident_id, apply->arena) : NULL;
-        if (incident != NULL && is_in_time(apply, rule, incident) &&
+        /* A ticket pages nobody: what is new opens an incident of its own, which takes the key over. */
+        if (incident != NULL && !incident_is_ticket(incident) && is_in_time(apply, rule, incident) &&
             (uint64_t)incident->alerts_triggered + incident->alerts_resolved < LIMIT_ALERTS_PER_INCIDENT) {
             return incident;
         }

@@ -412,6 +412,34 @@ static void making_a_ticket_of_a_page_ends_it(void **state)
     (void)town;
 }
 
+/* Once found to take all further alerts of its service without a word to anybody. */
+static void a_ticket_takes_no_new_alerts(void **state)
+{
+    struct town *town = *state;
+    struct machine_fixture *f = town->f;
+    Tocsin__AlertGrouping grouping = TOCSIN__ALERT_GROUPING__INIT;
+    grouping.type = TOCSIN__GROUPING_TYPE__GROUPING_TIME;
+    Tocsin__Service service = TOCSIN__SERVICE__INIT;
+    service.alert_grouping = &grouping;
+    Tocsin__ServicePut put = TOCSIN__SERVICE_PUT__INIT;
+    put.id = town->service;
+    put.fields = 1ull << 26;
+    put.service = &service;
+    assert_int_equal(COMMAND(f, SERVICE_PUT, service_put, &put)->status, OK);
+    uint64_t ticket = triggered(f, "disk");
+    assert_int_equal(fixture_trigger(f, KEY, "load"), ticket);
+    record(f, ticket, of_category(TOCSIN__INCIDENT_CATEGORY__CATEGORY_TICKET), 1u << 3);
+    /* what it has stays in it, and silent */
+    assert_int_equal(fixture_trigger(f, KEY, "disk"), ticket);
+    fixture_expect_silence(f);
+    /* what is new pages, and the next one joins that */
+    uint64_t page = triggered(f, "net");
+    assert_int_not_equal(page, ticket);
+    assert_int_equal(fixture_trigger(f, KEY, "cpu"), page);
+    fixture_set_status(f, ticket, RESOLVED);
+    assert_int_equal(fixture_trigger(f, KEY, "fan"), page);
+}
+
 static void what_is_recorded_is_checked_and_may_come_afterwards(void **state)
 {
     struct town *town = *state;
@@ -505,6 +533,7 @@ int main(void)
         story(a_missed_target_at_the_end_of_the_policy_is_the_guardians),
         story(a_ticket_pages_nobody_until_it_is_none_any_more),
         story(making_a_ticket_of_a_page_ends_it),
+        story(a_ticket_takes_no_new_alerts),
         story(what_is_recorded_is_checked_and_may_come_afterwards),
         story(alerts_are_resolved_and_moved_by_hand),
     };
