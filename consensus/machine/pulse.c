@@ -141,6 +141,7 @@ void apply_pulse(struct apply *apply, const Tocsin__Pulse *pulse, Tocsin__Reply 
     left = handoffs_due(apply, left);
     if (left > 0 && retention.size_bytes > 0) {
         row_delete(apply, TABLE_DEADLINE, retention);
-        retention_due(apply);
+        key_deadline_split(key_span(&retention), &due.due_ms, &due.kind, &due.object, &due.sub_object);
+        retention_due(apply, due.sub_object);
     }
 }

@@ -10,6 +10,7 @@
 struct step {
     struct apply *apply;
     unsigned rows_left; /* that this step may still delete */
+    uint64_t payloads_from; /* the alert behind the last one whose payload this round has looked at */
 };
 
 static uint64_t days_ms(const struct apply *apply, uint32_t days)
@@ -17,15 +18,15 @@ static uint64_t days_ms(const struct apply *apply, uint32_t days)
     return (uint64_t)days * apply_minutes_ms(apply, MINUTES_PER_DAY);
 }
 
-static void retention_file(struct apply *apply, uint64_t due_ms)
+static void retention_file(struct apply *apply, uint64_t due_ms, uint64_t payloads_from)
 {
     Tocsin__Deadline row = TOCSIN__DEADLINE__INIT;
-    record_put(apply->store, TABLE_DEADLINE, key_deadline(due_ms, DEADLINE_RETENTION, 0, 0), &row.base);
+    record_put(apply->store, TABLE_DEADLINE, key_deadline(due_ms, DEADLINE_RETENTION, 0, payloads_from), &row.base);
 }
 
 void retention_begin(struct apply *apply)
 {
-    retention_file(apply, apply->time_ms + days_ms(apply, 1));
+    retention_file(apply, apply->time_ms + days_ms(apply, 1), 0);
 }
 
 /* True when what was made or closed at `at_ms` has been kept for `days`. */
@@ -91,21 +92,34 @@ static bool incidents_delete(struct step *step)
     return true;
 }
 
-/* Alert ids grow with time: the first one that is young enough ends the walk. */
+/*
+ * Alert ids grow with time: the first alert that is young enough ends the walk. Those that are open for long and have said
+ * something else since are passed over. They may be many, so each step looks at a bounded number, and the next one goes on behind
+ * them.
+ */
 static bool payloads_delete(struct step *step)
 {
+    uint32_t days = step->apply->settings->payload_retention_days;
     struct walk walk = walk_all(step->apply->store, TABLE_ALERT_PAYLOAD);
-    while (walk_next(&walk)) {
-        const Tocsin__AlertPayload *payload =
-            record_unpack(&tocsin__alert_payload__descriptor, walk.value, step->apply->arena);
-        if (payload != NULL &&
-            !is_over(step->apply, payload->created_at_ms, step->apply->settings->payload_retention_days)) {
+    if (step->payloads_from > 0) {
+        walk.position = key_1(step->payloads_from - 1);
+        walk.started = true;
+    }
+    for (unsigned seen = 0; walk_next(&walk); seen++) {
+        Tocsin__AlertPayload *payload = record_unpack(&tocsin__alert_payload__descriptor, walk.value, NULL);
+        bool young = payload != NULL && !is_over(step->apply, payload->created_at_ms, days);
+        bool kept = payload != NULL && !is_over(step->apply, payload->changed_at_ms, days);
+        tocsin__alert_payload__free_unpacked(payload, NULL);
+        if (young) {
             return true;
         }
-        if (step->rows_left == 0) {
+        if (step->rows_left == 0 || seen == LIMIT_RETENTION_ROWS) {
             return false;
         }
-        step_delete(step, TABLE_ALERT_PAYLOAD, walk.position);
+        step->payloads_from = span_number(walk.key, 0) + 1;
+        if (!kept) {
+            step_delete(step, TABLE_ALERT_PAYLOAD, walk.position);
+        }
     }
     return true;
 }
@@ -136,10 +150,14 @@ static bool changes_delete(struct step *step)
     return change_events_trim(step->apply, now_ms > kept_ms ? now_ms - kept_ms : 0, &step->rows_left);
 }
 
-void retention_due(struct apply *apply)
+void retention_due(struct apply *apply, uint64_t payloads_from)
 {
-    struct step step = {.apply = apply, .rows_left = LIMIT_RETENTION_ROWS};
+    struct step step = {.apply = apply, .rows_left = LIMIT_RETENTION_ROWS, .payloads_from = payloads_from};
     bool done = replies_delete(&step) && payloads_delete(&step) && changes_delete(&step) &&
                 incidents_delete(&step);
-    retention_file(apply, done ? apply->time_ms + days_ms(apply, 1) : apply->time_ms);
+    if (done) {
+        retention_file(apply, apply->time_ms + days_ms(apply, 1), 0);
+    } else {
+        retention_file(apply, apply->time_ms, step.payloads_from);
+    }
 }

@@ -114,7 +114,8 @@ enum deadline_kind {
     DEADLINE_ACKNOWLEDGEMENT,       /* object incident: the acknowledgement timed out */
     DEADLINE_GUARDIANS,             /* object incident: tell the guardians again */
     DEADLINE_AUTO_RESOLVE,          /* object incident */
-    DEADLINE_RETENTION,             /* no object: let old incidents, payloads and idempotent replies go */
+    DEADLINE_RETENTION,             /* no object: let old incidents, payloads and idempotent replies go; sub-object 0, or the alert
+                                       from which on payloads are still to be looked at */
     DEADLINE_HOLD_END = 30,         /* object alert: what held it alone is over; a resolved one has been kept long enough */
     DEADLINE_HOLD_DRAIN,            /* object what alerts are listed under in TABLE_HELD, sub-object the last one looked at */
     DEADLINE_MAINTENANCE_END,       /* object window: a span of it is over; one that is over has been kept long enough */

@@ -48,7 +48,8 @@ static void payload_store(struct apply *apply, const Tocsin__Alert *alert, const
     payload.details_json = event->details_json;
     payload.contexts_json = event->contexts_json;
     payload.timestamp = event->timestamp;
-    payload.created_at_ms = apply->time_ms;
+    payload.created_at_ms = alert->created_at_ms;
+    payload.changed_at_ms = apply->time_ms > alert->created_at_ms ? apply->time_ms : 0;
     record_put(apply->store, TABLE_ALERT_PAYLOAD, key_1(alert->id), &payload.base);
 }
 

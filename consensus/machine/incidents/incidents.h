@@ -229,8 +229,8 @@ void outbox_retry_due(struct apply *, uint64_t notification_id, uint64_t due_ms)
 
 /* Files the first retention step. To be called once in the life of a state. */
 void retention_begin(struct apply *);
-/* DEADLINE_RETENTION: deletes at most LIMIT_RETENTION_ROWS rows and files the next step: now if more is left, else
- * tomorrow. */
-void retention_due(struct apply *);
+/* DEADLINE_RETENTION: deletes at most LIMIT_RETENTION_ROWS rows, payloads from those of this alert on, and files the next step:
+ * now if more is left, else tomorrow. */
+void retention_due(struct apply *, uint64_t payloads_from);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -70,6 +71,51 @@ static void what_senders_wrote_goes_earlier(void **state)
     fixture_run(f, 2 * DAY);
     assert_int_equal(fixture_rows(f, TABLE_ALERT_PAYLOAD), 1);
     assert_int_equal(fixture_rows(f, TABLE_ALERT), 2);
+}
+
+/* A source that repeats its trigger while it lasts, with these words. */
+static void repeats(struct machine_fixture *f, const char *dedup_key, const char *details)
+{
+    Tocsin__Event event = TOCSIN__EVENT__INIT;
+    event.routing_key = (char *)KEY;
+    event.dedup_key = (char *)dedup_key;
+    event.summary = (char *)"disk";
+    event.repeated = true;
+    event.details_json.data = (uint8_t *)(uintptr_t)details;
+    event.details_json.len = strlen(details);
+    Tocsin__Command command = fixture_command();
+    command.body_case = TOCSIN__COMMAND__BODY_EVENT;
+    command.event = &event;
+    assert_int_equal(fixture_apply(f, &command)->status, TOCSIN__STATUS__STATUS_OK);
+}
+
+/* Once found to end the walk at the first alert that is open for long and says something new, for ever. */
+static void what_an_old_alert_says_anew_stays_and_keeps_nothing_else(void **state)
+{
+    struct machine_fixture *f = *state;
+    f->unchecked = true;
+    char dedup_key[32];
+    /* given more alerts that are open for long than one step looks at, */
+    const unsigned many = LIMIT_RETENTION_ROWS + 10;
+    for (unsigned i = 0; i < many; i++) {
+        snprintf(dedup_key, sizeof dedup_key, "long %u", i);
+        repeats(f, dedup_key, "70%");
+    }
+    repeats(f, "quiet", "1%");
+    fixture_deliver_all(f);
+    /* which say something else while what stands behind them becomes old */
+    fixture_run(f, (DEFAULT_PAYLOAD_RETENTION_DAYS - 1) * DAY);
+    for (unsigned i = 0; i < many; i++) {
+        snprintf(dedup_key, sizeof dedup_key, "long %u", i);
+        repeats(f, dedup_key, "80%");
+    }
+    repeats(f, "young", "1%");
+    fixture_deliver_all(f);
+    /* then that goes, and they keep their words until these are old, too */
+    fixture_run(f, 3 * DAY);
+    assert_int_equal(fixture_rows(f, TABLE_ALERT_PAYLOAD), many + 1);
+    fixture_run(f, DEFAULT_PAYLOAD_RETENTION_DAYS * DAY);
+    assert_int_equal(fixture_rows(f, TABLE_ALERT_PAYLOAD), 0);
 }
 
 /* A walk over days of retention with a pulse at a time; the most rows that one pulse took. */
@@ -179,6 +225,7 @@ int main(void)
     const struct CMUnitTest stories[] = {
         STORY(nothing_of_an_old_closed_incident_is_left),
         STORY(what_senders_wrote_goes_earlier),
+        STORY(what_an_old_alert_says_anew_stays_and_keeps_nothing_else),
         STORY(a_long_timeline_goes_over_several_steps),
         STORY(many_incidents_go_over_several_steps_and_paging_comes_first),
         STORY(replies_to_repeated_requests_are_forgotten_after_a_day),
