@@ -93,6 +93,9 @@ static void object_due(struct apply *apply, const struct due *due)
     case DEADLINE_MUTE_END:
         mute_end_due(apply, due->object, due->due_ms);
         break;
+    case DEADLINE_HEARTBEATS_UNTOLD:
+        heartbeats_untold_due(apply, due->object, due->row);
+        break;
     case DEADLINE_DRILL:
         drill_due(apply, due->object, due->due_ms);
         break;

@@ -128,6 +128,8 @@ enum deadline_kind {
     DEADLINE_ACKNOWLEDGE_TARGET,    /* object incident: the priority's targets */
     DEADLINE_RESOLVE_TARGET,
     DEADLINE_SWAP = 20,             /* object schedule, sub-object swap: nobody took the offer */
+    DEADLINE_HEARTBEATS_UNTOLD = 21, /* object service, which is enabled again, sub-object the heartbeat looked at last: those that went
+                                        down meanwhile are to be told */
     DEADLINE_DRILL = 160            /* object drill: its next run */
 };
 

@@ -220,6 +220,9 @@ static void change(struct apply *apply, Tocsin__Heartbeat *heartbeat, const Tocs
         heartbeat_expect(apply, heartbeat, state);
     }
     heartbeat_file(apply, heartbeat, state);
+    if (heartbeat->service_id != before.service_id) {
+        heartbeat_tell_if_untold(apply, heartbeat, state);
+    }
     heartbeat_state_put(apply, heartbeat, state);
     reply_id(apply, reply, heartbeat->id);
 }

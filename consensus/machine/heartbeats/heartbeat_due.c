@@ -3,6 +3,9 @@
  *
  * Deadlines are lazy. A ping leaves the row among the due ones where it is; when the row comes up, it is filed again by
  * the last ping and the blind time since. So a ping costs one small write.
+ *
+ * One that went down while its service was disabled was told to nobody, and a dead job says nothing more. So it is filed once
+ * more when the service is enabled again, and told when that row comes up.
  */
 #include "consensus/machine/heartbeats/heartbeats.h"
 
@@ -71,8 +74,16 @@ static void file_at(struct apply *apply, const Tocsin__Heartbeat *heartbeat, Toc
     state->filed_ms = due_ms;
 }
 
+static bool is_down(const Tocsin__HeartbeatState *state)
+{
+    return state->status == TOCSIN__HEARTBEAT_STATUS__HEARTBEAT_DOWN;
+}
+
 void heartbeat_file(struct apply *apply, const Tocsin__Heartbeat *heartbeat, Tocsin__HeartbeatState *state)
 {
+    if (is_down(state) && state->filed_ms != 0) {
+        return; /* still to be told */
+    }
     uint64_t due_ms = heartbeat_goes_down_ms(apply, heartbeat, state);
     if (due_ms == 0) {
         heartbeat_unfile(apply, heartbeat, state);
@@ -125,7 +136,7 @@ bool heartbeat_down(struct apply *apply, const Tocsin__Heartbeat *heartbeat, Toc
     if (reply->status != TOCSIN__STATUS__STATUS_OK) {
         return false;
     }
-    if (state->status != TOCSIN__HEARTBEAT_STATUS__HEARTBEAT_DOWN) {
+    if (!is_down(state)) {
         heartbeat_flip(apply, heartbeat, state, at_ms, false);
     }
     state->status = TOCSIN__HEARTBEAT_STATUS__HEARTBEAT_DOWN;
@@ -143,7 +154,7 @@ void heartbeat_over(struct apply *apply, const Tocsin__Heartbeat *heartbeat, Toc
     event_of_cluster(apply, &event, heartbeat->id, heartbeat->service_id, why, &reply);
 }
 
-/* ---------------------------------------------------------------- a pulse */
+/* ---------------------------------------------------------------- in words */
 
 static const char *duration_text(struct apply *apply, uint64_t ms)
 {
@@ -167,7 +178,82 @@ static const char *silence_text(struct apply *apply, const Tocsin__Heartbeat *he
                         scheduled ? "last ping" : "it started", since, scheduled ? "" : " and has not finished");
 }
 
-/* True when it went down. */
+/* ---------------------------------------------------------------- down, and told to nobody */
+
+void heartbeat_tell_if_untold(struct apply *apply, const Tocsin__Heartbeat *heartbeat, Tocsin__HeartbeatState *state)
+{
+    if (is_down(state) && state->filed_ms == 0 &&
+        alert_get_open(apply->store, heartbeat->id, dedup_key(apply, heartbeat->id), apply->arena) == NULL) {
+        file_at(apply, heartbeat, state, apply->time_ms);
+    }
+}
+
+static void look_at(struct apply *apply, uint64_t id)
+{
+    Tocsin__HeartbeatState *state = heartbeat_state_get(apply->store, id, apply->arena);
+    const Tocsin__Heartbeat *heartbeat =
+        state != NULL && is_down(state) ? heartbeat_get(apply->store, id, apply->arena) : NULL;
+    if (heartbeat != NULL) {
+        heartbeat_tell_if_untold(apply, heartbeat, state);
+        heartbeat_state_put(apply, heartbeat, state);
+    }
+}
+
+static void step_file(struct apply *apply, uint64_t service_id, struct key *place)
+{
+    Tocsin__Deadline row = TOCSIN__DEADLINE__INIT;
+    row.place.data = place->bytes;
+    row.place.len = place->size_bytes;
+    record_put(apply->store, TABLE_DEADLINE,
+               key_deadline(apply->time_ms + 1, DEADLINE_HEARTBEATS_UNTOLD, service_id, span_number(key_span(place), 3)),
+               &row.base);
+}
+
+/* A service may have all of them, so each step looks at a bounded number, in an entry of its own. */
+static void step(struct apply *apply, uint64_t service_id, struct walk walk)
+{
+    struct key place;
+    for (unsigned seen = 0; walk_next(&walk); seen++) {
+        if (seen == LIMIT_PULSE_HEARTBEATS) {
+            step_file(apply, service_id, &place);
+            return;
+        }
+        place = walk.position; /* service, hash of the slug in two numbers, id */
+        look_at(apply, span_number(walk.key, 3));
+    }
+}
+
+void heartbeats_service_enabled(struct apply *apply, uint64_t service_id)
+{
+    step(apply, service_id, walk_under(apply->store, TABLE_HEARTBEAT_BY_SLUG, service_id));
+}
+
+void heartbeats_untold_due(struct apply *apply, uint64_t service_id, const Tocsin__Deadline *row)
+{
+    const Tocsin__Service *service = service_get(apply->store, service_id, apply->arena);
+    if (service == NULL || service->disabled) {
+        return; /* when it is enabled again, all are looked at anew */
+    }
+    struct walk walk = walk_under(apply->store, TABLE_HEARTBEAT_BY_SLUG, service_id);
+    walk.position = key_bytes(row->place.data, row->place.len);
+    walk.started = true;
+    step(apply, service_id, walk);
+}
+
+static void tell_down(struct apply *apply, const Tocsin__Heartbeat *heartbeat, Tocsin__HeartbeatState *state)
+{
+    uint64_t sign_ms = state->last_ping_ms > state->last_start_ms ? state->last_ping_ms : state->last_start_ms;
+    const char *summary = apply_printf(apply, "%s is down: its last sign was %s ago", heartbeat_name(apply, heartbeat),
+                                       duration_text(apply, apply->time_ms - sign_ms));
+    Tocsin__Reply reply = TOCSIN__REPLY__INIT;
+    if (!heartbeat_down(apply, heartbeat, state, apply->time_ms, TOCSIN__WHY__WHY_HEARTBEAT_SILENT, summary, &reply)) {
+        file_at(apply, heartbeat, state, apply->time_ms + apply_minutes_ms(apply, RETRY_MINUTES));
+    }
+}
+
+/* ---------------------------------------------------------------- a pulse */
+
+/* True when it went down, or was told to be. */
 static bool judge(struct apply *apply, uint64_t id, uint64_t filed_ms)
 {
     const Tocsin__Heartbeat *heartbeat = heartbeat_get(apply->store, id, apply->arena);
@@ -176,6 +262,11 @@ static bool judge(struct apply *apply, uint64_t id, uint64_t filed_ms)
         return false; /* a store with a fault: its caller drops the whole entry */
     }
     state->filed_ms = 0; /* its row is taken */
+    if (is_down(state)) {
+        tell_down(apply, heartbeat, state);
+        heartbeat_state_put(apply, heartbeat, state);
+        return true;
+    }
     heartbeat_pass_hidden(apply, heartbeat, state);
     uint64_t due_ms = heartbeat_goes_down_ms(apply, heartbeat, state);
     bool silent = due_ms != 0 && due_ms <= apply->time_ms;

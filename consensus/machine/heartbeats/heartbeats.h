@@ -34,8 +34,10 @@ bool signs_awaited(const struct machine_store *);
 uint64_t heartbeat_goes_down_ms(struct apply *, const Tocsin__Heartbeat *, const Tocsin__HeartbeatState *);
 
 /* Makes sure that it is looked at no later than it goes down; a row that is filed too early stays. Changes the state
- * in memory only, as the next two do. */
+ * in memory only, as the next three do. */
 void heartbeat_file(struct apply *, const Tocsin__Heartbeat *, Tocsin__HeartbeatState *);
+/* Down, and told to nobody, because its service was disabled or is another now: it is told by the next pulse. */
+void heartbeat_tell_if_untold(struct apply *, const Tocsin__Heartbeat *, Tocsin__HeartbeatState *);
 /* Takes its row away. */
 void heartbeat_unfile(struct apply *, const Tocsin__Heartbeat *, Tocsin__HeartbeatState *);
 
@@ -46,6 +48,11 @@ bool heartbeat_down(struct apply *, const Tocsin__Heartbeat *, Tocsin__Heartbeat
 /* Its open incident is over. */
 void heartbeat_over(struct apply *, const Tocsin__Heartbeat *, Tocsin__Why);
 void heartbeat_flip(struct apply *, const Tocsin__Heartbeat *, Tocsin__HeartbeatState *, uint64_t at_ms, bool up);
+
+/* The service is enabled again: its heartbeats that went down meanwhile are told, LIMIT_PULSE_HEARTBEATS looked at now, and the
+ * others by DEADLINE_HEARTBEATS_UNTOLD. */
+void heartbeats_service_enabled(struct apply *, uint64_t service_id);
+void heartbeats_untold_due(struct apply *, uint64_t service_id, const Tocsin__Deadline *);
 
 /* How people are told of it: by name, or by its id when it has none. */
 const char *heartbeat_name(struct apply *, const Tocsin__Heartbeat *);

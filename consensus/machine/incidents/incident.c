@@ -62,6 +62,7 @@ static uint64_t *deadline_field(Tocsin__Incident *incident, enum deadline_kind k
     case DEADLINE_MAINTENANCE_WARNING:
     case DEADLINE_MUTE_END:
     case DEADLINE_DRILL:
+    case DEADLINE_HEARTBEATS_UNTOLD:
         break;
     }
     assert(!"not a deadline of an incident");

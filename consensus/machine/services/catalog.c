@@ -4,6 +4,7 @@
 #include "consensus/machine/base/text.h"
 #include "consensus/machine/checks.h"
 #include "consensus/machine/directory/teams.h"
+#include "consensus/machine/heartbeats/heartbeats.h"
 #include "consensus/machine/incidents/grouping.h"
 #include "consensus/machine/services/support_hours.h"
 #include "consensus/machine/schedules/handoffs.h"
@@ -95,6 +96,7 @@ void apply_service_put(struct apply *apply, const Tocsin__ServicePut *put, Tocsi
         return;
     }
     struct key old_name = key_hash(service->name);
+    bool was_disabled = service->disabled;
     record_patch(&service->base, &put->service->base, creation, put->fields, service_fields);
     service_defaults(service, creation, put->fields);
     if (!check_service(apply, reply, service) || !support_hours_check(apply, reply, service, put)) {
@@ -113,6 +115,9 @@ void apply_service_put(struct apply *apply, const Tocsin__ServicePut *put, Tocsi
     index_put(apply, TABLE_SERVICE_BY_NAME, key_hash(service->name), service->id);
     support_hours_put(apply, service, put);
     service_put(apply->store, service);
+    if (was_disabled && !service->disabled) {
+        heartbeats_service_enabled(apply, service->id);
+    }
     handoffs_touch_policy(apply, service->escalation_policy_id);
     reply_id(apply, reply, service->id);
 }

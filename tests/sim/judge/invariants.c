@@ -417,6 +417,9 @@ static bool judge_deadline(struct check *check, struct span key, const void *rec
     if (kind == DEADLINE_NOTIFICATION_RULE) {
         return rule_deadline_holds(check, object, record);
     }
+    if (kind == DEADLINE_HEARTBEATS_UNTOLD) {
+        return true; /* a step along the heartbeats of a service outlives it */
+    }
     if (kind == DEADLINE_SWAP) {
         return true; /* of a swap that was taken, undone or is gone: without effect */
     }

@@ -1,4 +1,7 @@
 /* What holds of heartbeats in every state. */
+#include <stdio.h>
+
+#include "consensus/machine/base/ids.h"
 #include "consensus/machine/heartbeats/quick_pings.h"
 #include "tests/sim/judge/invariants_internal.h"
 
@@ -7,6 +10,14 @@ static bool heartbeat_is_listed(const struct check *check, const Tocsin__Heartbe
     return row_is_there(check, TABLE_HEARTBEAT_BY_NAME, key_and_1(key_hash(heartbeat->name), heartbeat->id)) &&
            row_is_there(check, TABLE_HEARTBEAT_BY_SLUG,
                         key_and_1(key_1_hash(heartbeat->service_id, heartbeat->slug), heartbeat->id));
+}
+
+static bool has_alert(const struct check *check, uint64_t id)
+{
+    char text[16], dedup_key[32];
+    id_format(id, text);
+    (void)snprintf(dedup_key, sizeof dedup_key, "heartbeat/%s", text);
+    return row_is_there(check, TABLE_ALERT_OPEN, key_1_hash(id, dedup_key));
 }
 
 /* One that is up is looked at again by time, or its silence is never noticed. */
@@ -18,8 +29,9 @@ static bool filing_holds(struct check *check, uint64_t id, const Tocsin__Heartbe
     if (state->filed_ms == 0 && state->status == TOCSIN__HEARTBEAT_STATUS__HEARTBEAT_UP) {
         return broken(check, "heartbeat %" PRIu64 " is up and not filed: its silence pages nobody", id);
     }
-    if (state->filed_ms != 0 && state->status == TOCSIN__HEARTBEAT_STATUS__HEARTBEAT_DOWN) {
-        return broken(check, "heartbeat %" PRIu64 " is down and waits for its silence", id);
+    /* Down and told to nobody, because its service was disabled, it is filed to be told. */
+    if (state->filed_ms != 0 && state->status == TOCSIN__HEARTBEAT_STATUS__HEARTBEAT_DOWN && has_alert(check, id)) {
+        return broken(check, "heartbeat %" PRIu64 " is down, told, and waits to be told", id);
     }
     check->heartbeats_filed += state->filed_ms != 0 ? 1 : 0;
     return true;

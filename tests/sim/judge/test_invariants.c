@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "consensus/machine/base/ids.h"
 #include "consensus/machine/heartbeats/quick_pings.h"
 #include "consensus/machine/limits.h"
 #include "consensus/machine/records.h"
@@ -492,8 +493,22 @@ static void heartbeat_never_looked_at(struct town *town)
     record_put(town->store, TABLE_HEARTBEAT_STATE, key_1(JOB), &state.base);
 }
 
+/* The newest incident is the heartbeat's, and a second word about it is to come. */
 static void heartbeat_down_and_filed(struct town *town)
 {
+    char id[16], dedup_key[32];
+    id_format(JOB, id);
+    (void)snprintf(dedup_key, sizeof dedup_key, "heartbeat/%s", id);
+    struct key place = first_under(town, TABLE_ALERT, town->triggered);
+    Tocsin__Alert *alert = alert_get(town->store, town->triggered, span_number(key_span(&place), 1), NULL);
+    char *sent_key = alert->dedup_key;
+    row_cut(town, TABLE_ALERT_OPEN, key_1_hash(alert->integration_id, sent_key));
+    alert->integration_id = JOB;
+    alert->dedup_key = dedup_key;
+    alert_put(town->store, alert);
+    row_put(town, TABLE_ALERT_OPEN, key_1_hash(JOB, dedup_key), place);
+    alert->dedup_key = sent_key;
+    tocsin__alert__free_unpacked(alert, NULL);
     Tocsin__HeartbeatState state = TOCSIN__HEARTBEAT_STATE__INIT;
     state.status = TOCSIN__HEARTBEAT_STATUS__HEARTBEAT_DOWN;
     state.filed_ms = JOB_DUE_MS;
@@ -593,7 +608,7 @@ static const struct breakage {
     {nonsense_in_a_row, "an escalation policy does not decode"},
     {heartbeat_row_lost, "heartbeat 7 says that it is filed, and no row says so"},
     {heartbeat_never_looked_at, "heartbeat 7 is up and not filed: its silence pages nobody"},
-    {heartbeat_down_and_filed, "heartbeat 7 is down and waits for its silence"},
+    {heartbeat_down_and_filed, "heartbeat 7 is down, told, and waits to be told"},
     {heartbeat_without_state, "heartbeat 7 has no state"},
     {heartbeat_key_lost, "heartbeat 7 is not found by its key, name and slug"},
     {heartbeat_gone, "something is left of a heartbeat that is gone"},

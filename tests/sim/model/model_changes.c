@@ -180,6 +180,12 @@ void model_incident_of_cluster(struct model *model, uint64_t source_id, uint64_t
     incident_of_cluster(model, source_id, "", service_id, TOCSIN__SEVERITY__SEVERITY_CRITICAL, wrong);
 }
 
+bool model_is_told_of(const struct model *model, uint64_t source_id)
+{
+    struct incident *incident;
+    return model_alert_find(model, source_id, "", &incident) != NULL || model_held_find(model, source_id, "") != NULL;
+}
+
 /* The service of the cluster's own, made when it is first needed. */
 static uint64_t own_service(struct model *model)
 {

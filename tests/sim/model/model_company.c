@@ -296,10 +296,14 @@ static void service_put(struct model *model, const Tocsin__ServicePut *put, cons
     if (model_given(creation, put->fields, 7)) {
         service->auto_resolve_timeout_s = asked->auto_resolve_timeout_s;
     }
+    bool was_disabled = !creation && service->disabled;
     service->disabled = model_given(creation, put->fields, 11) ? asked->disabled : service->disabled;
     service->pause_s = model_given(creation, put->fields, 30) ? asked->auto_pause_s : service->pause_s;
     if (model_given(creation, put->fields, 26)) {
         model_grouping_set(service, asked->alert_grouping);
+    }
+    if (was_disabled && !service->disabled) {
+        model_heartbeats_service_enabled(model, service->id);
     }
 }
 

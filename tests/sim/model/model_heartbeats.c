@@ -251,11 +251,32 @@ static uint64_t goes_down_ms(const struct model *model, const struct heartbeat *
  * time comes. */
 static void look_set(const struct model *model, struct heartbeat *heartbeat)
 {
+    if (heartbeat->life == LIFE_DOWN && heartbeat->look_ms != 0) {
+        return; /* nobody was told yet */
+    }
     uint64_t down_ms = goes_down_ms(model, heartbeat);
     if (down_ms == 0) {
         heartbeat->look_ms = 0;
     } else if (heartbeat->look_ms == 0 || heartbeat->look_ms > down_ms) {
         heartbeat->look_ms = down_ms;
+    }
+}
+
+/* Down, and nobody knows, because nobody was to be asked then: it is told now. */
+static void tell_if_untold(const struct model *model, struct heartbeat *heartbeat)
+{
+    if (heartbeat->life == LIFE_DOWN && heartbeat->look_ms == 0 && !model_is_told_of(model, heartbeat->id)) {
+        heartbeat->look_ms = model->now_ms;
+    }
+}
+
+/* There are never so many that they would be looked at one part after the other. */
+void model_heartbeats_service_enabled(struct model *model, uint64_t service_id)
+{
+    for (size_t i = 0; i < model->heartbeats.count; i++) {
+        if (model->heartbeats.items[i].service_id == service_id) {
+            tell_if_untold(model, &model->heartbeats.items[i]);
+        }
     }
 }
 
@@ -345,7 +366,8 @@ static void heartbeat_define(struct model *model, const Tocsin__HeartbeatPut *pu
         heartbeat->id = model_named(reply);
         (void)snprintf(heartbeat->key, sizeof heartbeat->key, "%s", asked->key);
     }
-    heartbeat->service_id = model_given(creation, put->fields, 7) ? asked->service_id : heartbeat->service_id;
+    uint64_t service_id = heartbeat->service_id;
+    heartbeat->service_id = model_given(creation, put->fields, 7) ? asked->service_id : service_id;
     heartbeat->period_s = model_given(creation, put->fields, 8) ? asked->period_s : heartbeat->period_s;
     heartbeat->period_s = heartbeat->period_s == 0 ? DEFAULT_HEARTBEAT_PERIOD_S : heartbeat->period_s;
     heartbeat->grace_s = model_given(creation, put->fields, 9) ? asked->grace_s : heartbeat->grace_s;
@@ -356,6 +378,9 @@ static void heartbeat_define(struct model *model, const Tocsin__HeartbeatPut *pu
         cron_set(model, heartbeat, put);
     }
     look_set(model, heartbeat);
+    if (heartbeat->service_id != service_id) {
+        tell_if_untold(model, heartbeat);
+    }
 }
 
 static void heartbeat_remove(struct model *model, const Tocsin__HeartbeatDelete *delete, const Tocsin__Reply *reply)
@@ -515,6 +540,11 @@ void model_heartbeats_due(struct model *model, uint32_t limit)
             return;
         }
         heartbeat->look_ms = 0;
+        if (heartbeat->life == LIFE_DOWN) {
+            goes_down(model, heartbeat);
+            limit--;
+            continue;
+        }
         moments_pass(model, heartbeat);
         uint64_t down_ms = goes_down_ms(model, heartbeat);
         if (down_ms != 0 && down_ms <= model->now_ms) {
@@ -535,7 +565,7 @@ bool model_heartbeats_overdue(const struct model *model, uint64_t until_ms, char
 {
     for (size_t i = 0; i < model->heartbeats.count; i++) {
         const struct heartbeat *heartbeat = &model->heartbeats.items[i];
-        uint64_t down_ms = goes_down_ms(model, heartbeat);
+        uint64_t down_ms = heartbeat->life == LIFE_DOWN ? heartbeat->look_ms : goes_down_ms(model, heartbeat);
         if (down_ms != 0 && down_ms <= until_ms) {
             (void)snprintf(sentence, size, "heartbeat %" PRIu64 " was silent for too long at %s, and by %s nobody said so",
                            heartbeat->id, model_clock(model, down_ms), model_clock(model, model->now_ms));

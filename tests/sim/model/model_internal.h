@@ -453,6 +453,8 @@ void model_incident_update(struct model *, const Tocsin__IncidentUpdate *, const
 uint64_t model_acting_person(const struct model *);
 /* The cluster itself says that something of this source is wrong, or right again. */
 void model_incident_of_cluster(struct model *, uint64_t source_id, uint64_t service_id, bool wrong);
+/* Whether what it noticed of this source is open, or held back. */
+bool model_is_told_of(const struct model *, uint64_t source_id);
 /* It was blind: it says so on a service of its own, which it makes when it is first needed. */
 void model_incident_of_blindness(struct model *);
 /* Nodes have noticed something about each other. */
@@ -563,6 +565,7 @@ void model_heartbeats_gap(struct model *, uint64_t since_ms);
 /* False: the command is about something else. */
 bool model_heartbeats_command(struct model *, const Tocsin__Command *, const Tocsin__Reply *);
 bool model_service_has_heartbeats(const struct model *, uint64_t service_id);
+void model_heartbeats_service_enabled(struct model *, uint64_t service_id);
 /* What is silent is down: of at most so many in one pulse. */
 void model_heartbeats_due(struct model *, uint32_t limit);
 bool model_heartbeats_overdue(const struct model *, uint64_t until_ms, char *sentence, size_t size);

@@ -130,12 +130,102 @@ static void the_first_success_after_a_resume_ends_what_was_open_before(void **st
     assert_int_not_equal(paged(story), id);
 }
 
+/* ---------------------------------------------------------------- its service is disabled */
+
+static void service_is(struct story *story, bool disabled)
+{
+    Tocsin__Service service = TOCSIN__SERVICE__INIT;
+    service.disabled = disabled;
+    Tocsin__ServicePut put = TOCSIN__SERVICE_PUT__INIT;
+    put.id = story->service;
+    put.fields = 1ull << 11;
+    put.service = &service;
+    apply(story, TOCSIN__COMMAND__BODY_SERVICE_PUT, &put);
+}
+
+/* A monitor repeats its trigger, a dead job says nothing: once found to stay dead with nobody told. */
+static void what_fell_silent_while_its_service_was_disabled_is_told_when_it_is_enabled(void **state)
+{
+    struct story *story = *state;
+    uint64_t backup = job(story), mail = job(story), known = job(story), well = job(story);
+    says(story, well, KIND(SUCCESS));
+    says(story, known, KIND(FAIL));
+    uint64_t told = paged(story);
+    service_is(story, true);
+    says(story, backup, KIND(FAIL));
+    says(story, mail, KIND(FAIL));
+    assert_int_equal(status_of(story, backup), STATUS(DOWN));
+    says(story, mail, KIND(SUCCESS));
+    fixture_run(story->f, FIXTURE_MINUTE_MS);
+    fixture_expect_silence(story->f);
+    /* when people are asked again, then they hear of what is down and was told to nobody, once */
+    service_is(story, false);
+    fixture_run(story->f, 0);
+    uint64_t id = paged(story);
+    assert_int_not_equal(id, told);
+    assert_string_equal(fixture_incident(story->f, id)->title, "job 1 is down: its last sign was 60 s ago");
+    fixture_expect_silence(story->f);
+    service_is(story, false);
+    service_is(story, true);
+    service_is(story, false);
+    fixture_run(story->f, FIXTURE_MINUTE_MS);
+    fixture_expect_silence(story->f);
+    says(story, backup, KIND(SUCCESS));
+    assert_int_equal(fixture_incident(story->f, id)->status, TOCSIN__INCIDENT_STATUS__INCIDENT_RESOLVED);
+}
+
+/* A service may have more of them than one entry can look at. */
+static void of_many_none_is_forgotten_and_each_pulse_is_bounded(void **state)
+{
+    struct story *story = *state;
+    story->f->unchecked = true;
+    service_is(story, true);
+    const unsigned many = LIMIT_PULSE_HEARTBEATS + LIMIT_PULSE_DEADLINES;
+    for (unsigned i = 0; i < many; i++) {
+        says(story, job(story), KIND(FAIL));
+    }
+    service_is(story, false);
+    unsigned pulses = 0;
+    for (; machine_next_deadline_ms(&story->f->store) <= story->f->now_ms + 1000; pulses++) {
+        uint64_t before = fixture_rows(story->f, TABLE_INCIDENT_OPEN);
+        fixture_advance(story->f, 1);
+        fixture_pulse(story->f, LIMIT_PULSE_DEADLINES);
+        assert_in_range(fixture_rows(story->f, TABLE_INCIDENT_OPEN) - before, 0, LIMIT_PULSE_DEADLINES);
+        fixture_deliver_all(story->f);
+    }
+    assert_int_equal(fixture_rows(story->f, TABLE_INCIDENT_OPEN), many);
+    assert_in_range(pulses, many / LIMIT_PULSE_DEADLINES, 100);
+}
+
+/* What has not been told yet when somebody does something else with the heartbeat. */
+static void a_change_meanwhile_loses_nothing(void **state)
+{
+    struct story *story = *state;
+    uint64_t backup = job(story), mail = job(story), web = job(story);
+    service_is(story, true);
+    says(story, backup, KIND(FAIL));
+    says(story, mail, KIND(FAIL));
+    says(story, web, KIND(FAIL));
+    service_is(story, false);
+    says(story, backup, KIND(START)); /* it begins, and is down until it has succeeded */
+    says(story, mail, KIND(SUCCESS));
+    says(story, web, KIND(FAIL));
+    fixture_receipt(story->f, fixture_expect_send(story->f, "Alice", SMS), TOCSIN__OUTCOME__OUTCOME_SENT, 0);
+    fixture_run(story->f, 0);
+    assert_string_equal(fixture_incident(story->f, paged(story))->title, "job 1 is down: its last sign was 0 s ago");
+    fixture_expect_silence(story->f);
+    assert_int_equal(fixture_rows(story->f, TABLE_INCIDENT_OPEN), 2);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         STORY(the_first_success_after_a_resume_ends_what_was_open_before),
+        STORY(what_fell_silent_while_its_service_was_disabled_is_told_when_it_is_enabled),
+        STORY(of_many_none_is_forgotten_and_each_pulse_is_bounded),
+        STORY(a_change_meanwhile_loses_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
