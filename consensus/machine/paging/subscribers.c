@@ -10,6 +10,7 @@
 
 #include "consensus/machine/checks.h"
 #include "consensus/machine/directory/teams.h"
+#include "consensus/machine/incidents/visibility.h"
 
 /* ---------------------------------------------------------------- lists of ids */
 
@@ -86,9 +87,19 @@ struct audience {
     size_t count;
 };
 
-static void audience_add(struct audience *audience, uint64_t user_id)
+static bool may_hear(struct apply *apply, const Tocsin__Incident *incident, uint64_t user_id)
 {
-    if (audience->count < LIMIT_SUBSCRIBERS_TOLD && !is_listed(audience->user_ids, audience->count, user_id)) {
+    Tocsin__Actor subscriber = TOCSIN__ACTOR__INIT;
+    subscriber.kind = TOCSIN__ACTOR_KIND__ACTOR_USER;
+    subscriber.id = user_id;
+    return incident_seen_by(apply->store, apply->arena, incident, &subscriber);
+}
+
+/* Who subscribed before it became a secret may not hear of it any more. */
+static void audience_add(struct apply *apply, const Tocsin__Incident *incident, struct audience *audience, uint64_t user_id)
+{
+    if (audience->count < LIMIT_SUBSCRIBERS_TOLD && !is_listed(audience->user_ids, audience->count, user_id) &&
+        may_hear(apply, incident, user_id)) {
         audience->user_ids[audience->count++] = user_id;
     }
 }
@@ -96,12 +107,12 @@ static void audience_add(struct audience *audience, uint64_t user_id)
 static void audience_collect(struct apply *apply, const Tocsin__Incident *incident, struct audience *audience)
 {
     for (size_t i = 0; i < incident->n_subscriber_ids; i++) {
-        audience_add(audience, incident->subscriber_ids[i]);
+        audience_add(apply, incident, audience, incident->subscriber_ids[i]);
     }
     for (size_t i = 0; i < incident->n_subscriber_team_ids; i++) {
         struct walk walk = walk_under(apply->store, TABLE_TEAM_MEMBER, incident->subscriber_team_ids[i]);
         while (audience->count < LIMIT_SUBSCRIBERS_TOLD && walk_next(&walk)) {
-            audience_add(audience, span_number(walk.key, 1));
+            audience_add(apply, incident, audience, span_number(walk.key, 1));
         }
     }
 }

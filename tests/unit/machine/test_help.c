@@ -93,6 +93,13 @@ static const Tocsin__Reply *record(struct machine_fixture *f, uint64_t id, Tocsi
     return fixture_change(f, change);
 }
 
+static Tocsin__IncidentDetails of_category(Tocsin__IncidentCategory category)
+{
+    Tocsin__IncidentDetails details = TOCSIN__INCIDENT_DETAILS__INIT;
+    details.category = category;
+    return details;
+}
+
 /* ---------------------------------------------------------------- help */
 
 static const Tocsin__Reply *ask_for(struct machine_fixture *f, uint64_t id, uint64_t user, uint64_t policy)
@@ -231,6 +238,49 @@ static void subscribers_hear_of_status_updates(void **state)
     expect_refused(news(f, 999999, "x"), TOCSIN__REASON__REASON_UNKNOWN_OBJECT);
 }
 
+/* Who subscribed before it became a secret is told nothing that they may not read; once found to hear all of it. */
+static void of_a_secret_only_those_hear_who_may_see_it(void **state)
+{
+    struct town *town = *state;
+    struct machine_fixture *f = town->f;
+    Tocsin__Team team = TOCSIN__TEAM__INIT;
+    team.name = (char *)"Security";
+    Tocsin__TeamPut team_put = TOCSIN__TEAM_PUT__INIT;
+    team_put.team = &team;
+    uint64_t team_id = COMMAND(f, TEAM_PUT, team_put, &team_put)->ids[0];
+    Tocsin__TeamMemberPut member = TOCSIN__TEAM_MEMBER_PUT__INIT;
+    member.team_id = team_id;
+    member.user_id = town->carol;
+    assert_int_equal(COMMAND(f, TEAM_MEMBER_PUT, team_member_put, &member)->status, OK);
+    Tocsin__TeamPolicyPut policy = TOCSIN__TEAM_POLICY_PUT__INIT;
+    policy.team_id = team_id;
+    policy.escalation_policy_id = town->policy;
+    assert_int_equal(COMMAND(f, TEAM_POLICY_PUT, team_policy_put, &policy)->status, OK);
+
+    uint64_t id = triggered(f, "disk"), everybody[] = {town->alice, town->bob, town->carol};
+    assert_int_equal(subscribe(f, id, everybody, 3, false)->status, OK);
+    assert_int_equal(record(f, id, of_category(TOCSIN__INCIDENT_CATEGORY__CATEGORY_SECURITY), 1u << 3)->status, OK);
+    Tocsin__TeamMemberDelete left = TOCSIN__TEAM_MEMBER_DELETE__INIT;
+    left.team_id = team_id;
+    left.user_id = town->bob; /* who had become a member as the policy's second level */
+    Tocsin__EscalationLevel level = TOCSIN__ESCALATION_LEVEL__INIT, *levels[] = {&level};
+    level.user_ids = &town->alice;
+    level.n_user_ids = 1;
+    Tocsin__EscalationPolicy without = TOCSIN__ESCALATION_POLICY__INIT;
+    without.levels = levels;
+    without.n_levels = 1;
+    Tocsin__EscalationPolicyPut change = TOCSIN__ESCALATION_POLICY_PUT__INIT;
+    change.id = town->policy;
+    change.fields = 1u << 5;
+    change.escalation_policy = &without;
+    assert_int_equal(COMMAND(f, ESCALATION_POLICY_PUT, escalation_policy_put, &change)->status, OK);
+    (void)COMMAND(f, TEAM_MEMBER_DELETE, team_member_delete, &left);
+    assert_int_equal(news(f, id, "Somebody has been in our systems")->status, OK);
+    expect_told(f, "Alice", SMS);   /* she has it */
+    expect_told(f, "Carol", EMAIL); /* of the team */
+    fixture_expect_silence(f);
+}
+
 /* ---------------------------------------------------------------- targets */
 
 /* A list of one priority; its id. */
@@ -351,13 +401,6 @@ static void a_missed_target_at_the_end_of_the_policy_is_the_guardians(void **sta
 }
 
 /* ---------------------------------------------------------------- records */
-
-static Tocsin__IncidentDetails of_category(Tocsin__IncidentCategory category)
-{
-    Tocsin__IncidentDetails details = TOCSIN__INCIDENT_DETAILS__INIT;
-    details.category = category;
-    return details;
-}
 
 static void a_ticket_pages_nobody_until_it_is_none_any_more(void **state)
 {
@@ -527,6 +570,7 @@ int main(void)
         story(the_first_level_of_a_policy_is_asked),
         story(a_request_that_fails_takes_the_next_way_and_ends_with_the_answer),
         story(subscribers_hear_of_status_updates),
+        story(of_a_secret_only_those_hear_who_may_see_it),
         story(a_missed_target_is_told_and_hurries_the_escalation),
         story(a_priority_that_a_rule_gives_has_its_targets),
         story(targets_that_are_met_are_silent),
