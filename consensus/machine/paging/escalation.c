@@ -438,13 +438,22 @@ static void assignee_remove(struct apply *apply, Tocsin__Incident *incident, uin
     incident_put(apply->store, incident);
 }
 
+/* A million may be open: each is looked at by itself, and only what the user has stays in memory for the entry. */
+static bool is_assigned_to(const struct machine_store *store, uint64_t incident_id, uint64_t user_id)
+{
+    Tocsin__Incident *incident = incident_get(store, incident_id, NULL);
+    bool assigned = incident != NULL && incident_is_assigned(incident, user_id);
+    tocsin__incident__free_unpacked(incident, NULL);
+    return assigned;
+}
+
 void incidents_user_deleted(struct apply *apply, uint64_t user_id)
 {
     struct walk walk = walk_all(apply->store, TABLE_INCIDENT_OPEN);
     while (walk_next(&walk)) {
-        Tocsin__Incident *incident = incident_get(apply->store, span_number(walk.key, 0), apply->arena);
-        if (incident != NULL && incident_is_assigned(incident, user_id)) {
-            assignee_remove(apply, incident, user_id);
+        uint64_t incident_id = span_number(walk.key, 0);
+        if (is_assigned_to(apply->store, incident_id, user_id)) {
+            assignee_remove(apply, incident_get(apply->store, incident_id, apply->arena), user_id);
         }
     }
 }
