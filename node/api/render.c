@@ -148,6 +148,7 @@ const struct word words_why[] = {
     {TOCSIN__WHY__WHY_MUTES_ASKED, "mutes_asked"},
     {TOCSIN__WHY__WHY_HOLD_OVER, "hold_over"},
     {TOCSIN__WHY__WHY_MUTES_UNANSWERED, "mutes_unanswered"},
+    {TOCSIN__WHY__WHY_NO_ROOM, "no_room"},
     {TOCSIN__WHY__WHY_SERVICE_URGENCY, "service_urgency"},
     {TOCSIN__WHY__WHY_SEVERITY, "severity"},
     {TOCSIN__WHY__WHY_IN_SUPPORT_HOURS, "in_support_hours"},

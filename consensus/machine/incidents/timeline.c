@@ -70,6 +70,7 @@ static const char *const WHY_TEXTS[] = {
     [TOCSIN__WHY__WHY_RULE_SUPPRESSED] = "an event rule suppresses such alerts",
     [TOCSIN__WHY__WHY_MUTES_ASKED] = "the mutes were looked at",
     [TOCSIN__WHY__WHY_HOLD_OVER] = "what held the alert back is over and it still fires",
+    [TOCSIN__WHY__WHY_NO_ROOM] = "as many incidents were open as there may be",
     [TOCSIN__WHY__WHY_MUTES_UNANSWERED] = "the mutes could not be looked at in time, so that it counts as not muted",
     [TOCSIN__WHY__WHY_ALERT_EXPIRED] = "its source has not sent it again in time",
     [TOCSIN__WHY__WHY_SERVICE_URGENCY] = "its service says so",

@@ -243,7 +243,7 @@ static Tocsin__Actor *source_of(struct apply *apply, const Tocsin__Alert *alert)
 
 /*
  * It fires, and nothing holds it any more: an incident. Without its service nobody is asked; without room for incidents
- * it is tried again.
+ * it is looked at again later, whatever has held it until now.
  */
 static void release(struct apply *apply, Tocsin__Alert *alert)
 {
@@ -263,9 +263,8 @@ static void release(struct apply *apply, Tocsin__Alert *alert)
     if (alert_admit(apply, service, alert, why, source_of(apply, alert), &reply)) {
         return;
     }
-    alert->hold = hold_new(apply, (Tocsin__Why)before.why, 0, apply->time_ms + apply_minutes_ms(apply, HOLD_RETRY_MINUTES));
+    alert->hold = hold_new(apply, TOCSIN__WHY__WHY_NO_ROOM, 0, apply->time_ms + apply_minutes_ms(apply, HOLD_RETRY_MINUTES));
     alert->hold->since_ms = before.since_ms;
-    alert->hold->text = before.text;
     alert->hold->trigger_why = before.trigger_why;
     rows_put(apply, alert);
     alert_put(apply->store, alert);

@@ -104,6 +104,8 @@ static const char *cause_words(struct http_request *request, const struct machin
         return in_memory(request, json_format("the event rule \"%s\" waits whether such alerts pass by themselves", hold->text));
     case TOCSIN__WHY__WHY_RULE_SUPPRESSED:
         return in_memory(request, json_format("the event rule \"%s\" suppresses such alerts", hold->text));
+    case TOCSIN__WHY__WHY_NO_ROOM:
+        return "as many incidents were open as there may be";
     default:
         return "the cluster looked whether a mute fits it";
     }

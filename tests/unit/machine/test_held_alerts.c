@@ -229,6 +229,54 @@ static void a_muted_alert_that_becomes_worse_is_looked_at_anew(void **state)
     fixture_expect_send(story->f, "Alice", SMS);
 }
 
+/* ---------------------------------------------------------------- without room */
+
+static uint64_t (*count_of)(void *context, enum machine_table table);
+
+static uint64_t full_count(void *context, enum machine_table table)
+{
+    return table == TABLE_INCIDENT_OPEN ? LIMIT_OPEN_INCIDENTS : count_of(context, table);
+}
+
+static void incidents_are_full(struct story *story, bool full)
+{
+    count_of = full ? story->f->store.count : count_of;
+    story->f->store.count = story->f->twin_store.count = full ? full_count : count_of;
+    story->f->unchecked = full;
+}
+
+/* Once found to be resolved by the retry, for its last reason was a rule's. */
+static void what_finds_no_room_is_tried_again_whatever_held_it(void **state)
+{
+    struct story *story = *state;
+    fires(story, SEVERITY(INFO), "disk 70%", true);
+    incidents_are_full(story, true);
+    fires(story, SEVERITY(CRITICAL), "disk full", false);
+    incidents_are_full(story, false);
+    expect_held(story, WHY(NO_ROOM), SEVERITY(CRITICAL), "disk full");
+    fixture_run(story->f, MINUTE);
+    expect_incident(story, HIGH, "disk full");
+    fixture_expect_send(story->f, "Alice", SMS);
+}
+
+/* Once found to be asked about anew with each commit. */
+static void without_room_the_leader_is_not_asked_again_and_again(void **state)
+{
+    struct story *story = *state;
+    (void)mute(story);
+    fires(story, SEVERITY(CRITICAL), "disk full", false);
+    incidents_are_full(story, true);
+    verdict(story, 0, SEVERITY(CRITICAL));
+    incidents_are_full(story, false);
+    expect_held(story, WHY(NO_ROOM), SEVERITY(CRITICAL), "disk full");
+    assert_int_equal(fixture_rows_under(story->f, TABLE_HELD, 0), 0);
+    fixture_run(story->f, MINUTE);
+    expect_held(story, WHY(MUTES_ASKED), SEVERITY(CRITICAL), "disk full");
+    verdict(story, 0, SEVERITY(CRITICAL));
+    expect_incident(story, HIGH, "disk full");
+    fixture_expect_send(story->f, "Alice", SMS);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -237,6 +285,8 @@ int main(void)
         STORY(the_event_that_no_rule_suppresses_is_what_opens_the_incident),
         STORY(after_a_window_an_alert_opens_as_its_last_event_said),
         STORY(a_muted_alert_that_becomes_worse_is_looked_at_anew),
+        STORY(what_finds_no_room_is_tried_again_whatever_held_it),
+        STORY(without_room_the_leader_is_not_asked_again_and_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
