@@ -151,8 +151,18 @@ static void span_of_itself(struct apply *apply, Tocsin__MaintenanceWindow *windo
 
 /* ---------------------------------------------------------------- put */
 
-/* Each service once. */
-static bool take_services(struct apply *apply, Tocsin__Reply *reply, Tocsin__MaintenanceWindow *window)
+/* Windows to come of the service, beside this one. */
+static uint64_t others_of_service(struct apply *apply, uint64_t service_id, const Tocsin__MaintenanceWindow *window)
+{
+    uint64_t count = rows_under(apply, TABLE_MAINTENANCE_BY_SERVICE, service_id);
+    struct key row = key_2(service_id, window != NULL ? window->id : 0);
+    struct span value;
+    return count - (apply->store->get(apply->store->context, TABLE_MAINTENANCE_BY_SERVICE, key_span(&row), &value) ? 1 : 0);
+}
+
+/* Each service once. `old` is the window as it was; NULL: it is new. */
+static bool take_services(struct apply *apply, Tocsin__Reply *reply, Tocsin__MaintenanceWindow *window,
+                          const Tocsin__MaintenanceWindow *old)
 {
     if (window->n_service_ids == 0) {
         reply_refuse(apply, reply, INVALID, "A maintenance window must have at least one service.");
@@ -179,7 +189,7 @@ static bool take_services(struct apply *apply, Tocsin__Reply *reply, Tocsin__Mai
             return false;
         }
         if (!check_room(apply, reply, "maintenance windows to come for one service",
-                        rows_under(apply, TABLE_MAINTENANCE_BY_SERVICE, id), LIMIT_WINDOWS_PER_SERVICE)) {
+                        others_of_service(apply, id, old), LIMIT_WINDOWS_PER_SERVICE)) {
             return false;
         }
         ids[kept++] = id;
@@ -261,7 +271,7 @@ void apply_maintenance_window_put(struct apply *apply, const Tocsin__Maintenance
     }
     Tocsin__MaintenanceWindow window = *put->window;
     settle_start(apply, &window, old);
-    if (!check_window(apply, reply, &window) || !take_services(apply, reply, &window)) {
+    if (!check_window(apply, reply, &window) || !take_services(apply, reply, &window, old)) {
         return;
     }
     if (old != NULL) {

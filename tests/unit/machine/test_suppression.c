@@ -510,6 +510,18 @@ static void a_window_to_come_holds_nothing_yet_and_leaves_no_trace_when_deleted(
     assert_int_equal(fixture_rows(story->f, TABLE_MAINTENANCE_BY_SERVICE), 0);
 }
 
+static void of_as_many_windows_as_a_service_may_have_each_can_be_changed(void **state)
+{
+    struct story *story = *state;
+    uint64_t now_ms = story->f->now_ms, id = 0;
+    for (unsigned i = 0; i < LIMIT_WINDOWS_PER_SERVICE; i++) {
+        id = window_put(story, 0, 0, now_ms + HOUR, now_ms + 2 * HOUR)->ids[0];
+    }
+    assert_int_equal(window_put(story, 0, 0, now_ms + HOUR, now_ms + 2 * HOUR)->reason, TOCSIN__REASON__REASON_TOO_MANY);
+    assert_int_equal(window_put(story, id, 1, now_ms + HOUR, now_ms + 3 * HOUR)->status, TOCSIN__STATUS__STATUS_OK);
+    assert_int_equal(fixture_rows(story->f, TABLE_MAINTENANCE), LIMIT_WINDOWS_PER_SERVICE);
+}
+
 static void windows_that_make_no_sense_are_refused(void **state)
 {
     struct story *story = *state;
@@ -687,6 +699,7 @@ int main(void)
         TEST(the_next_span_of_a_window_holds_before_the_end_of_the_last_is_looked_at),
         TEST(each_span_of_a_window_that_recurs_is_warned_of),
         TEST(a_window_to_come_holds_nothing_yet_and_leaves_no_trace_when_deleted),
+        TEST(of_as_many_windows_as_a_service_may_have_each_can_be_changed),
         TEST(windows_that_make_no_sense_are_refused),
         TEST(three_thousand_held_alerts_drain_in_bounded_steps),
         TEST(an_alert_that_passes_within_the_pause_opens_nothing),
