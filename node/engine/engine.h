@@ -134,6 +134,7 @@ struct engine_status {
     uint64_t recovering_index; /* not 0: it does not vote before its state covers this */
     const char *failure;       /* NULL while it takes part */
     enum gasp_standing gasp;
+    uint32_t reach;            /* the channels that this node could send by: last_gasp.h */
 };
 struct engine_status engine_status(const struct engine *engine);
 /* Cluster time as this node would stamp it now. */

@@ -27,6 +27,7 @@
 /* In a FRAME_CLOCK: what the node says of itself to last_gasp.h of its peers. */
 #define CLOCK_HEARS_LEADER 1u
 #define CLOCK_MAY_SPEAK 2u
+#define CLOCK_REACH_SHIFT 8u
 
 uint64_t engine_leading_term(void *context) {
     struct engine *engine = context;
@@ -403,7 +404,8 @@ static void tell_clock(struct engine *engine, uint64_t term) {
     wire_put_u64(body + 16, engine->clock.seen_live ? engine_cluster_ms(engine) : 0);
     wire_put_u64(body + 24, engine->progress.applied_index);
     wire_put_u64(body + 32, engine->machine_version);
-    wire_put_u64(body + 40, (engine_hears_leader(engine) ? CLOCK_HEARS_LEADER : 0) | (last_gasp_may_speak(engine->gasp) ? CLOCK_MAY_SPEAK : 0));
+    wire_put_u64(body + 40, (engine_hears_leader(engine) ? CLOCK_HEARS_LEADER : 0) | (last_gasp_may_speak(engine->gasp) ? CLOCK_MAY_SPEAK : 0) |
+                                (uint64_t)engine_probes_reach(engine) << CLOCK_REACH_SHIFT);
     struct vitals vitals = engine_vitals(engine);
     engine_vitals_put(&vitals, body + 48);
     struct span tail = {members, engine_members_encode(engine, members, sizeof members)};
@@ -432,7 +434,9 @@ void engine_clock_frame(struct engine *engine, uint64_t peer, struct span body) 
     uint64_t applied_index = wire_read_u64(&reader), machine_version = wire_read_u64(&reader), standing = wire_read_u64(&reader);
     struct vitals vitals = engine_vitals_read(&reader);
     if (reader.failed) return;
-    last_gasp_heard(engine->gasp, peer, (standing & CLOCK_HEARS_LEADER) != 0, (standing & CLOCK_MAY_SPEAK) != 0, applied_index);
+    struct gasp_said said = {.leader = (standing & CLOCK_HEARS_LEADER) != 0, .may_speak = (standing & CLOCK_MAY_SPEAK) != 0,
+                             .applied_index = applied_index, .reach = (uint32_t)(standing >> CLOCK_REACH_SHIFT)};
+    last_gasp_heard(engine->gasp, peer, &said);
     uint64_t boottime_ms = engine_boottime_ms(engine);
     /* Only voters' clocks count; of a node that knows no members yet, whoever it hears. */
     const struct raft_configuration *configuration = driver_configuration(engine->driver);

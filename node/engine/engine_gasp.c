@@ -169,7 +169,8 @@ void engine_gasp_answered(struct engine *engine, uint64_t transfer_id, const str
 /* ---- the turn */
 
 void engine_gasp_turn(struct engine *engine) {
-    struct gasp_sight sight = {.leader = engine_hears_leader(engine), .barred = barred(engine), .applied_index = engine->progress.applied_index};
+    struct gasp_sight sight = {.leader = engine_hears_leader(engine), .barred = barred(engine), .applied_index = engine->progress.applied_index,
+                               .reach = engine_probes_reach(engine)};
     sight.current = sight.leader && engine->progress.applied_index >= driver_commit_index(engine->driver);
     engine->gasp_next_ms = last_gasp_turn(engine->gasp, &sight);
     ask_members(engine);

@@ -129,6 +129,7 @@ struct engine_probe {
 struct engine_probes {
     uint64_t count;            /* numbers them */
     uint64_t next_ms;          /* monotonic: nothing is to be asked before */
+    uint32_t used;             /* places of the channels that somebody could be told by, at the last look */
     struct engine_probe list[CHANNELS_MAX];
 };
 
@@ -296,6 +297,8 @@ void engine_probes_turn(struct engine *engine);
 uint64_t engine_probes_refused(const struct engine *engine);
 uint64_t engine_probes_failing(const struct engine *engine);
 uint64_t engine_probes_working(const struct engine *engine); /* by the last question */
+/* The channels that somebody could be told by and this node could send by, as far as it knows by the last questions: gasp_said.reach. */
+uint32_t engine_probes_reach(const struct engine *engine);
 /* The provider of any channel, by its place in channels_all. */
 bool engine_probes_refuses(const struct engine *engine, unsigned place);
 /* Likewise: "works", "refuses", "fails", or "unknown"; `why`: in the provider's words, NULL when all is well or nobody knows. */

@@ -83,7 +83,7 @@ void engine_probes_turn(struct engine *engine) {
             next_no_later(engine, probe->next_ms);
             continue;
         }
-        if (!looked) used = engine_ways_used(engine);
+        if (!looked) used = engine->probes.used = engine_ways_used(engine);
         looked = true;
         if (engine->failed) return;
         probe->next_ms = now_ms + spread_ms(engine, EACH_MINUTES * minute_ms);
@@ -150,6 +150,24 @@ static bool works(const struct engine *engine, const struct engine_probe *probe)
 uint64_t engine_probes_working(const struct engine *engine) { return places(engine, works); }
 uint64_t engine_probes_refused(const struct engine *engine) { return places(engine, refuses); }
 uint64_t engine_probes_failing(const struct engine *engine) { return places(engine, is_failing); }
+
+uint32_t engine_probes_reach(const struct engine *engine) {
+    const struct channel *const *channels = channels_all();
+    uint32_t reach = 0, unasked = 0;
+    bool shut = false;
+    for (unsigned i = 0; channels[i] != NULL; i++) {
+        const struct engine_probe *probe = &engine->probes.list[place_of(i)];
+        if ((engine->probes.used & 1u << i) == 0 || channels[i]->missing(&engine->config->notify) != NULL) continue;
+        bool well = probe->refusals == 0 && probe->failures == 0;
+        uint32_t bit = 1u << channels[i]->channel;
+        if (channels[i]->probe == NULL) unasked |= bit;
+        if (channels[i]->probe != NULL && well) reach |= bit;
+        shut |= channels[i]->probe != NULL && !well;
+    }
+    /* Where all that can be asked are shut, so is the way out to those that cannot be. */
+    if (reach != 0 || !shut) reach |= unasked;
+    return reach != 0 ? reach | 1u << GASP_ANY_CHANNEL : 0;
+}
 
 bool engine_probes_refuses(const struct engine *engine, unsigned place) { return is_refused(&engine->probes.list[place_of(place)]); }
 

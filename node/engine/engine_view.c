@@ -316,7 +316,7 @@ struct engine_status engine_status(const struct engine *engine) {
         .duties_term = engine->duties_term,
         .cluster_time_live = engine->clock.seen_live,
         .state_version = engine->members.state_version, .recovering_index = engine->recovering_index, .failure = engine->failed ? engine->failure : NULL,
-        .gasp = last_gasp_status(engine->gasp).standing};
+        .gasp = last_gasp_status(engine->gasp).standing, .reach = engine_probes_reach(engine)};
 }
 
 struct engine_queues engine_queues(const struct engine *engine) {

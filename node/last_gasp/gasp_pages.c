@@ -34,9 +34,11 @@ void gasp_pages_add(struct gasp_pages *pages, const Tocsin__Notification *notifi
     pages->pages[pages->count++] = (struct gasp_page){.notification = copy_of(notification), .due_ms = due_ms};
 }
 
+/* The others stay in their order. */
 static void drop(struct gasp_pages *pages, size_t at) {
     tocsin__notification__free_unpacked(pages->pages[at].notification, NULL);
-    pages->pages[at] = pages->pages[--pages->count];
+    pages->count--;
+    memmove(&pages->pages[at], &pages->pages[at + 1], (pages->count - at) * sizeof *pages->pages);
 }
 
 void gasp_pages_close(struct gasp_pages *pages) {
@@ -45,27 +47,38 @@ void gasp_pages_close(struct gasp_pages *pages) {
 }
 
 void gasp_pages_stop(struct last_gasp *gasp) {
-    for (size_t i = gasp->pages.count; i-- > 0;)
+    for (size_t i = gasp->pages.count; i-- > 0;) {
+        gasp->pages.pages[i].stopped = true;
         if (gasp->pages.pages[i].transfer_id == 0) drop(&gasp->pages, i);
+    }
+}
+
+/* By the page's channel this node speaks, and no peer that could send what it cannot. */
+static bool is_ours(const struct last_gasp *gasp, const struct gasp_page *page) {
+    unsigned channel = page->notification->channel;
+    return gasp->speakers[channel < GASP_CHANNELS ? channel : 0] == 0;
+}
+
+/* Of those that wait, the one that is due first: what is tried in vain each minute does not keep others from their first attempt. */
+static struct gasp_page *first_due(const struct last_gasp *gasp) {
+    struct gasp_page *first = NULL;
+    for (size_t i = 0; i < gasp->pages.count && gasp->under_way < LAST_GASP_TRANSFERS_MAX; i++) {
+        struct gasp_page *page = &gasp->pages.pages[i];
+        if (page->transfer_id == 0 && is_ours(gasp, page) && (first == NULL || page->due_ms < first->due_ms)) first = page;
+    }
+    return first;
 }
 
 uint64_t gasp_pages_next_ms(const struct last_gasp *gasp) {
-    uint64_t next_ms = UINT64_MAX;
-    for (size_t i = 0; i < gasp->pages.count && gasp->under_way < LAST_GASP_TRANSFERS_MAX; i++) {
-        const struct gasp_page *page = &gasp->pages.pages[i];
-        if (page->transfer_id == 0 && page->due_ms < next_ms) next_ms = page->due_ms;
-    }
-    return next_ms;
+    const struct gasp_page *first = first_due(gasp);
+    return first != NULL ? first->due_ms : UINT64_MAX;
 }
 
 /* ---- one page */
 
-static void end_page(struct last_gasp *gasp, const struct gasp_page *ended, const struct verdict *verdict, const char *provider) {
-    const Tocsin__Notification *notification = ended->notification;
-    if (ended->paged != NULL) {
-        ended->paged(ended->paged_context, notification, provider, verdict->outcome, verdict->detail);
-        return;
-    }
+static void record(struct last_gasp *gasp, const Tocsin__Notification *notification, const struct verdict *verdict, const char *provider) {
+    bool told = verdict->outcome == TOCSIN__OUTCOME__OUTCOME_SENT || verdict->outcome == TOCSIN__OUTCOME__OUTCOME_UNKNOWN;
+    if (!told && gasp_record_has_failure(gasp, notification, verdict->outcome)) return;
     Tocsin__GaspPage page = TOCSIN__GASP_PAGE__INIT;
     page.incident_id = notification->incident_id;
     page.user_id = notification->user_id;
@@ -82,6 +95,13 @@ static void end_page(struct last_gasp *gasp, const struct gasp_page *ended, cons
     item.body_case = TOCSIN__GASP_ITEM__BODY_PAGE;
     item.page = &page;
     (void)gasp_record_add(gasp, &item); /* said in the log when the record is full */
+}
+
+static void end_page(struct last_gasp *gasp, const struct gasp_page *ended, const struct verdict *verdict, const char *provider) {
+    if (ended->paged != NULL)
+        ended->paged(ended->paged_context, ended->notification, provider, verdict->outcome, verdict->detail);
+    else
+        record(gasp, ended->notification, verdict, provider);
 }
 
 const char *gasp_page_unusable(const struct last_gasp *gasp, const Tocsin__Notification *notification) {
@@ -113,16 +133,13 @@ static bool start(struct last_gasp *gasp, struct gasp_page *page) {
 }
 
 void gasp_pages_send(struct last_gasp *gasp, uint64_t now_ms) {
-    for (size_t i = 0; i < gasp->pages.count && gasp->under_way < LAST_GASP_TRANSFERS_MAX;) {
-        struct gasp_page *page = &gasp->pages.pages[i];
-        bool waits = page->transfer_id == 0;
-        bool void_now = waits && (gasp_record_is_answered(gasp, page->notification->incident_id) ||
-                                  (page->attempts == 0 && gasp_record_was_told(gasp, page->notification)));
-        if (void_now || (waits && page->due_ms <= now_ms && !start(gasp, page)))
-            drop(&gasp->pages, i);
-        else
-            i++;
+    for (size_t i = gasp->pages.count; i-- > 0;) {
+        const struct gasp_page *page = &gasp->pages.pages[i];
+        bool is_void = gasp_record_is_answered(gasp, page->notification->incident_id) || gasp_record_was_told(gasp, page->notification);
+        if (page->transfer_id == 0 && is_void) drop(&gasp->pages, i);
     }
+    for (struct gasp_page *page; (page = first_due(gasp)) != NULL && page->due_ms <= now_ms;)
+        if (!start(gasp, page)) drop(&gasp->pages, (size_t)(page - gasp->pages.pages));
 }
 
 void last_gasp_page(struct last_gasp *gasp, const Tocsin__Notification *notification, last_gasp_paged paged, void *context) {
@@ -141,6 +158,17 @@ static struct gasp_page *page_of(struct last_gasp *gasp, uint64_t transfer_id) {
     return NULL;
 }
 
+static uint64_t wait_ms(const struct gasp_page *page, int64_t retry_after_s) {
+    uint64_t least_ms = page->attempts < LAST_GASP_QUICK_ATTEMPTS ? LAST_GASP_QUICK_RETRY_MS : LAST_GASP_RETRY_MS;
+    if (retry_after_s < 0 || (uint64_t)retry_after_s * 1000 < least_ms) return least_ms;
+    return (uint64_t)retry_after_s > LAST_GASP_RETRY_MS_MAX / 1000 ? LAST_GASP_RETRY_MS_MAX : (uint64_t)retry_after_s * 1000;
+}
+
+static bool goes_on(const struct gasp_page *page, const struct verdict *verdict) {
+    return verdict->outcome == TOCSIN__OUTCOME__OUTCOME_RETRY && page->paged == NULL && !page->stopped && page->refusals < LAST_GASP_REFUSALS_MAX &&
+           page->attempts < LAST_GASP_ATTEMPTS_MAX;
+}
+
 void last_gasp_answered(struct last_gasp *gasp, uint64_t transfer_id, const struct answer *answer) {
     struct gasp_page *page = page_of(gasp, transfer_id);
     assert(page != NULL && gasp->under_way > 0);
@@ -148,11 +176,13 @@ void last_gasp_answered(struct last_gasp *gasp, uint64_t transfer_id, const stru
     const struct channel *channel = channel_for(page->notification->channel);
     struct verdict verdict = {.retry_after_s = -1};
     channel->judge(answer, &verdict);
-    bool again = verdict.outcome == TOCSIN__OUTCOME__OUTCOME_RETRY && page->attempts < LAST_GASP_ATTEMPTS_MAX && gasp->standing == GASP_SPEAKS &&
-                 page->paged == NULL;
-    if (again) {
+    page->refusals += answer->kind == ANSWER_RESPONSE;
+    if (goes_on(page, &verdict)) {
         page->transfer_id = 0;
-        page->due_ms = now_of(gasp) + LAST_GASP_RETRY_MS;
+        page->due_ms = now_of(gasp) + wait_ms(page, verdict.retry_after_s);
+        if (page->attempts != LAST_GASP_QUICK_ATTEMPTS) return;
+        log_warning("last gasp: %s: %s; it is tried again each minute", channel->provider, verdict.detail);
+        record(gasp, page->notification, &verdict, channel->provider);
         return;
     }
     log_info("last gasp: %s: %s", channel->provider, verdict.outcome == TOCSIN__OUTCOME__OUTCOME_SENT ? "a page was taken" : verdict.detail);

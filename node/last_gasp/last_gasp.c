@@ -38,7 +38,7 @@ void last_gasp_free(struct last_gasp *gasp) {
 
 static bool is_fresh(uint64_t heard_ms, uint64_t now_ms) { return heard_ms != 0 && now_ms - heard_ms <= LAST_GASP_HEARD_MS; }
 
-void last_gasp_heard(struct last_gasp *gasp, uint64_t peer, bool leader, bool may_speak, uint64_t applied_index) {
+void last_gasp_heard(struct last_gasp *gasp, uint64_t peer, const struct gasp_said *said) {
     unsigned at = 0, oldest = 0;
     while (at < gasp->peers_count && gasp->peers[at].id != peer) {
         if (gasp->peers[at].heard_ms < gasp->peers[oldest].heard_ms) oldest = at;
@@ -48,7 +48,7 @@ void last_gasp_heard(struct last_gasp *gasp, uint64_t peer, bool leader, bool ma
         at = oldest;
     else if (at == gasp->peers_count)
         gasp->peers_count++;
-    gasp->peers[at] = (struct gasp_peer){peer, now_of(gasp), applied_index, leader, may_speak};
+    gasp->peers[at] = (struct gasp_peer){peer, now_of(gasp), *said};
 }
 
 void last_gasp_leader_elsewhere(struct last_gasp *gasp) { gasp->elsewhere_ms = now_of(gasp); }
@@ -56,7 +56,7 @@ void last_gasp_leader_elsewhere(struct last_gasp *gasp) { gasp->elsewhere_ms = n
 static bool sees_leader(const struct last_gasp *gasp, uint64_t now_ms) {
     if (gasp->sight.leader || is_fresh(gasp->elsewhere_ms, now_ms)) return true;
     for (unsigned i = 0; i < gasp->peers_count; i++)
-        if (gasp->peers[i].leader && is_fresh(gasp->peers[i].heard_ms, now_ms)) return true;
+        if (gasp->peers[i].said.leader && is_fresh(gasp->peers[i].heard_ms, now_ms)) return true;
     return false;
 }
 
@@ -74,30 +74,48 @@ static const char *why_silent(const struct last_gasp *gasp) {
 
 bool last_gasp_may_speak(const struct last_gasp *gasp) { return why_silent(gasp) == NULL; }
 
-/* Of those that are heard and may speak, the one that is before this node; 0: none. */
-static uint64_t better_speaker(const struct last_gasp *gasp, uint64_t now_ms) {
-    uint64_t speaker = 0, furthest = gasp->sight.applied_index;
+/* Of two that may speak, by that channel: who can send at all is before who cannot, then comes whose state reaches further. */
+static bool is_before(uint64_t id, const struct gasp_said *said, uint64_t other_id, const struct gasp_said *other, unsigned channel) {
+    bool reaches = (said->reach >> channel & 1) != 0, other_reaches = (other->reach >> channel & 1) != 0;
+    if (reaches != other_reaches) return reaches;
+    return said->applied_index != other->applied_index ? said->applied_index > other->applied_index : id < other_id;
+}
+
+/* Of those that are heard and may speak, the one that is before this node; 0: none. *reached: whoever it is can send by the channel. */
+static uint64_t better_speaker(const struct last_gasp *gasp, unsigned channel, uint64_t now_ms, bool *reached) {
+    const struct gasp_said own = {.applied_index = gasp->sight.applied_index, .reach = gasp->sight.reach}, *best = &own;
+    uint64_t speaker = 0;
     for (unsigned i = 0; i < gasp->peers_count; i++) {
         const struct gasp_peer *peer = &gasp->peers[i];
-        if (!peer->may_speak || !is_fresh(peer->heard_ms, now_ms) || planted(ALL_SPEAK)) continue;
-        uint64_t best_id = speaker != 0 ? speaker : gasp->id;
-        if (peer->applied_index > furthest || (peer->applied_index == furthest && peer->id < best_id)) {
-            speaker = peer->id;
-            furthest = peer->applied_index;
-        }
+        if (!peer->said.may_speak || !is_fresh(peer->heard_ms, now_ms) || planted(ALL_SPEAK)) continue;
+        if (!is_before(peer->id, &peer->said, speaker != 0 ? speaker : gasp->id, best, channel)) continue;
+        speaker = peer->id;
+        best = &peer->said;
     }
+    *reached = (best->reach >> channel & 1) != 0;
     return speaker;
+}
+
+/* True when there is a channel by which this node speaks. What nobody can send is left to the first of those that can send anything: it tries. */
+static bool choose_speakers(struct last_gasp *gasp, uint64_t now_ms) {
+    bool reached;
+    gasp->speakers[0] = better_speaker(gasp, GASP_ANY_CHANNEL, now_ms, &reached);
+    bool speaks = gasp->speakers[0] == 0;
+    for (unsigned channel = 1; channel < GASP_CHANNELS; channel++) {
+        gasp->speakers[channel] = better_speaker(gasp, channel, now_ms, &reached);
+        if (!reached) gasp->speakers[channel] = gasp->speakers[0];
+        speaks |= gasp->speakers[channel] == 0;
+    }
+    return speaks;
 }
 
 static enum gasp_standing stand(struct last_gasp *gasp, uint64_t now_ms) {
     gasp->why = NULL;
-    gasp->speaker = 0;
     if (gasp->waiting_ms == 0) return GASP_LED;
     if (now_ms - gasp->waiting_ms < gasp->after_ms) return GASP_WAITING;
     gasp->why = why_silent(gasp);
     if (gasp->why != NULL) return GASP_SILENT;
-    gasp->speaker = better_speaker(gasp, now_ms);
-    return gasp->speaker != 0 ? GASP_DEFERS : GASP_SPEAKS;
+    return choose_speakers(gasp, now_ms) ? GASP_SPEAKS : GASP_DEFERS;
 }
 
 const char *last_gasp_standing_name(enum gasp_standing standing) {
@@ -118,7 +136,7 @@ static void say_standing(const struct last_gasp *gasp) {
         log_warning("last gasp: no leader for %" PRIu64 " ms; this node stays silent: %s", gasp->after_ms, gasp->why);
         return;
     case GASP_DEFERS:
-        log_warning("last gasp: no leader for %" PRIu64 " ms; node %" PRIu64 " speaks", gasp->after_ms, gasp->speaker);
+        log_warning("last gasp: no leader for %" PRIu64 " ms; node %" PRIu64 " speaks", gasp->after_ms, gasp->speakers[0]);
         return;
     case GASP_SPEAKS:
         log_warning("last gasp: no leader for %" PRIu64 " ms; this node pages on its own, from its state up to entry %" PRIu64, gasp->after_ms,
@@ -263,7 +281,8 @@ void last_gasp_told(struct last_gasp *gasp, struct span packed) {
 /* ---- what is seen of it */
 
 struct last_gasp_status last_gasp_status(const struct last_gasp *gasp) {
-    return (struct last_gasp_status){.standing = gasp->standing, .why = gasp->why, .speaker = gasp->speaker,
+    return (struct last_gasp_status){.standing = gasp->standing, .why = gasp->why,
+                                     .speaker = gasp->standing == GASP_DEFERS ? gasp->speakers[0] : 0,
                                      .waited_ms = gasp->waiting_ms != 0 ? now_of(gasp) - gasp->waiting_ms : 0, .after_ms = gasp->after_ms,
                                      .pages_waiting = gasp->pages.count - gasp->under_way, .pages_under_way = gasp->under_way,
                                      .items = gasp->items_count};

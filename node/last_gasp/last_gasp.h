@@ -7,8 +7,12 @@
  *           and then what was sent and heard becomes one command
  *
  * Who may speak: a voter that takes part and was current within LAST_GASP_CURRENT_MS of the loss. Of those that hear each other the one whose
- * state reaches furthest speaks, of equals the one with the lowest id; the others tell it what is said to them. Nobody is told twice of an
- * incident by nodes that hear each other, and no more than the bounds below allow. What was sent and heard is kept beside the state.
+ * state reaches furthest speaks, of equals the one with the lowest id; the others tell it what is said to them. By a channel that this one cannot
+ * send by, the first of those speaks that can. Nobody is told twice of an incident by nodes that hear each other, and no more than the bounds below
+ * allow. What was sent and heard is kept beside the state.
+ *
+ * Told is who was sent something that was taken, or may have been. What no provider took is tried again for as long as the node speaks: a way out that
+ * is back after an hour is what people wait for.
  *
  * A node that started again knows nothing of what was decided meanwhile. When it might have spoken at most LAST_GASP_CURRENT_MS before, by the clock
  * that runs on through its restart, its state is no older than that at any loss, and it may speak. After a boot of the machine, or a longer absence, it
@@ -43,8 +47,15 @@
 #define LAST_GASP_RECORD_SIZE_BYTES_MAX (16u << 20)
 #define LAST_GASP_REMEMBER_MS 5000u
 #define LAST_GASP_TRANSFERS_MAX 16u
-#define LAST_GASP_ATTEMPTS_MAX 3u
-#define LAST_GASP_RETRY_MS 10000u
+/* What was not taken is tried again: a few times soon, then each minute, or later when the provider says so. */
+#define LAST_GASP_QUICK_ATTEMPTS 3u
+#define LAST_GASP_QUICK_RETRY_MS 10000u
+#define LAST_GASP_RETRY_MS 60000u
+#define LAST_GASP_RETRY_MS_MAX 300000u
+/* A provider that said so many times that it does not take a page now has perhaps sent it each time. */
+#define LAST_GASP_REFUSALS_MAX 20u
+/* In a day somebody has come. */
+#define LAST_GASP_ATTEMPTS_MAX 1440u
 
 struct last_gasp_ports {
     void *context;
@@ -78,19 +89,28 @@ struct last_gasp_options {
 struct last_gasp *last_gasp_new(const struct last_gasp_options *options, const struct last_gasp_ports *ports);
 void last_gasp_free(struct last_gasp *gasp);
 
+#define GASP_ANY_CHANNEL 0u
+
 /* What the node sees of itself and the cluster. */
 struct gasp_sight {
     bool leader;         /* it hears one, or is one that hears others */
     bool current;        /* its state has all that the leader it hears has committed */
     const char *barred;  /* why it may never speak: no voter, removed, recovering, failed; NULL: it may */
     uint64_t applied_index;
+    uint32_t reach; /* the channels that it could send by: bit N for channel N, GASP_ANY_CHANNEL for any at all */
 };
 
 /* After anything happened; to be called at the answered time (boottime) at the latest. */
 uint64_t last_gasp_turn(struct last_gasp *gasp, const struct gasp_sight *sight);
 
-/* A peer said, just now, whether it knows a leader and may speak, and how far its state reaches. */
-void last_gasp_heard(struct last_gasp *gasp, uint64_t peer, bool leader, bool may_speak, uint64_t applied_index);
+/* What a node says of itself: whether it knows a leader and may speak, how far its state reaches, and which channels it could send by. */
+struct gasp_said {
+    bool leader, may_speak;
+    uint64_t applied_index;
+    uint32_t reach;
+};
+/* A peer said it just now. */
+void last_gasp_heard(struct last_gasp *gasp, uint64_t peer, const struct gasp_said *said);
 /* What this node says of itself: whether it might speak if its time came. */
 bool last_gasp_may_speak(const struct last_gasp *gasp);
 /* Somebody knows a leader: seen by another path than peers. Counts LAST_GASP_HEARD_MS. */
@@ -120,7 +140,7 @@ enum gasp_standing { GASP_LED, GASP_WAITING, GASP_SILENT, GASP_DEFERS, GASP_SPEA
 struct last_gasp_status {
     enum gasp_standing standing;
     const char *why;     /* of GASP_SILENT: one sentence */
-    uint64_t speaker;    /* of GASP_DEFERS */
+    uint64_t speaker;    /* of GASP_DEFERS: the first of those that speak */
     uint64_t waited_ms;  /* without a leader */
     uint64_t after_ms;
     size_t pages_waiting, pages_under_way, items; /* items: not in the cluster's state yet */

@@ -10,17 +10,19 @@
 #include "node/last_gasp/last_gasp.h"
 
 #define GASP_PEERS_MAX 16u
+#define GASP_CHANNELS (TOCSIN__CHANNEL__CHANNEL_WEBHOOK + 1)
 
 struct gasp_peer {
-    uint64_t id, heard_ms, applied_index;
-    bool leader, may_speak;
+    uint64_t id, heard_ms;
+    struct gasp_said said;
 };
 
 struct gasp_page {
     Tocsin__Notification *notification;
     uint64_t due_ms; /* boottime */
     uint64_t transfer_id; /* 0: waits */
-    unsigned attempts;
+    unsigned attempts, refusals; /* refusals: a provider answered, and did not take it then */
+    bool stopped; /* under way when its time without a majority ended */
     last_gasp_paged paged; /* by hand: who wants to know; NULL: recorded */
     void *paged_context;
 };
@@ -45,7 +47,7 @@ struct last_gasp {
     uint64_t elsewhere_ms;  /* when a leader was seen by another path; 0: never */
     enum gasp_standing standing;
     const char *why;
-    uint64_t speaker;
+    uint64_t speakers[GASP_CHANNELS]; /* by each channel, 0: this node; at [0] by those that nobody can send by */
     struct gasp_peer peers[GASP_PEERS_MAX];
     unsigned peers_count;
 
@@ -76,6 +78,7 @@ void gasp_plan_trigger(const struct last_gasp *gasp, const struct machine_store 
 void gasp_pages_add(struct gasp_pages *pages, const Tocsin__Notification *notification, uint64_t due_ms);
 /* NULL, or why this node cannot send it. */
 const char *gasp_page_unusable(const struct last_gasp *gasp, const Tocsin__Notification *notification);
+/* Those of the channels by which this node speaks, whoever waits for longest first. */
 void gasp_pages_send(struct last_gasp *gasp, uint64_t now_ms);
 /* What waits is forgotten; what is under way ends by itself. */
 void gasp_pages_stop(struct last_gasp *gasp);
@@ -93,8 +96,10 @@ bool gasp_record_flush(struct last_gasp *gasp);
 void gasp_record_heard(struct last_gasp *gasp, Tocsin__GaspItem *item);
 void gasp_record_forget_others(struct last_gasp *gasp);
 bool gasp_record_is_answered(const struct last_gasp *gasp, uint64_t incident_id);
-/* The person was told of the incident by this method, by any of the nodes that hear each other. */
+/* The person was told of the incident by this method, or perhaps was, by any of the nodes that hear each other. */
 bool gasp_record_was_told(const struct last_gasp *gasp, const Tocsin__Notification *notification);
+/* What this node tried in vain stands there once for each way in which it was in vain. */
+bool gasp_record_has_failure(const struct last_gasp *gasp, const Tocsin__Notification *notification, Tocsin__Outcome outcome);
 void gasp_record_report(struct last_gasp *gasp, uint64_t now_ms);
 
 #endif

@@ -81,8 +81,8 @@ static void port_transfer(void *context, uint64_t transfer_id, const struct outg
     node->under_way[node->under_way_count++] = transfer_id;
     if (!node->pages_by_hand) {
         fuzz_require(last_gasp_status(node->gasp).standing == GASP_SPEAKS && !node->sight.leader);
-        /* A page is tried again, a few times. */
-        fuzz_require(++node->sent_count <= (size_t)LAST_GASP_PAGES_MAX * LAST_GASP_ATTEMPTS_MAX);
+        /* A page is tried again, as long as a provider has not said too often that it does not take it. */
+        fuzz_require(++node->sent_count <= (size_t)LAST_GASP_PAGES_MAX * LAST_GASP_REFUSALS_MAX);
     }
 }
 
@@ -191,6 +191,7 @@ static void step_sight(struct node *node)
     node->sight.leader = sight & 1;
     node->sight.current = sight & 2;
     node->sight.barred = sight & 4 ? "it is no voter" : NULL;
+    node->sight.reach = sight >> 2 & 7;
     node->sight.applied_index = fuzz_odd_number(node->maker.input);
     node->disk_full = (sight & 0x18) == 0x18;
     turn(node);
@@ -201,7 +202,9 @@ static void step_heard(struct node *node)
     uint64_t peer = 2 + fuzz_below(node->maker.input, PEERS - 1);
     uint8_t said = fuzz_byte(node->maker.input);
 
-    last_gasp_heard(node->gasp, peer, said & 1, said & 2, fuzz_odd_number(node->maker.input));
+    struct gasp_said what = {.leader = said & 1, .may_speak = said & 2, .reach = said >> 3,
+                             .applied_index = fuzz_odd_number(node->maker.input)};
+    last_gasp_heard(node->gasp, peer, &what);
     if (said & 4) {
         last_gasp_leader_elsewhere(node->gasp);
     }

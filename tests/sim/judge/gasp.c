@@ -17,11 +17,14 @@
 /* A way that becomes slower by more than this may leave a peer unheard for longer than what it said counts. */
 #define LAG_MS_MAX (LAST_GASP_HEARD_MS - 2000u)
 #define TOLD_MAX 4096u
+#define CHANNELS (TOCSIN__CHANNEL__CHANNEL_WEBHOOK + 1)
 
 struct told {
     uint64_t node, process, epoch;
     char to[64], what[96];
+    uint64_t transfer_id, at_ms; /* of the last attempt */
     unsigned times;
+    bool taken; /* as far as the node knows */
 };
 
 struct gasp_judge {
@@ -29,7 +32,9 @@ struct gasp_judge {
         struct gasp_reach direct, by_others; /* a leader that leads; somebody who hears one */
         uint64_t epoch;      /* counts times without a leader, as the node sees them */
         bool was_led;
-        uint64_t spoke_ms;
+        uint64_t spoke_ms[CHANNELS];
+        uint32_t reach;      /* the channels that it believes it can send by */
+        uint64_t reach_ms;   /* when that changed last: another one may speak by some of them from then on */
     } nodes[SIM_NODES_MAX + 1];
     uint64_t apart_ms[SIM_NODES_MAX + 1][SIM_NODES_MAX + 1]; /* when one was last out of the other's hearing */
     struct told *told;
@@ -95,6 +100,14 @@ static bool hears_leader(const struct sim *sim, uint64_t id) {
     return is_moving(node) && node->member && engine_status(node->engine).failure == NULL && sim->gasp->nodes[id].direct.known_ms == sim->now_ms;
 }
 
+static void look_at_reach(struct sim *sim, uint64_t id) {
+    const struct node *node = &sim->nodes[id];
+    uint32_t reach = node->up ? engine_status(node->engine).reach : 0;
+    if (reach == sim->gasp->nodes[id].reach) return;
+    sim->gasp->nodes[id].reach = reach;
+    sim->gasp->nodes[id].reach_ms = sim->now_ms;
+}
+
 static void look(void *context) {
     struct sim *sim = context;
     struct gasp_judge *judge = sim->gasp;
@@ -108,6 +121,7 @@ static void look(void *context) {
         bool led = !node->up || engine_status(node->engine).gasp == GASP_LED;
         judge->nodes[id].epoch += led && !judge->nodes[id].was_led;
         judge->nodes[id].was_led = led;
+        look_at_reach(sim, id);
         for (uint64_t other = 1; other <= sim->nodes_count; other++)
             if (other != id && (!both_hear(sim, id, other) || lag_ms(sim, other, id) > LAG_MS_MAX || lag_ms(sim, id, other) > LAG_MS_MAX))
                 judge->apart_ms[id][other] = sim->now_ms;
@@ -149,7 +163,7 @@ static struct told *find(struct told *list, size_t count, const struct told *wan
     return NULL;
 }
 
-static void check_repeat(struct node *node, const struct provider_message *message) {
+static void check_repeat(struct node *node, uint64_t transfer_id, const struct provider_message *message) {
     struct sim *sim = node->sim;
     struct gasp_judge *judge = sim->gasp;
     struct told told = {.node = node->id, .process = node->process, .epoch = judge->nodes[node->id].epoch};
@@ -162,12 +176,43 @@ static void check_repeat(struct node *node, const struct provider_message *messa
         before = &judge->told[judge->told_count++];
         *before = told;
     }
-    /* More than once only as far as a provider did not take it. */
-    if (before != NULL && ++before->times > LAST_GASP_ATTEMPTS_MAX)
-        sim_violation(sim, "last gasp: node %" PRIu64 " pages %s again and again: %.80s", node->id, message->to, message->text);
+    if (before == NULL) return;
+    /* More than once only as far as a provider did not take it, and not in a rush. */
+    bool rushes = before->times >= LAST_GASP_QUICK_ATTEMPTS ? sim->now_ms - before->at_ms < LAST_GASP_RETRY_MS
+                                                            : before->times > 0 && sim->now_ms - before->at_ms < LAST_GASP_QUICK_RETRY_MS;
+    if (before->taken || rushes || before->times == LAST_GASP_ATTEMPTS_MAX)
+        sim_violation(sim, "last gasp: node %" PRIu64 " pages %s %s: %.80s", node->id, message->to,
+                      before->taken ? "of what it knows was taken" : "again and again", message->text);
+    before->times++;
+    before->at_ms = sim->now_ms;
+    before->transfer_id = transfer_id;
 }
 
-void gasp_judge_request(struct node *node, const struct provider_message *message) {
+void gasp_judge_answered(struct node *node, uint64_t transfer_id, const struct answer *answer) {
+    struct gasp_judge *judge = node->sim->gasp;
+    bool taken = answer->kind == ANSWER_RESPONSE && answer->status >= 200 && answer->status < 300;
+    for (size_t i = 0; i < judge->told_count && taken; i++)
+        if (judge->told[i].node == node->id && judge->told[i].process == node->process && judge->told[i].transfer_id == transfer_id) judge->told[i].taken = true;
+}
+
+/* Not when what they can send by has just changed: then one goes on where the other ends. */
+static void check_alone(struct node *node, Tocsin__Channel channel) {
+    struct sim *sim = node->sim;
+    struct gasp_judge *judge = sim->gasp;
+    for (uint64_t other = 1; other <= sim->nodes_count; other++) {
+        uint64_t spoke_ms = judge->nodes[other].spoke_ms[channel];
+        if (other == node->id || spoke_ms == 0 || sim->now_ms - spoke_ms > SPOKE_MS) continue;
+        look_at_reach(sim, node->id);
+        look_at_reach(sim, other);
+        uint64_t reach_ms = judge->nodes[node->id].reach_ms > judge->nodes[other].reach_ms ? judge->nodes[node->id].reach_ms : judge->nodes[other].reach_ms;
+        bool changed = reach_ms != 0 && sim->now_ms - reach_ms <= HEARD_MS + SPOKE_MS;
+        if (!changed && sim->now_ms - judge->apart_ms[node->id][other] > HEARD_MS + SPOKE_MS)
+            sim_violation(sim, "last gasp: nodes %" PRIu64 " and %" PRIu64 " hear each other, and both page", node->id, other);
+    }
+    judge->nodes[node->id].spoke_ms[channel] = sim->now_ms;
+}
+
+void gasp_judge_request(struct node *node, uint64_t transfer_id, const struct provider_message *message) {
     struct sim *sim = node->sim;
     struct gasp_judge *judge = sim->gasp;
     const struct gasp_reach *direct = &judge->nodes[node->id].direct, *by_others = &judge->nodes[node->id].by_others;
@@ -178,13 +223,8 @@ void gasp_judge_request(struct node *node, const struct provider_message *messag
     if (gasp_reach_forbids(latest, sim->now_ms, sim->profile->last_gasp_after_ms))
         sim_violation(sim, "last gasp: node %" PRIu64 " pages on its own, and a leader was in reach %" PRIu64 " ms ago%s", node->id,
                       sim->now_ms - latest->known_ms, latest == by_others ? ", by a peer that hears it" : "");
-    for (uint64_t other = 1; other <= sim->nodes_count; other++) {
-        bool spoke = other != node->id && judge->nodes[other].spoke_ms != 0 && sim->now_ms - judge->nodes[other].spoke_ms <= SPOKE_MS;
-        if (spoke && sim->now_ms - judge->apart_ms[node->id][other] > HEARD_MS + SPOKE_MS)
-            sim_violation(sim, "last gasp: nodes %" PRIu64 " and %" PRIu64 " hear each other, and both page", node->id, other);
-    }
-    judge->nodes[node->id].spoke_ms = sim->now_ms;
-    check_repeat(node, message);
+    check_alone(node, message->channel);
+    check_repeat(node, transfer_id, message);
 }
 
 void gasp_judge_kept(struct sim *sim, uint64_t id, const char *incident_id) {

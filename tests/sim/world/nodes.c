@@ -263,6 +263,7 @@ static void transfer_answered_now(void *context) {
         sim_at(node->sim, node->sim->now_ms + FROZEN_STEP_MS, transfer_answered_now, transfer);
         return;
     }
+    if (there && (transfer->id & LAST_GASP_TRANSFER) != 0) gasp_judge_answered(node, transfer->id, &transfer->answer);
     if (there) {
         engine_answered(node->engine, transfer->id, &transfer->answer);
         node_wake(node);
@@ -339,7 +340,7 @@ static void port_transfer(void *context, uint64_t transfer_id, const struct outg
     }
     sim_tell(sim, "node %" PRIu64 " sends to %s: %.60s", node->id, message.to, message.text);
     if ((transfer_id & LAST_GASP_TRANSFER) != 0)
-        gasp_judge_request(node, &message);
+        gasp_judge_request(node, transfer_id, &message);
     else
         judge_request(node, outgoing, &message);
     providers_request(sim->providers, (unsigned)node->id, outgoing, transfer_answered, transfer_begin(node, transfer_id), transfer_id);

@@ -16,6 +16,9 @@
 #define NODES 3
 #define SENT_MAX 4096
 
+#define REACH_SMS (1u << GASP_ANY_CHANNEL | 1u << TOCSIN__CHANNEL__CHANNEL_SMS)
+#define REACH_EMAIL (1u << GASP_ANY_CHANNEL | 1u << TOCSIN__CHANNEL__CHANNEL_EMAIL)
+
 static const char KEY[] = "0123456789abcdef0123456789abcdef";
 
 struct world;
@@ -25,6 +28,7 @@ struct node {
     uint64_t id;
     struct last_gasp *gasp;
     struct gasp_sight sight;
+    struct notify_settings settings;
     bool off;
     uint8_t *record;
     size_t record_size_bytes;
@@ -42,7 +46,6 @@ struct sent {
 
 struct world {
     struct machine_fixture *fixture;
-    struct notify_settings settings;
     uint64_t now_ms;
     struct node nodes[NODES + 1];
     bool hear[NODES + 1][NODES + 1];
@@ -109,9 +112,15 @@ static void node_begin(struct node *node) {
     struct last_gasp_ports ports = {.context = node, .boottime_ms = port_boottime_ms, .cluster_ms = port_cluster_ms, .look = port_look,
                                     .transfer = port_transfer, .tell = port_tell, .keep = port_keep, .report = port_report,
                                     .remember = port_remember};
-    struct last_gasp_options options = {.id = node->id, .after_ms = AFTER_MS, .settings = &node->world->settings,
+    struct last_gasp_options options = {.id = node->id, .after_ms = AFTER_MS, .settings = &node->settings,
                                         .record = {node->record, node->record_size_bytes}, .remembered_ms = node->remembered_ms};
     node->gasp = last_gasp_new(&options, &ports);
+}
+
+static void say(const struct node *from, struct node *to) {
+    struct gasp_said said = {.leader = from->sight.leader, .may_speak = last_gasp_may_speak(from->gasp), .applied_index = from->sight.applied_index,
+                             .reach = from->sight.reach};
+    last_gasp_heard(to->gasp, from->id, &said);
 }
 
 /* A second for everybody who is on: peers say what they are, then each has its turn. */
@@ -120,28 +129,31 @@ static void second(struct world *world) {
     world->fixture->now_ms += 1000;
     for (unsigned from = 1; from <= NODES; from++)
         for (unsigned to = 1; to <= NODES; to++)
-            if (from != to && world->hear[from][to] && !world->nodes[from].off && !world->nodes[to].off)
-                last_gasp_heard(world->nodes[to].gasp, from, world->nodes[from].sight.leader, last_gasp_may_speak(world->nodes[from].gasp),
-                                world->nodes[from].sight.applied_index);
+            if (from != to && world->hear[from][to] && !world->nodes[from].off && !world->nodes[to].off) say(&world->nodes[from], &world->nodes[to]);
     for (unsigned id = 1; id <= NODES; id++)
         if (!world->nodes[id].off) (void)last_gasp_turn(world->nodes[id].gasp, &world->nodes[id].sight);
 }
 
-/* Providers take everything. */
-static void answer_all(struct world *world) {
-    struct answer taken = {.kind = ANSWER_RESPONSE, .status = 201, .retry_after_s = -1, .body = "{\"sid\": \"SM1\"}", .body_size_bytes = 14};
+static void answer_all(struct world *world, const struct answer *answer) {
     for (size_t i = 0; i < world->sent_count; i++) {
         if (world->sent[i].answered) continue;
         world->sent[i].answered = true;
-        last_gasp_answered(world->nodes[world->sent[i].by].gasp, world->sent[i].transfer_id, &taken);
+        last_gasp_answered(world->nodes[world->sent[i].by].gasp, world->sent[i].transfer_id, answer);
     }
 }
 
-static void run(struct world *world, unsigned seconds) {
+/* Providers answer everything in the same way. */
+static void run_answered(struct world *world, unsigned seconds, const struct answer *answer) {
     for (unsigned i = 0; i < seconds; i++) {
         second(world);
-        answer_all(world);
+        answer_all(world, answer);
     }
+}
+
+/* They take everything. */
+static void run(struct world *world, unsigned seconds) {
+    struct answer taken = {.kind = ANSWER_RESPONSE, .status = 201, .retry_after_s = -1, .body = "{\"sid\": \"SM1\"}", .body_size_bytes = 14};
+    run_answered(world, seconds, &taken);
 }
 
 static void lead_all(struct world *world, bool leader) {
@@ -155,10 +167,11 @@ static void hear_all(struct world *world, bool hear) {
 
 /* Given Alice, then Bob after five minutes, a guardian, an incident that nobody has acknowledged, and a cluster that is well. */
 static int set_up(void **state) {
+    struct notify_settings settings = {
+        .twilio = {.base_url = "https://api.twilio.com", .account_sid = "AC1", .auth_token = "secret", .from = "+15550100", .validity_s = 3600}};
     struct world *world = calloc(1, sizeof *world);
     struct machine_fixture *fixture = world->fixture = fixture_new();
     world->now_ms = 5000000;
-    world->settings = (struct notify_settings){.twilio = {.base_url = "https://api.twilio.com", .account_sid = "AC1", .auth_token = "secret", .from = "+15550100", .validity_s = 3600}};
     fixture_guardian(fixture, "Grace", TOCSIN__CHANNEL__CHANNEL_SMS, "+15550190");
     world->alice = fixture_user(fixture, "Alice");
     fixture_method(fixture, world->alice, TOCSIN__CHANNEL__CHANNEL_SMS, "5550101");
@@ -169,7 +182,7 @@ static int set_up(void **state) {
     world->service = fixture_service(fixture, world->policy, TOCSIN__URGENCY__URGENCY_HIGH, 0, 0);
     fixture_integration(fixture, world->service, KEY);
     for (unsigned id = 1; id <= NODES; id++) {
-        world->nodes[id] = (struct node){.world = world, .id = id, .sight = {.applied_index = 100}};
+        world->nodes[id] = (struct node){.world = world, .id = id, .settings = settings, .sight = {.applied_index = 100, .reach = REACH_SMS}};
         node_begin(&world->nodes[id]);
     }
     hear_all(world, true);
@@ -216,6 +229,29 @@ static Tocsin__Actor alice(const struct world *world) {
     return actor;
 }
 
+static void heal(struct world *world) {
+    world->nodes[1].off = world->nodes[2].off = false;
+    lead_all(world, true);
+    run(world, 2);
+}
+
+static void start_again(struct node *node) {
+    last_gasp_free(node->gasp);
+    node_begin(node);
+}
+
+/* As the log would: the command, its reply, and what the reporter hears. */
+static void commit_report(struct world *world, struct node *node) {
+    assert_non_null(node->reported);
+    Tocsin__Command command = fixture_command();
+    command.body_case = TOCSIN__COMMAND__BODY_LAST_GASP_REPORT;
+    command.last_gasp_report = node->reported;
+    command.idempotency_key = node->report_key;
+    assert_int_equal(TOCSIN__STATUS__STATUS_OK, fixture_apply(world->fixture, &command)->status);
+    tocsin__last_gasp_report__free_unpacked(node->reported, NULL);
+    node->reported = NULL;
+}
+
 /* ---- who speaks, and when */
 
 static void nobody_speaks_before_the_bound(void **state) {
@@ -254,11 +290,6 @@ static void one_that_was_behind_stays_silent(void **state) {
     assert_int_equal(GASP_SILENT, standing(world, 3));
     assert_non_null(strstr(last_gasp_status(world->nodes[3].gasp).why, "not current"));
     assert_int_equal(0, world->sent_count);
-}
-
-static void start_again(struct node *node) {
-    last_gasp_free(node->gasp);
-    node_begin(node);
 }
 
 static void one_whose_machine_has_booted_stays_silent(void **state) {
@@ -509,25 +540,117 @@ static void what_was_not_taken_is_tried_again_what_may_have_been_is_not(void **s
     assert_string_equal(world->sent[0].request, world->sent[2].request);
 }
 
+static const struct answer not_sent = {.kind = ANSWER_NOT_SENT, .retry_after_s = -1, .body = "", .error = "the name could not be resolved"};
+
+/* The usual reason why a node is alone: its uplink is gone, and comes back an hour later. */
+static void what_nobody_took_is_tried_until_the_way_out_is_back(void **state) {
+    struct world *world = *state;
+    uint64_t disk = fixture_trigger(world->fixture, KEY, "disk");
+    leave_alone(world);
+    run_answered(world, 97 + 3600, &not_sent);
+    size_t tried = sent_with(world, 3, "5550101");
+    assert_in_range(tried, 55, 65); /* a few times soon, then each minute */
+    run(world, 90);
+    assert_int_equal(tried + 1, sent_with(world, 3, "5550101"));
+    assert_true(sent_with(world, 3, "5550190") > 0);
+    size_t all = world->sent_count;
+    run(world, 3600);
+    assert_int_equal(all, world->sent_count);
+    heal(world);
+    commit_report(world, &world->nodes[3]);
+    /* Of each of three: that it was in vain at first, and that it was not. */
+    assert_int_equal(6, fixture_log_count(world->fixture, disk, TOCSIN__LOG_TYPE__LOG_NOTIFY, TOCSIN__WHY__WHY_LAST_GASP));
+}
+
+static void what_nobody_took_is_no_page_for_a_peer_or_after_a_restart(void **state) {
+    struct world *world = *state;
+    fixture_trigger(world->fixture, KEY, "disk");
+    lead_all(world, false);
+    run_answered(world, 200, &not_sent);
+    assert_true(sent_with(world, 1, "5550101") > 0);
+    world->nodes[1].off = true; /* given its record, the peer goes on */
+    run(world, 10);
+    assert_int_equal(GASP_SPEAKS, standing(world, 2));
+    assert_int_equal(1, sent_with(world, 2, "5550101"));
+}
+
+static void after_a_restart_what_nobody_took_is_tried_again(void **state) {
+    struct world *world = *state;
+    fixture_trigger(world->fixture, KEY, "disk");
+    leave_alone(world);
+    run_answered(world, 200, &not_sent);
+    size_t tried = sent_with(world, 3, "5550101");
+    start_again(&world->nodes[3]);
+    run(world, 200);
+    assert_int_equal(tried + 1, sent_with(world, 3, "5550101"));
+}
+
+static void an_answer_ends_the_attempts(void **state) {
+    struct world *world = *state;
+    uint64_t disk = fixture_trigger(world->fixture, KEY, "disk");
+    leave_alone(world);
+    run_answered(world, 200, &not_sent);
+    Tocsin__Actor actor = alice(world);
+    assert_true(last_gasp_answer(world->nodes[3].gasp, disk, false, &actor));
+    size_t tried = sent_with(world, 3, "5550101");
+    run(world, 200);
+    assert_int_equal(tried, sent_with(world, 3, "5550101"));
+}
+
+static void a_provider_says_when_and_is_not_asked_for_ever(void **state) {
+    struct world *world = *state;
+    struct answer later = {.kind = ANSWER_RESPONSE, .status = 429, .retry_after_s = 120, .body = "", .error = ""};
+    leave_alone(world);
+    run_answered(world, 97 + 110, &later);
+    assert_int_equal(1, world->sent_count);
+    run_answered(world, 20, &later);
+    assert_int_equal(2, world->sent_count);
+    run_answered(world, 4 * 3600, &later);
+    assert_int_equal(LAST_GASP_REFUSALS_MAX, world->sent_count);
+}
+
+static void one_that_reaches_no_provider_lets_another_speak(void **state) {
+    struct world *world = *state;
+    fixture_trigger(world->fixture, KEY, "disk");
+    lead_all(world, false);
+    world->nodes[3].off = true;
+    world->nodes[1].sight.applied_index = 101;
+    world->nodes[1].sight.reach = 0;
+    run(world, 100);
+    assert_int_equal(GASP_DEFERS, standing(world, 1));
+    assert_int_equal(GASP_SPEAKS, standing(world, 2));
+    assert_int_equal(1, sent_with(world, 2, "5550101"));
+    world->nodes[1].sight.reach = REACH_SMS; /* its way out is back: nobody is told again */
+    run(world, 100);
+    assert_int_equal(GASP_SPEAKS, standing(world, 1));
+    assert_int_equal(1, sent_with(world, 0, "5550101"));
+    world->nodes[1].sight.reach = world->nodes[2].sight.reach = 0; /* when nobody has one, one of them tries all the same */
+    run(world, 100);
+    assert_int_equal(GASP_SPEAKS, standing(world, 1));
+    assert_int_equal(GASP_DEFERS, standing(world, 2));
+}
+
+/* Node 1 has no Twilio, node 2 no mail: each says what it can, and nothing twice. */
+static void by_each_channel_speaks_one_that_can_send_by_it(void **state) {
+    struct world *world = *state;
+    fixture_guardian(world->fixture, "Gus", TOCSIN__CHANNEL__CHANNEL_EMAIL, "gus@example.org");
+    fixture_trigger(world->fixture, KEY, "disk");
+    world->nodes[1].settings = (struct notify_settings){.smtp = {.url = "smtp://mail.example.org", .from = "pager@example.org"}};
+    start_again(&world->nodes[1]);
+    world->nodes[1].sight.reach = REACH_EMAIL;
+    run(world, 3);
+    lead_all(world, false);
+    run(world, 400);
+    assert_int_equal(GASP_SPEAKS, standing(world, 1));
+    assert_int_equal(GASP_SPEAKS, standing(world, 2));
+    assert_int_equal(GASP_DEFERS, standing(world, 3));
+    assert_int_equal(1, sent_with(world, 1, "gus@example.org"));
+    assert_int_equal(1, sent_with(world, 2, "5550101"));
+    assert_int_equal(1, sent_with(world, 2, "5550102"));
+    assert_int_equal(world->sent_count, sent_with(world, 1, "gus@") + sent_with(world, 2, "555010") + sent_with(world, 2, "5550190"));
+}
+
 /* ---- what becomes of it */
-
-static void heal(struct world *world) {
-    world->nodes[1].off = world->nodes[2].off = false;
-    lead_all(world, true);
-    run(world, 2);
-}
-
-/* As the log would: the command, its reply, and what the reporter hears. */
-static void commit_report(struct world *world, struct node *node) {
-    assert_non_null(node->reported);
-    Tocsin__Command command = fixture_command();
-    command.body_case = TOCSIN__COMMAND__BODY_LAST_GASP_REPORT;
-    command.last_gasp_report = node->reported;
-    command.idempotency_key = node->report_key;
-    assert_int_equal(TOCSIN__STATUS__STATUS_OK, fixture_apply(world->fixture, &command)->status);
-    tocsin__last_gasp_report__free_unpacked(node->reported, NULL);
-    node->reported = NULL;
-}
 
 static void healed_the_cluster_knows_what_was_sent_and_heard(void **state) {
     struct world *world = *state;
@@ -648,6 +771,13 @@ int main(void) {
         STORY(refused_triggers_are_told_once_and_capped),
         STORY(before_the_bound_a_refused_trigger_is_its_senders),
         STORY(what_was_not_taken_is_tried_again_what_may_have_been_is_not),
+        STORY(what_nobody_took_is_tried_until_the_way_out_is_back),
+        STORY(what_nobody_took_is_no_page_for_a_peer_or_after_a_restart),
+        STORY(after_a_restart_what_nobody_took_is_tried_again),
+        STORY(an_answer_ends_the_attempts),
+        STORY(a_provider_says_when_and_is_not_asked_for_ever),
+        STORY(one_that_reaches_no_provider_lets_another_speak),
+        STORY(by_each_channel_speaks_one_that_can_send_by_it),
         STORY(healed_the_cluster_knows_what_was_sent_and_heard),
         STORY(an_answer_that_comes_too_late_is_written_down_only),
         STORY(what_cannot_be_kept_is_not_promised),
