@@ -186,7 +186,8 @@ void gasp_plan(const struct last_gasp *gasp, const struct machine_store *view, u
     struct walk count = walk_all(view, TABLE_INCIDENT_OPEN);
     while (walk_next(&count)) open += wakes_people(incident_get(view, span_number(count.key, 0), arena));
     tell_guardians_of_the_loss(&planner, open);
-    struct walk walk = walk_all(view, TABLE_INCIDENT_OPEN);
+    /* The newest first: what nobody looked at for a week must not take the place of what began a minute ago. */
+    struct walk walk = walk_all_backward(view, TABLE_INCIDENT_OPEN);
     while (pages->planned < LAST_GASP_PAGES_MAX && walk_next(&walk)) {
         const Tocsin__Incident *incident = incident_get(view, span_number(walk.key, 0), arena);
         if (wakes_people(incident) && !gasp_record_is_answered(gasp, incident->id)) plan_incident(&planner, incident);

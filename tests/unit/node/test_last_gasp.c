@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "consensus/machine/base/ids.h"
 #include "consensus/machine/limits.h"
 #include "node/last_gasp/last_gasp.h"
 #include "tests/support/machine_fixture.h"
@@ -482,6 +483,25 @@ static void a_flood_is_capped(void **state) {
     assert_true(sent_with(world, 0, "5550190") > 0);
 }
 
+/* What nobody ever resolved does not take the place of what has just begun. */
+static void the_newest_are_told_first(void **state) {
+    struct world *world = *state;
+    char title[24];
+    world->fixture->unchecked = true;
+    for (unsigned i = 0; i < 25; i++) {
+        snprintf(title, sizeof title, "Stale%uX", i);
+        fixture_trigger(world->fixture, KEY, title);
+    }
+    uint64_t newest = fixture_trigger(world->fixture, KEY, "power");
+    char id[16];
+    id_format(newest, id);
+    leave_alone(world);
+    run(world, 100);
+    assert_int_equal(LAST_GASP_INCIDENTS_PER_PERSON, sent_with(world, 0, "5550101"));
+    assert_int_equal(1, sent_with(world, 0, id));
+    assert_non_null(strstr(world->sent[1].request, id)); /* before the others; the guardian hears of the majority */
+}
+
 /* ---- refused triggers */
 
 static Tocsin__Event trigger(char *dedup_key, char *summary) {
@@ -768,6 +788,7 @@ int main(void) {
         STORY(the_next_level_hears_unless_somebody_answers),
         STORY(an_answer_to_one_silences_the_other),
         STORY(a_flood_is_capped),
+        STORY(the_newest_are_told_first),
         STORY(refused_triggers_are_told_once_and_capped),
         STORY(before_the_bound_a_refused_trigger_is_its_senders),
         STORY(what_was_not_taken_is_tried_again_what_may_have_been_is_not),
