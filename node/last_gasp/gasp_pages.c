@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "consensus/machine/keys.h"
 #include "consensus/machine/limits.h"
 #include "node/last_gasp/last_gasp_internal.h"
 #include "node/log.h"
@@ -25,13 +26,24 @@ static Tocsin__Notification *copy_of(const Tocsin__Notification *notification) {
 
 static uint64_t now_of(const struct last_gasp *gasp) { return gasp->ports.boottime_ms(gasp->ports.context); }
 
-void gasp_pages_add(struct gasp_pages *pages, const Tocsin__Notification *notification, uint64_t due_ms) {
+/* The state gives it no number: receivers know a repeat by its own. */
+static uint64_t new_id(const struct last_gasp *gasp, uint64_t number, uint64_t cluster_ms) {
+    char text[96];
+    snprintf(text, sizeof text, "last-gasp/%" PRIu64 "/%" PRIu64 "/%" PRIu64, gasp->id, cluster_ms, number);
+    struct key hash = key_hash(text);
+    return span_number(key_span(&hash), 0);
+}
+
+void gasp_pages_add(const struct last_gasp *gasp, struct gasp_pages *pages, const Tocsin__Notification *notification, uint64_t due_ms) {
     if (pages->count == pages->capacity) {
         pages->capacity = pages->capacity != 0 ? pages->capacity * 2 : 64;
         pages->pages = realloc(pages->pages, pages->capacity * sizeof *pages->pages);
         if (pages->pages == NULL) abort();
     }
-    pages->pages[pages->count++] = (struct gasp_page){.notification = copy_of(notification), .due_ms = due_ms};
+    Tocsin__Notification *copy = copy_of(notification);
+    copy->created_at_ms = gasp->ports.cluster_ms(gasp->ports.context);
+    copy->id = new_id(gasp, ++pages->added, copy->created_at_ms);
+    pages->pages[pages->count++] = (struct gasp_page){.notification = copy, .due_ms = due_ms};
 }
 
 /* The others stay in their order. */
@@ -143,7 +155,7 @@ void gasp_pages_send(struct last_gasp *gasp, uint64_t now_ms) {
 }
 
 void last_gasp_page(struct last_gasp *gasp, const Tocsin__Notification *notification, last_gasp_paged paged, void *context) {
-    gasp_pages_add(&gasp->pages, notification, now_of(gasp));
+    gasp_pages_add(gasp, &gasp->pages, notification, now_of(gasp));
     size_t at = gasp->pages.count - 1;
     gasp->pages.pages[at].paged = paged;
     gasp->pages.pages[at].paged_context = context;

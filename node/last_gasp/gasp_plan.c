@@ -65,7 +65,7 @@ static void add(struct planner *planner, Tocsin__Notification *notification, con
     notification->degraded = notification->possibly_repeated = true;
     notification->claim_node = planner->gasp->id;
     if (gasp_record_was_told(planner->gasp, notification)) return;
-    gasp_pages_add(pages, notification, planner->now_ms + after_ms);
+    gasp_pages_add(planner->gasp, pages, notification, planner->now_ms + after_ms);
     pages->planned++;
 }
 

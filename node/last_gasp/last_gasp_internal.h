@@ -30,6 +30,7 @@ struct gasp_page {
 struct gasp_pages {
     struct gasp_page *pages; /* waiting and under way */
     size_t count, capacity;
+    uint64_t added; /* of all time */
     size_t planned; /* in this time without a majority, against LAST_GASP_PAGES_MAX */
     bool full_told;
 };
@@ -74,8 +75,8 @@ void gasp_plan_trigger(const struct last_gasp *gasp, const struct machine_store 
                        struct gasp_pages *pages);
 
 /* ---- gasp_pages.c */
-/* Copies the notification. */
-void gasp_pages_add(struct gasp_pages *pages, const Tocsin__Notification *notification, uint64_t due_ms);
+/* Copies the notification; the copy has an id and a time of its own, for all its attempts. */
+void gasp_pages_add(const struct last_gasp *gasp, struct gasp_pages *pages, const Tocsin__Notification *notification, uint64_t due_ms);
 /* NULL, or why this node cannot send it. */
 const char *gasp_page_unusable(const struct last_gasp *gasp, const Tocsin__Notification *notification);
 /* Those of the channels by which this node speaks, whoever waits for longest first. */

@@ -2,9 +2,9 @@
  * E-mail: one message to one person (RFC 5321, 5322, 2045, 2047, 3834). libcurl speaks the protocol and stuffs the
  * dots.
  *
- * Message-ID is made of the notification's id, so that a repeat is the same message to mail readers, and References
- * of the incident's, so that an incident is one thread. Nothing from outside can add a header: line breaks never
- * reach one.
+ * Message-ID is made of the notification's id, its time and its cluster, so that a repeat is the same message to mail
+ * readers, and one of another cluster is not; References of the incident's, so that an incident is one thread. Nothing
+ * from outside can add a header: line breaks never reach one.
  */
 #include <assert.h>
 #include <nettle/base64.h>
@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "consensus/machine/base/crc32c.h"
 #include "notify/channels/channels.h"
 #include "notify/compose.h"
 
@@ -153,6 +154,13 @@ static void address_server(const struct notify_settings *settings, struct outgoi
     }
 }
 
+/* Ids are counted from 1 in each cluster, and several may send from one domain. */
+static uint32_t cluster_hash(const struct notify_settings *settings)
+{
+    const char *name = settings->cluster_name != NULL ? settings->cluster_name : "";
+    return crc32c(0, name, strlen(name));
+}
+
 static bool compose(const struct notify_settings *settings, const Tocsin__Notification *notification,
                     struct outgoing *outgoing, char *error, size_t error_size)
 {
@@ -172,11 +180,12 @@ static bool compose(const struct notify_settings *settings, const Tocsin__Notifi
     compose_format(&mail, "To: <%s>\r\n", to);
     compose_header(&mail, "Subject", subject);
     compose_date(&mail, notification->created_at_ms);
-    compose_format(&mail, "Message-ID: <tocsin.notification.%llu@%s>\r\n", (unsigned long long)notification->id,
-                   domain);
-    if (!notification->notice)
-        compose_format(&mail, "References: <tocsin.incident.%llu@%s>\r\n",
-                       (unsigned long long)notification->incident_id, domain);
+    uint32_t cluster = cluster_hash(settings);
+    compose_format(&mail, "Message-ID: <tocsin.notification.%llu.%llu.%08x@%s>\r\n", (unsigned long long)notification->id,
+                   (unsigned long long)notification->created_at_ms, cluster, domain);
+    if (!notification->notice && notification->incident_id != 0)
+        compose_format(&mail, "References: <tocsin.incident.%llu.%08x@%s>\r\n",
+                       (unsigned long long)notification->incident_id, cluster, domain);
     compose_text(&mail, "Auto-Submitted: auto-generated\r\n"
                         "MIME-Version: 1.0\r\n"
                         "Content-Type: text/plain; charset=utf-8\r\n"

@@ -670,6 +670,47 @@ static void by_each_channel_speaks_one_that_can_send_by_it(void **state) {
     assert_int_equal(world->sent_count, sent_with(world, 1, "gus@") + sent_with(world, 2, "555010") + sent_with(world, 2, "5550190"));
 }
 
+static void header_of(const struct world *world, size_t at, const char *name, char out[160]) {
+    const char *start = strstr(world->sent[at].request, name);
+    assert_non_null(start);
+    snprintf(out, 160, "%.*s", (int)strcspn(start, "\r"), start);
+}
+
+static void when_paged(void *context, const Tocsin__Notification *notification, const char *provider, Tocsin__Outcome outcome, const char *detail) {
+    (void)context, (void)notification, (void)provider, (void)outcome, (void)detail;
+}
+
+/* Mailboxes drop the second mail with an id that they have seen; a repeat of one page is to have the same. */
+static void each_page_has_an_id_and_a_time_of_its_own(void **state) {
+    struct world *world = *state;
+    char first[160], second_one[160], repeat[160], date[160];
+    struct node *node = &world->nodes[3];
+    node->settings.smtp.url = "smtp://mail.example.org";
+    node->settings.smtp.from = "pager@example.org";
+    fixture_guardian(world->fixture, "Gus", TOCSIN__CHANNEL__CHANNEL_EMAIL, "gus@example.org");
+    leave_alone(world);
+    run_answered(world, 110, &not_sent);
+    assert_int_equal(2, world->sent_count);
+    header_of(world, 0, "Message-ID: ", first);
+    header_of(world, 1, "Message-ID: ", repeat);
+    header_of(world, 0, "Date: ", date);
+    assert_string_equal(first, repeat);
+    assert_null(strstr(date, "1970"));
+    /* By hand, too. */
+    Tocsin__Notification page = TOCSIN__NOTIFICATION__INIT;
+    page.channel = TOCSIN__CHANNEL__CHANNEL_EMAIL;
+    page.address = (char *)(uintptr_t)"gus@example.org";
+    page.by_hand = true;
+    for (unsigned i = 0; i < 2; i++) last_gasp_page(node->gasp, &page, when_paged, NULL);
+    header_of(world, 2, "Message-ID: ", second_one);
+    header_of(world, 3, "Message-ID: ", repeat);
+    header_of(world, 2, "Date: ", date);
+    assert_string_not_equal(first, second_one);
+    assert_string_not_equal(second_one, repeat);
+    assert_null(strstr(date, "1970"));
+    answer_all(world, &not_sent);
+}
+
 /* ---- what becomes of it */
 
 static void healed_the_cluster_knows_what_was_sent_and_heard(void **state) {
@@ -799,6 +840,7 @@ int main(void) {
         STORY(a_provider_says_when_and_is_not_asked_for_ever),
         STORY(one_that_reaches_no_provider_lets_another_speak),
         STORY(by_each_channel_speaks_one_that_can_send_by_it),
+        STORY(each_page_has_an_id_and_a_time_of_its_own),
         STORY(healed_the_cluster_knows_what_was_sent_and_heard),
         STORY(an_answer_that_comes_too_late_is_written_down_only),
         STORY(what_cannot_be_kept_is_not_promised),

@@ -305,8 +305,8 @@ static void a_mail_is_a_proper_message(void **state)
                                    "To: <alice@example.org>\r\n"
                                    "Subject: [#12 TRIGGERED high] Disk full on db1 - Payments\r\n"
                                    "Date: Tue, 6 Oct 2015 21:30:42 +0000\r\n"
-                                   "Message-ID: <tocsin.notification.345@example.org>\r\n"
-                                   "References: <tocsin.incident.42@example.org>\r\n"
+                                   "Message-ID: <tocsin.notification.345.1444167042000.24334339@example.org>\r\n"
+                                   "References: <tocsin.incident.42.24334339@example.org>\r\n"
                                    "Auto-Submitted: auto-generated\r\n"
                                    "MIME-Version: 1.0\r\n"
                                    "Content-Type: text/plain; charset=utf-8\r\n"
@@ -317,6 +317,33 @@ static void a_mail_is_a_proper_message(void **state)
     assert_string_equal(outgoing.username, "user");
     assert_true(outgoing.require_tls);
     outgoing_close(&outgoing);
+}
+
+static void message_id(char out[160])
+{
+    struct outgoing outgoing = composed();
+    const char *start = strstr(outgoing.body, "\r\nMessage-ID: ");
+    assert_non_null(start);
+    (void)snprintf(out, 160, "%.*s", (int)strcspn(start + 2, "\r"), start + 2);
+    outgoing_close(&outgoing);
+}
+
+/* Two clusters of one domain, or one that was set up anew, give the same ids: a mailbox drops the second message with an id that it has seen. */
+static void a_mail_has_the_id_of_no_other_cluster(void **state)
+{
+    (void)state;
+    char id[160], again[160], other[160], anew[160];
+    given_a_full_disk(TOCSIN__CHANNEL__CHANNEL_EMAIL, "alice@example.org");
+    message_id(id);
+    message_id(again);
+    settings.cluster_name = "other";
+    message_id(other);
+    settings.cluster_name = "main";
+    disk.notification.created_at_ms += 86400000;
+    message_id(anew);
+    assert_string_equal(id, again);
+    assert_string_not_equal(id, other);
+    assert_string_not_equal(id, anew);
 }
 
 static void nothing_from_outside_adds_a_header_or_a_long_line(void **state)
@@ -609,6 +636,7 @@ int main(void)
         STORY(a_push_goes_to_its_topic_and_its_token_only_to_our_server),
         STORY(a_webhook_is_signed),
         STORY(a_mail_is_a_proper_message),
+        STORY(a_mail_has_the_id_of_no_other_cluster),
         STORY(nothing_from_outside_adds_a_header_or_a_long_line),
         STORY(addresses_that_are_none_are_refused_with_a_sentence),
         STORY(what_is_not_configured_is_named),
