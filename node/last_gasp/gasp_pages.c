@@ -26,6 +26,13 @@ static Tocsin__Notification *copy_of(const Tocsin__Notification *notification) {
 
 static uint64_t now_of(const struct last_gasp *gasp) { return gasp->ports.boottime_ms(gasp->ports.context); }
 
+static void make_room(struct gasp_pages *pages) {
+    if (pages->count < pages->capacity) return;
+    pages->capacity = pages->capacity != 0 ? pages->capacity * 2 : 64;
+    pages->pages = realloc(pages->pages, pages->capacity * sizeof *pages->pages);
+    if (pages->pages == NULL) abort();
+}
+
 /* The state gives it no number: receivers know a repeat by its own. */
 static uint64_t new_id(const struct last_gasp *gasp, uint64_t number, uint64_t cluster_ms) {
     char text[96];
@@ -34,16 +41,23 @@ static uint64_t new_id(const struct last_gasp *gasp, uint64_t number, uint64_t c
     return span_number(key_span(&hash), 0);
 }
 
-void gasp_pages_add(const struct last_gasp *gasp, struct gasp_pages *pages, const Tocsin__Notification *notification, uint64_t due_ms) {
-    if (pages->count == pages->capacity) {
-        pages->capacity = pages->capacity != 0 ? pages->capacity * 2 : 64;
-        pages->pages = realloc(pages->pages, pages->capacity * sizeof *pages->pages);
-        if (pages->pages == NULL) abort();
-    }
+void gasp_pages_add(const struct last_gasp *gasp, struct gasp_pages *pages, const Tocsin__Notification *notification, uint64_t trigger, uint64_t due_ms) {
+    make_room(pages);
     Tocsin__Notification *copy = copy_of(notification);
     copy->created_at_ms = gasp->ports.cluster_ms(gasp->ports.context);
     copy->id = new_id(gasp, ++pages->added, copy->created_at_ms);
-    pages->pages[pages->count++] = (struct gasp_page){.notification = copy, .due_ms = due_ms};
+    pages->pages[pages->count++] = (struct gasp_page){.notification = copy, .trigger = trigger, .due_ms = due_ms};
+}
+
+void gasp_pages_take(struct gasp_pages *pages, struct gasp_pages *others) {
+    for (size_t i = 0; i < others->count; i++) {
+        make_room(pages);
+        pages->pages[pages->count++] = others->pages[i];
+    }
+    pages->added = others->added;
+    pages->planned = others->planned;
+    pages->full_told = others->full_told;
+    others->count = 0;
 }
 
 /* The others stay in their order. */
@@ -88,11 +102,13 @@ uint64_t gasp_pages_next_ms(const struct last_gasp *gasp) {
 
 /* ---- one page */
 
-static void record(struct last_gasp *gasp, const Tocsin__Notification *notification, const struct verdict *verdict, const char *provider) {
+static void record(struct last_gasp *gasp, const struct gasp_page *of, const struct verdict *verdict, const char *provider) {
+    const Tocsin__Notification *notification = of->notification;
     bool told = verdict->outcome == TOCSIN__OUTCOME__OUTCOME_SENT || verdict->outcome == TOCSIN__OUTCOME__OUTCOME_UNKNOWN;
-    if (!told && gasp_record_has_failure(gasp, notification, verdict->outcome)) return;
+    if (!told && gasp_record_has_failure(gasp, notification, of->trigger, verdict->outcome)) return;
     Tocsin__GaspPage page = TOCSIN__GASP_PAGE__INIT;
     page.incident_id = notification->incident_id;
+    page.trigger = of->trigger;
     page.user_id = notification->user_id;
     page.user_name = notification->user_name;
     page.contact_method_id = notification->contact_method_id;
@@ -113,7 +129,7 @@ static void end_page(struct last_gasp *gasp, const struct gasp_page *ended, cons
     if (ended->paged != NULL)
         ended->paged(ended->paged_context, ended->notification, provider, verdict->outcome, verdict->detail);
     else
-        record(gasp, ended->notification, verdict, provider);
+        record(gasp, ended, verdict, provider);
 }
 
 const char *gasp_page_unusable(const struct last_gasp *gasp, const Tocsin__Notification *notification) {
@@ -147,7 +163,7 @@ static bool start(struct last_gasp *gasp, struct gasp_page *page) {
 void gasp_pages_send(struct last_gasp *gasp, uint64_t now_ms) {
     for (size_t i = gasp->pages.count; i-- > 0;) {
         const struct gasp_page *page = &gasp->pages.pages[i];
-        bool is_void = gasp_record_is_answered(gasp, page->notification->incident_id) || gasp_record_was_told(gasp, page->notification);
+        bool is_void = gasp_record_is_answered(gasp, page->notification->incident_id) || gasp_record_was_told(gasp, page->notification, page->trigger);
         if (page->transfer_id == 0 && is_void) drop(&gasp->pages, i);
     }
     for (struct gasp_page *page; (page = first_due(gasp)) != NULL && page->due_ms <= now_ms;)
@@ -155,7 +171,7 @@ void gasp_pages_send(struct last_gasp *gasp, uint64_t now_ms) {
 }
 
 void last_gasp_page(struct last_gasp *gasp, const Tocsin__Notification *notification, last_gasp_paged paged, void *context) {
-    gasp_pages_add(gasp, &gasp->pages, notification, now_of(gasp));
+    gasp_pages_add(gasp, &gasp->pages, notification, 0, now_of(gasp));
     size_t at = gasp->pages.count - 1;
     gasp->pages.pages[at].paged = paged;
     gasp->pages.pages[at].paged_context = context;
@@ -194,7 +210,7 @@ void last_gasp_answered(struct last_gasp *gasp, uint64_t transfer_id, const stru
         page->due_ms = now_of(gasp) + wait_ms(page, verdict.retry_after_s);
         if (page->attempts != LAST_GASP_QUICK_ATTEMPTS) return;
         log_warning("last gasp: %s: %s; it is tried again each minute", channel->provider, verdict.detail);
-        record(gasp, page->notification, &verdict, channel->provider);
+        record(gasp, page, &verdict, channel->provider);
         return;
     }
     log_info("last gasp: %s: %s", channel->provider, verdict.outcome == TOCSIN__OUTCOME__OUTCOME_SENT ? "a page was taken" : verdict.detail);

@@ -11,6 +11,8 @@
 #include "consensus/machine/base/arena.h"
 #include "consensus/machine/paging/rules.h"
 #include "consensus/machine/schedules/schedules.h"
+#include "consensus/machine/services/support_hours.h"
+#include "consensus/machine/suppression/suppression.h"
 #include "node/last_gasp/last_gasp_internal.h"
 #include "node/log.h"
 
@@ -22,6 +24,7 @@ struct planner {
     struct gasp_pages *pages;
     struct person *person;
     uint64_t now_ms, cluster_ms;
+    uint64_t trigger; /* whose pages are planned; 0: those of the state */
     const Tocsin__Settings *settings;
     struct told {
         uint64_t user_id, incident_id;
@@ -64,8 +67,8 @@ static void add(struct planner *planner, Tocsin__Notification *notification, con
     notification->country_code = method->country_code;
     notification->degraded = notification->possibly_repeated = true;
     notification->claim_node = planner->gasp->id;
-    if (gasp_record_was_told(planner->gasp, notification)) return;
-    gasp_pages_add(planner->gasp, pages, notification, planner->now_ms + after_ms);
+    if (gasp_record_was_told(planner->gasp, notification, planner->trigger)) return;
+    gasp_pages_add(planner->gasp, pages, notification, planner->trigger, planner->now_ms + after_ms);
     pages->planned++;
 }
 
@@ -195,37 +198,62 @@ void gasp_plan(const struct last_gasp *gasp, const struct machine_store *view, u
     planner_close(&planner);
 }
 
-/* As the service would have judged it. */
-static bool is_urgent(const Tocsin__Service *service, const Tocsin__GaspTrigger *trigger) {
-    if (service->urgency != TOCSIN__URGENCY__URGENCY_SEVERITY_BASED) return service->urgency != TOCSIN__URGENCY__URGENCY_LOW;
-    return trigger->severity == TOCSIN__SEVERITY__SEVERITY_CRITICAL || trigger->severity == TOCSIN__SEVERITY__SEVERITY_ERROR;
+/* As the machine would have judged it. */
+static bool is_urgent(const struct planner *planner, const Tocsin__Service *service, const Tocsin__GaspTrigger *trigger) {
+    if (trigger->urgency != TOCSIN__URGENCY__URGENCY_NONE) return trigger->urgency == TOCSIN__URGENCY__URGENCY_HIGH;
+    Tocsin__Urgency urgency = service->urgency;
+    if (service->urgency_by_support_hours)
+        urgency = support_hours_at(planner->view, service->id, planner->cluster_ms) ? service->urgency_during : service->urgency_outside;
+    bool minor = trigger->severity == TOCSIN__SEVERITY__SEVERITY_WARNING || trigger->severity == TOCSIN__SEVERITY__SEVERITY_INFO;
+    return urgency != TOCSIN__URGENCY__URGENCY_LOW && !(urgency == TOCSIN__URGENCY__URGENCY_SEVERITY_BASED && minor);
 }
 
-void gasp_plan_trigger(const struct last_gasp *gasp, const struct machine_store *view, const Tocsin__GaspTrigger *trigger, uint64_t now_ms,
+/* What is open already has its incident, which is planned as such, or is held back. */
+static bool is_open(struct planner *planner, uint64_t source_id, const Tocsin__GaspTrigger *trigger) {
+    return alert_get_open(planner->view, source_id, trigger->dedup_key, &planner->arena.allocator) != NULL;
+}
+
+static void tell_of_service(struct planner *planner, const Tocsin__Service *service, const Tocsin__GaspTrigger *trigger) {
+    uint64_t until_ms, after_ms = (uint64_t)trigger->suspend_s * 1000;
+    if (service->disabled || !is_urgent(planner, service, trigger)) return;
+    if (maintenance_of_service(planner->view, service->id, planner->cluster_ms, &until_ms) != 0) return;
+    Tocsin__Notification about = TOCSIN__NOTIFICATION__INIT;
+    about.title = trigger->summary;
+    about.service_name = service->name;
+    about.urgency = TOCSIN__URGENCY__URGENCY_HIGH;
+    const Tocsin__EscalationPolicy *policy = escalation_policy_get(planner->view, trigger->escalation_policy_id, &planner->arena.allocator);
+    if (policy == NULL) policy = escalation_policy_get(planner->view, service->escalation_policy_id, &planner->arena.allocator);
+    bool told = false;
+    for (uint32_t level = 1; policy != NULL && level <= policy->n_levels && !told; level++)
+        told = tell_level(planner, &about, policy->levels[level - 1], level, after_ms);
+    if (!told) tell_guardians(planner, &about, after_ms);
+}
+
+/* Whose it is, rules would have said. */
+static void tell_of_unsorted(struct planner *planner, const Tocsin__GaspTrigger *trigger) {
+    Tocsin__Notification about = TOCSIN__NOTIFICATION__INIT;
+    about.title = trigger->summary;
+    about.service_name = (char *)(uintptr_t)"not known: events of this key are sorted by rules";
+    about.urgency = TOCSIN__URGENCY__URGENCY_HIGH;
+    tell_guardians(planner, &about, 0);
+}
+
+void gasp_plan_trigger(const struct last_gasp *gasp, const struct machine_store *view, const struct gasp_trigger *refused, uint64_t now_ms,
                        struct gasp_pages *pages) {
     struct planner planner;
     planner_open(&planner, gasp, view, now_ms, pages);
+    planner.trigger = refused->id;
+    const Tocsin__GaspTrigger *trigger = refused->trigger;
     ProtobufCAllocator *arena = &planner.arena.allocator;
-    const Tocsin__Integration *integration = integration_get_by_key(view, trigger->routing_key, arena);
-    const Tocsin__Service *service = integration != NULL ? service_get(view, integration->service_id, arena) : NULL;
-    if (service != NULL && !service->disabled && is_urgent(service, trigger)) {
-        Tocsin__Notification about = TOCSIN__NOTIFICATION__INIT;
-        about.title = trigger->summary;
-        about.service_name = service->name;
-        about.urgency = TOCSIN__URGENCY__URGENCY_HIGH;
-        const Tocsin__EscalationPolicy *policy = escalation_policy_get(view, service->escalation_policy_id, arena);
-        bool told = false;
-        for (uint32_t level = 1; policy != NULL && level <= policy->n_levels && !told; level++)
-            told = tell_level(&planner, &about, policy->levels[level - 1], level, 0);
-        if (!told) tell_guardians(&planner, &about, 0);
-    }
-    if (integration == NULL && orchestration_integration_get_by_key(view, trigger->routing_key, arena) != NULL) {
-        /* Whose it is, rules would say; they are not read here. */
-        Tocsin__Notification about = TOCSIN__NOTIFICATION__INIT;
-        about.title = trigger->summary;
-        about.service_name = (char *)(uintptr_t)"not known: events of this key are sorted by rules";
-        about.urgency = TOCSIN__URGENCY__URGENCY_HIGH;
-        tell_guardians(&planner, &about, 0);
+    const Tocsin__Integration *own = integration_get_by_key(view, trigger->routing_key, arena);
+    const Tocsin__OrchestrationIntegration *shared = own == NULL ? orchestration_integration_get_by_key(view, trigger->routing_key, arena) : NULL;
+    uint64_t source_id = own != NULL ? own->id : shared != NULL ? shared->id : 0;
+    if (source_id != 0 && !is_open(&planner, source_id, trigger)) {
+        const Tocsin__Service *service = service_get(view, own != NULL ? own->service_id : trigger->service_id, arena);
+        if (service != NULL)
+            tell_of_service(&planner, service, trigger);
+        else if (shared != NULL)
+            tell_of_unsorted(&planner, trigger);
     }
     planner_close(&planner);
 }

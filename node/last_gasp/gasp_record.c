@@ -79,33 +79,29 @@ bool gasp_record_is_answered(const struct last_gasp *gasp, uint64_t incident_id)
     return false;
 }
 
-static bool is_of(const Tocsin__GaspItem *item, const Tocsin__Notification *notification) {
+static bool is_of(const Tocsin__GaspItem *item, const Tocsin__Notification *notification, uint64_t trigger) {
     if (item->body_case != TOCSIN__GASP_ITEM__BODY_PAGE) return false;
     const Tocsin__GaspPage *page = item->page;
-    return page->incident_id == notification->incident_id && page->user_id == notification->user_id && page->channel == notification->channel &&
+    return page->incident_id == notification->incident_id && page->trigger == trigger && page->user_id == notification->user_id && page->channel == notification->channel &&
            strcmp(page->address, notification->address) == 0;
 }
 
 /* Whatever else came of it, the person knows nothing yet. */
-static bool item_told(const Tocsin__GaspItem *item, const Tocsin__Notification *notification) {
-    return is_of(item, notification) && (item->page->outcome == TOCSIN__OUTCOME__OUTCOME_SENT || item->page->outcome == TOCSIN__OUTCOME__OUTCOME_UNKNOWN);
+static bool item_told(const Tocsin__GaspItem *item, const Tocsin__Notification *notification, uint64_t trigger) {
+    return is_of(item, notification, trigger) && (item->page->outcome == TOCSIN__OUTCOME__OUTCOME_SENT || item->page->outcome == TOCSIN__OUTCOME__OUTCOME_UNKNOWN);
 }
 
-/* Refused triggers have no incident, but a service; they are known by themselves. */
-static bool is_of_trigger(const Tocsin__Notification *notification) { return notification->incident_id == 0 && notification->service_name[0] != '\0'; }
-
-bool gasp_record_was_told(const struct last_gasp *gasp, const Tocsin__Notification *notification) {
-    if (is_of_trigger(notification)) return false;
+bool gasp_record_was_told(const struct last_gasp *gasp, const Tocsin__Notification *notification, uint64_t trigger) {
     for (size_t i = 0; i < gasp->items_count; i++)
-        if (item_told(gasp->items[i], notification)) return true;
+        if (item_told(gasp->items[i], notification, trigger)) return true;
     for (size_t i = 0; i < gasp->others_count; i++)
-        if (item_told(gasp->others[i], notification)) return true;
+        if (item_told(gasp->others[i], notification, trigger)) return true;
     return false;
 }
 
-bool gasp_record_has_failure(const struct last_gasp *gasp, const Tocsin__Notification *notification, Tocsin__Outcome outcome) {
-    for (size_t i = 0; i < gasp->items_count && !is_of_trigger(notification); i++)
-        if (is_of(gasp->items[i], notification) && gasp->items[i]->page->outcome == (uint32_t)outcome) return true;
+bool gasp_record_has_failure(const struct last_gasp *gasp, const Tocsin__Notification *notification, uint64_t trigger, Tocsin__Outcome outcome) {
+    for (size_t i = 0; i < gasp->items_count; i++)
+        if (is_of(gasp->items[i], notification, trigger) && gasp->items[i]->page->outcome == (uint32_t)outcome) return true;
     return false;
 }
 

@@ -27,9 +27,16 @@ struct last_gasp *last_gasp_new(const struct last_gasp_options *options, const s
     return gasp;
 }
 
+static void forget_triggers(struct last_gasp *gasp) {
+    for (size_t i = 0; i < gasp->triggers_count; i++) tocsin__gasp_trigger__free_unpacked(gasp->triggers[i].trigger, NULL);
+    gasp->triggers_count = 0;
+    gasp->triggers_full_told = false;
+}
+
 void last_gasp_free(struct last_gasp *gasp) {
     if (gasp == NULL) return;
     gasp_pages_close(&gasp->pages);
+    forget_triggers(gasp);
     gasp_record_close(gasp);
     free(gasp);
 }
@@ -144,6 +151,93 @@ static void say_standing(const struct last_gasp *gasp) {
     }
 }
 
+/* ---- refused triggers */
+
+#define MADE_KEY_CHARACTERS 32u
+
+static uint64_t text_hash(const char *text) {
+    struct key hash = key_hash(text);
+    return span_number(key_span(&hash), 0);
+}
+
+/* As the API makes one for a sender that gave none: of each try another one. */
+static bool is_made_here(const char *dedup_key) {
+    return strlen(dedup_key) == MADE_KEY_CHARACTERS && strspn(dedup_key, "0123456789abcdef") == MADE_KEY_CHARACTERS;
+}
+
+static uint64_t trigger_id(const Tocsin__GaspTrigger *trigger) {
+    uint64_t id = text_hash(trigger->routing_key) * 31 + text_hash(is_made_here(trigger->dedup_key) ? trigger->summary : trigger->dedup_key);
+    return id != 0 ? id : 1;
+}
+
+static Tocsin__GaspTrigger *copy_of(const Tocsin__GaspTrigger *trigger) {
+    size_t size_bytes = tocsin__gasp_trigger__get_packed_size(trigger);
+    uint8_t *packed = malloc(size_bytes + 1);
+    if (packed == NULL) abort();
+    tocsin__gasp_trigger__pack(trigger, packed);
+    Tocsin__GaspTrigger *copy = tocsin__gasp_trigger__unpack(NULL, size_bytes, packed);
+    if (copy == NULL) abort();
+    free(packed);
+    return copy;
+}
+
+struct trigger_plan {
+    const struct last_gasp *gasp;
+    const struct gasp_trigger *trigger;
+    struct gasp_pages pages; /* goes on where the others end */
+};
+
+static void plan_trigger_with(void *argument, const struct machine_store *view) {
+    struct trigger_plan *plan = argument;
+    gasp_plan_trigger(plan->gasp, view, plan->trigger, now_of(plan->gasp), &plan->pages);
+}
+
+static struct trigger_plan plan_trigger(const struct last_gasp *gasp, const struct gasp_trigger *trigger) {
+    struct trigger_plan plan = {gasp, trigger, {.added = gasp->pages.added, .planned = gasp->pages.planned, .full_told = gasp->pages.full_told}};
+    gasp->ports.look(gasp->ports.context, plan_trigger_with, &plan);
+    return plan;
+}
+
+static bool is_known(const struct last_gasp *gasp, uint64_t id) {
+    for (size_t i = 0; i < gasp->triggers_count; i++)
+        if (gasp->triggers[i].id == id) return true;
+    return false;
+}
+
+/* What would page nobody is as good as not said: it takes no place of what would. Whoever does not speak keeps it, for it may come to speak. */
+static bool take_trigger(struct last_gasp *gasp, const Tocsin__GaspTrigger *trigger) {
+    struct gasp_trigger taken = {.id = trigger_id(trigger)};
+    if (is_known(gasp, taken.id)) return false;
+    if (gasp->triggers_count == LAST_GASP_TRIGGERS_MAX) {
+        if (!gasp->triggers_full_told)
+            log_error("last gasp: more than %u triggers were refused that would page somebody; of the others nobody is told", LAST_GASP_TRIGGERS_MAX);
+        gasp->triggers_full_told = true;
+        return false;
+    }
+    taken.trigger = copy_of(trigger);
+    struct trigger_plan plan = plan_trigger(gasp, &taken);
+    bool pages = plan.pages.count > 0;
+    taken.planned = gasp->standing == GASP_SPEAKS;
+    if (pages)
+        gasp->triggers[gasp->triggers_count++] = taken;
+    else
+        tocsin__gasp_trigger__free_unpacked(taken.trigger, NULL);
+    if (pages && taken.planned) gasp_pages_take(&gasp->pages, &plan.pages);
+    gasp_pages_close(&plan.pages);
+    return pages;
+}
+
+/* This node speaks now, and has heard of them before. */
+static void plan_triggers(struct last_gasp *gasp) {
+    for (size_t i = 0; i < gasp->triggers_count; i++) {
+        if (gasp->triggers[i].planned) continue;
+        gasp->triggers[i].planned = true;
+        struct trigger_plan plan = plan_trigger(gasp, &gasp->triggers[i]);
+        gasp_pages_take(&gasp->pages, &plan.pages);
+        gasp_pages_close(&plan.pages);
+    }
+}
+
 /* ---- the turn */
 
 static void remember(struct last_gasp *gasp, uint64_t now_ms) {
@@ -166,7 +260,7 @@ static void end_gasp(struct last_gasp *gasp) {
     gasp->planned = false;
     gasp->pages.planned = 0;
     gasp->pages.full_told = false;
-    gasp->triggers_count = 0;
+    forget_triggers(gasp);
 }
 
 static void look_around(struct last_gasp *gasp, uint64_t now_ms) {
@@ -192,6 +286,7 @@ uint64_t last_gasp_turn(struct last_gasp *gasp, const struct gasp_sight *sight) 
     if (gasp->standing == GASP_LED && before != GASP_LED) end_gasp(gasp);
     if (gasp->standing == GASP_SPEAKS) {
         if (!gasp->planned) gasp->ports.look(gasp->ports.context, plan_with, gasp);
+        plan_triggers(gasp);
         gasp_pages_send(gasp, now_ms);
     }
     gasp_record_flush(gasp);
@@ -204,50 +299,31 @@ uint64_t last_gasp_turn(struct last_gasp *gasp, const struct gasp_sight *sight) 
 
 bool last_gasp_is_on(const struct last_gasp *gasp) { return gasp->standing >= GASP_SILENT && gasp->after_ms != 0; }
 
-struct trigger_plan {
-    struct last_gasp *gasp;
-    const Tocsin__GaspTrigger *trigger;
-};
-
-static void plan_trigger_with(void *argument, const struct machine_store *view) {
-    struct trigger_plan *plan = argument;
-    gasp_plan_trigger(plan->gasp, view, plan->trigger, now_of(plan->gasp), &plan->gasp->pages);
-}
-
-static uint64_t text_hash(const char *text) {
-    struct key hash = key_hash(text);
-    return span_number(key_span(&hash), 0);
-}
-
-/* False when it is known, or one too many. */
-static bool trigger_is_new(struct last_gasp *gasp, const Tocsin__GaspTrigger *trigger) {
-    uint64_t hash = text_hash(trigger->routing_key) * 31 + text_hash(trigger->dedup_key);
-    for (size_t i = 0; i < gasp->triggers_count; i++)
-        if (gasp->triggers[i] == hash) return false;
-    if (gasp->triggers_count == LAST_GASP_TRIGGERS_MAX) return false;
-    gasp->triggers[gasp->triggers_count++] = hash;
-    return true;
-}
-
-static void take_trigger(struct last_gasp *gasp, const Tocsin__GaspTrigger *trigger) {
-    if (gasp->standing != GASP_SPEAKS) return; /* whoever speaks was told, too */
-    struct trigger_plan plan = {gasp, trigger};
-    gasp->ports.look(gasp->ports.context, plan_trigger_with, &plan);
+/* Rules took it out of people's way, or into nobody's. */
+static bool is_held(const Tocsin__EventDecision *decision) {
+    return decision != NULL && (decision->suppress || decision->urgency_low || decision->disposition != TOCSIN__DISPOSITION__DISPOSITION_TAKEN);
 }
 
 void last_gasp_refused(struct last_gasp *gasp, const Tocsin__Event *event) {
-    if (!last_gasp_is_on(gasp)) return;
+    const Tocsin__EventDecision *decision = event->decision;
+    if (!last_gasp_is_on(gasp) || is_held(decision)) return;
     Tocsin__GaspTrigger trigger = TOCSIN__GASP_TRIGGER__INIT;
     trigger.routing_key = event->routing_key;
     trigger.dedup_key = event->dedup_key;
     trigger.summary = event->summary;
     trigger.severity = event->severity;
-    if (!trigger_is_new(gasp, &trigger)) return;
+    if (decision != NULL) {
+        trigger.service_id = decision->service_id;
+        trigger.escalation_policy_id = decision->escalation_policy_id;
+        trigger.urgency = decision->urgency_high ? TOCSIN__URGENCY__URGENCY_HIGH : TOCSIN__URGENCY__URGENCY_NONE;
+        trigger.suspend_s = decision->suspend_s;
+    }
+    if (!take_trigger(gasp, &trigger)) return;
     Tocsin__GaspItem item = TOCSIN__GASP_ITEM__INIT;
     item.at_ms = gasp->ports.cluster_ms(gasp->ports.context);
     item.body_case = TOCSIN__GASP_ITEM__BODY_TRIGGER;
     item.trigger = &trigger;
-    if (gasp_record_add(gasp, &item)) take_trigger(gasp, &trigger);
+    (void)gasp_record_add(gasp, &item); /* said in the log when the record is full */
 }
 
 bool last_gasp_answer(struct last_gasp *gasp, uint64_t incident_id, bool resolves, const Tocsin__Actor *actor) {
@@ -271,7 +347,7 @@ void last_gasp_told(struct last_gasp *gasp, struct span packed) {
         return;
     }
     bool of_now = gasp->waiting_ms != 0;
-    if (of_now && item->body_case == TOCSIN__GASP_ITEM__BODY_TRIGGER && trigger_is_new(gasp, item->trigger)) take_trigger(gasp, item->trigger);
+    if (of_now && item->body_case == TOCSIN__GASP_ITEM__BODY_TRIGGER) (void)take_trigger(gasp, item->trigger);
     if (of_now && item->body_case != TOCSIN__GASP_ITEM__BODY_TRIGGER)
         gasp_record_heard(gasp, item);
     else

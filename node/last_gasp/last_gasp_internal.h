@@ -23,6 +23,7 @@ struct gasp_page {
     uint64_t transfer_id; /* 0: waits */
     unsigned attempts, refusals; /* refusals: a provider answered, and did not take it then */
     bool stopped; /* under way when its time without a majority ended */
+    uint64_t trigger; /* of a refused one: gasp_trigger.id; 0: of none */
     last_gasp_paged paged; /* by hand: who wants to know; NULL: recorded */
     void *paged_context;
 };
@@ -33,6 +34,13 @@ struct gasp_pages {
     uint64_t added; /* of all time */
     size_t planned; /* in this time without a majority, against LAST_GASP_PAGES_MAX */
     bool full_told;
+};
+
+/* A refused trigger that somebody is to be told of. */
+struct gasp_trigger {
+    uint64_t id;
+    Tocsin__GaspTrigger *trigger;
+    bool planned; /* its pages are in `pages`, or were */
 };
 
 struct last_gasp {
@@ -56,8 +64,9 @@ struct last_gasp {
     struct gasp_pages pages;
     uint64_t last_transfer_id;
     size_t under_way;
-    uint64_t triggers[LAST_GASP_TRIGGERS_MAX]; /* hashes of those that were taken */
+    struct gasp_trigger triggers[LAST_GASP_TRIGGERS_MAX];
     size_t triggers_count;
+    bool triggers_full_told;
 
     /* gasp_record.c */
     Tocsin__GaspItem **items; /* of this node, in order */
@@ -71,12 +80,15 @@ struct last_gasp {
 
 /* ---- gasp_plan.c: whom to tell, into `pages`; due times count from `now_ms` */
 void gasp_plan(const struct last_gasp *gasp, const struct machine_store *view, uint64_t now_ms, struct gasp_pages *pages);
-void gasp_plan_trigger(const struct last_gasp *gasp, const struct machine_store *view, const Tocsin__GaspTrigger *trigger, uint64_t now_ms,
+/* Nothing, when the trigger would not page anybody. */
+void gasp_plan_trigger(const struct last_gasp *gasp, const struct machine_store *view, const struct gasp_trigger *trigger, uint64_t now_ms,
                        struct gasp_pages *pages);
 
 /* ---- gasp_pages.c */
 /* Copies the notification; the copy has an id and a time of its own, for all its attempts. */
-void gasp_pages_add(const struct last_gasp *gasp, struct gasp_pages *pages, const Tocsin__Notification *notification, uint64_t due_ms);
+void gasp_pages_add(const struct last_gasp *gasp, struct gasp_pages *pages, const Tocsin__Notification *notification, uint64_t trigger, uint64_t due_ms);
+/* All that wait in the other ones become its own. */
+void gasp_pages_take(struct gasp_pages *pages, struct gasp_pages *others);
 /* NULL, or why this node cannot send it. */
 const char *gasp_page_unusable(const struct last_gasp *gasp, const Tocsin__Notification *notification);
 /* Those of the channels by which this node speaks, whoever waits for longest first. */
@@ -97,10 +109,10 @@ bool gasp_record_flush(struct last_gasp *gasp);
 void gasp_record_heard(struct last_gasp *gasp, Tocsin__GaspItem *item);
 void gasp_record_forget_others(struct last_gasp *gasp);
 bool gasp_record_is_answered(const struct last_gasp *gasp, uint64_t incident_id);
-/* The person was told of the incident by this method, or perhaps was, by any of the nodes that hear each other. */
-bool gasp_record_was_told(const struct last_gasp *gasp, const Tocsin__Notification *notification);
+/* The person was told of the incident, or of the trigger, by this method, or perhaps was, by any of the nodes that hear each other. */
+bool gasp_record_was_told(const struct last_gasp *gasp, const Tocsin__Notification *notification, uint64_t trigger);
 /* What this node tried in vain stands there once for each way in which it was in vain. */
-bool gasp_record_has_failure(const struct last_gasp *gasp, const Tocsin__Notification *notification, Tocsin__Outcome outcome);
+bool gasp_record_has_failure(const struct last_gasp *gasp, const Tocsin__Notification *notification, uint64_t trigger, Tocsin__Outcome outcome);
 void gasp_record_report(struct last_gasp *gasp, uint64_t now_ms);
 
 #endif

@@ -143,6 +143,8 @@ static void answer_all(struct world *world, const struct answer *answer) {
     }
 }
 
+static const struct answer not_sent = {.kind = ANSWER_NOT_SENT, .retry_after_s = -1, .body = "", .error = "the name could not be resolved"};
+
 /* Providers answer everything in the same way. */
 static void run_answered(struct world *world, unsigned seconds, const struct answer *answer) {
     for (unsigned i = 0; i < seconds; i++) {
@@ -531,6 +533,132 @@ static void refused_triggers_are_told_once_and_capped(void **state) {
     assert_int_equal(world->sent_count, sent_with(world, 1, "DEGRADED"));
 }
 
+static void refuse(struct world *world, uint64_t node, Tocsin__Event event) { last_gasp_refused(world->nodes[node].gasp, &event); }
+
+/* Warnings, services that are switched off, keys of nobody: the next critical one is what people must hear of. */
+static void what_pages_nobody_takes_no_place(void **state) {
+    struct world *world = *state;
+    char other[] = "abcdefabcdefabcdefabcdefabcdef00", unknown[] = "00000000000000000000000000000000", key[24], summary[24] = "Water";
+    fixture_integration(world->fixture, fixture_service(world->fixture, world->policy, TOCSIN__URGENCY__URGENCY_SEVERITY_BASED, 0, 0), other);
+    leave_alone(world);
+    run(world, 100);
+    for (unsigned i = 0; i < 3 * LAST_GASP_TRIGGERS_MAX; i++) {
+        snprintf(key, sizeof key, "flood-%u", i);
+        Tocsin__Event event = trigger(key, summary);
+        event.routing_key = i % 2 != 0 ? other : unknown;
+        event.severity = TOCSIN__SEVERITY__SEVERITY_WARNING;
+        refuse(world, 3, event);
+    }
+    run(world, 1);
+    assert_int_equal(0, sent_with(world, 0, "Water"));
+    assert_int_equal(1, last_gasp_status(world->nodes[3].gasp).items); /* the guardian's page */
+    char last[] = "last";
+    Tocsin__Event event = trigger(last, summary);
+    event.routing_key = other;
+    refuse(world, 3, event);
+    run(world, 1);
+    assert_int_equal(1, sent_with(world, 3, "Water"));
+}
+
+/* A sender without keys, which tries again each half minute: the API makes another key of each try. */
+static void a_trigger_without_a_key_of_its_own_is_known_by_its_words(void **state) {
+    struct world *world = *state;
+    char key[40], water[] = "Water", fire[] = "Fire";
+    leave_alone(world);
+    run(world, 100);
+    for (unsigned i = 0; i < 10; i++) {
+        snprintf(key, sizeof key, "%032x", 77 + i);
+        refuse(world, 3, trigger(key, water));
+        run(world, 30);
+    }
+    refuse(world, 3, trigger(key, fire));
+    run(world, 1);
+    assert_int_equal(1, sent_with(world, 0, "Water"));
+    assert_int_equal(1, sent_with(world, 0, "Fire"));
+}
+
+static void what_rules_decided_of_a_refused_trigger_counts(void **state) {
+    struct world *world = *state;
+    char keys[][8] = {"a", "b", "c", "d", "e"}, summary[] = "Water", low_key[] = "abcdefabcdefabcdefabcdefabcdef00";
+    uint64_t low = fixture_service(world->fixture, world->policy, TOCSIN__URGENCY__URGENCY_LOW, 0, 0);
+    fixture_integration(world->fixture, low, low_key);
+    leave_alone(world);
+    run(world, 100);
+    Tocsin__EventDecision suppressed = TOCSIN__EVENT_DECISION__INIT, made_low = TOCSIN__EVENT_DECISION__INIT, dropped = TOCSIN__EVENT_DECISION__INIT,
+                          made_high = TOCSIN__EVENT_DECISION__INIT, suspended = TOCSIN__EVENT_DECISION__INIT;
+    suppressed.suppress = made_low.urgency_low = made_high.urgency_high = true;
+    dropped.disposition = TOCSIN__DISPOSITION__DISPOSITION_DROPPED;
+    suspended.suspend_s = 120;
+    Tocsin__EventDecision *none[] = {&suppressed, &made_low, &dropped};
+    for (unsigned i = 0; i < 3; i++) {
+        Tocsin__Event event = trigger(keys[i], summary);
+        event.decision = none[i];
+        refuse(world, 3, event);
+    }
+    run(world, 1);
+    assert_int_equal(0, sent_with(world, 0, "Water"));
+    Tocsin__Event high = trigger(keys[3], summary), later = trigger(keys[4], summary);
+    high.routing_key = low_key;
+    high.decision = &made_high;
+    later.decision = &suspended;
+    refuse(world, 3, high);
+    refuse(world, 3, later);
+    run(world, 100);
+    assert_int_equal(1, sent_with(world, 0, "Water"));
+    run(world, 30);
+    assert_int_equal(2, sent_with(world, 0, "Water"));
+}
+
+static void in_maintenance_a_refused_trigger_pages_nobody(void **state) {
+    struct world *world = *state;
+    Tocsin__MaintenanceWindow window = TOCSIN__MAINTENANCE_WINDOW__INIT;
+    Tocsin__MaintenanceWindowPut put = TOCSIN__MAINTENANCE_WINDOW_PUT__INIT;
+    window.start_ms = world->fixture->now_ms;
+    window.end_ms = window.start_ms + 3600000;
+    window.service_ids = &world->service;
+    window.n_service_ids = 1;
+    put.window = &window;
+    Tocsin__Command command = fixture_command();
+    command.body_case = TOCSIN__COMMAND__BODY_MAINTENANCE_WINDOW_PUT;
+    command.maintenance_window_put = &put;
+    assert_int_equal(TOCSIN__STATUS__STATUS_OK, fixture_apply(world->fixture, &command)->status);
+    char key[] = "flood", summary[] = "Water";
+    leave_alone(world);
+    run(world, 100);
+    refuse(world, 3, trigger(key, summary));
+    run(world, 10);
+    assert_int_equal(0, sent_with(world, 0, "Water"));
+}
+
+/* Sent again while its alert is open: the incident speaks for itself, and somebody has this one. */
+static void a_refused_trigger_of_an_open_alert_is_no_news(void **state) {
+    struct world *world = *state;
+    uint64_t disk = fixture_trigger(world->fixture, KEY, "disk");
+    fixture_set_status(world->fixture, disk, TOCSIN__INCIDENT_STATUS__INCIDENT_ACKNOWLEDGED);
+    char key[] = "disk", summary[] = "Water";
+    leave_alone(world);
+    run(world, 100);
+    refuse(world, 3, trigger(key, summary));
+    run(world, 10);
+    assert_int_equal(0, sent_with(world, 0, "Water"));
+}
+
+static void who_comes_to_speak_tells_of_the_triggers_that_it_heard_of(void **state) {
+    struct world *world = *state;
+    char flood[] = "flood", water[] = "Water", oven[] = "oven", fire[] = "Fire";
+    lead_all(world, false);
+    run(world, 100);
+    refuse(world, 2, trigger(flood, water));
+    run(world, 2);
+    assert_int_equal(1, sent_with(world, 1, "Water"));
+    refuse(world, 3, trigger(oven, fire));
+    run_answered(world, 2, &not_sent);
+    world->nodes[1].off = true; /* it dies: of the one somebody knows, of the other nobody */
+    run(world, 100);
+    assert_int_equal(0, sent_with(world, 2, "Water"));
+    assert_int_equal(1, sent_with(world, 2, "Fire"));
+}
+
 static void before_the_bound_a_refused_trigger_is_its_senders(void **state) {
     struct world *world = *state;
     leave_alone(world);
@@ -560,7 +688,6 @@ static void what_was_not_taken_is_tried_again_what_may_have_been_is_not(void **s
     assert_string_equal(world->sent[0].request, world->sent[2].request);
 }
 
-static const struct answer not_sent = {.kind = ANSWER_NOT_SENT, .retry_after_s = -1, .body = "", .error = "the name could not be resolved"};
 
 /* The usual reason why a node is alone: its uplink is gone, and comes back an hour later. */
 static void what_nobody_took_is_tried_until_the_way_out_is_back(void **state) {
@@ -831,6 +958,12 @@ int main(void) {
         STORY(a_flood_is_capped),
         STORY(the_newest_are_told_first),
         STORY(refused_triggers_are_told_once_and_capped),
+        STORY(what_pages_nobody_takes_no_place),
+        STORY(a_trigger_without_a_key_of_its_own_is_known_by_its_words),
+        STORY(what_rules_decided_of_a_refused_trigger_counts),
+        STORY(in_maintenance_a_refused_trigger_pages_nobody),
+        STORY(a_refused_trigger_of_an_open_alert_is_no_news),
+        STORY(who_comes_to_speak_tells_of_the_triggers_that_it_heard_of),
         STORY(before_the_bound_a_refused_trigger_is_its_senders),
         STORY(what_was_not_taken_is_tried_again_what_may_have_been_is_not),
         STORY(what_nobody_took_is_tried_until_the_way_out_is_back),
