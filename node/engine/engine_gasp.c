@@ -152,11 +152,9 @@ static void ask_members(struct engine *engine) {
 static void take_answer(struct engine *engine, unsigned member, const struct answer *answer) {
     engine->asked &= ~(1u << member);
     if (answer->kind != ANSWER_RESPONSE || answer->status != 200) return;
-    json_t *cluster = json_loadb(answer->body, answer->body_size_bytes, 0, NULL);
-    json_int_t leader = json_integer_value(json_object_get(cluster, "leader"));
+    uint64_t leader = last_gasp_leader_in(answer->body);
     /* Whoever believes that this node leads is behind. */
-    if (leader > 0 && (uint64_t)leader != engine->config->id) last_gasp_leader_elsewhere(engine->gasp);
-    json_decref(cluster);
+    if (leader != 0 && leader != engine->config->id) last_gasp_leader_elsewhere(engine->gasp);
 }
 
 void engine_gasp_answered(struct engine *engine, uint64_t transfer_id, const struct answer *answer) {

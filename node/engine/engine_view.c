@@ -234,13 +234,15 @@ static json_t *providers_json(struct engine *engine) {
 static json_t *port_cluster(void *context) {
     struct engine *engine = context;
     struct driver_status status = driver_status(engine->driver);
+    /* One that was not heard for a while is none: a node that is recovering has no tick that would forget it, and peers that are cut off ask here. */
     uint64_t leader_id = status.role == DRIVER_LEADER ? engine->config->id : status.leader_id;
-    if (engine->failed) leader_id = 0;
+    if (!engine_hears_leader(engine)) leader_id = 0;
     json_t *cluster = json_pack("{s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:s}", "id", (json_int_t)engine->config->id, "cluster",
                                 engine->config->cluster_name, "role", engine->removed ? "removed" : engine->failed ? "failed" : role_name(status.role), "term",
                                 (json_int_t)status.term, "commit_index", (json_int_t)status.commit_index, "applied_index",
                                 (json_int_t)engine->progress.applied_index, "durable_index", (json_int_t)engine->progress.durable_index,
                                 "version", TOCSIN_VERSION);
+    /* Before all lists: who asks for it may hear only the beginning. */
     json_object_set_new(cluster, "leader", leader_id != 0 ? json_integer((json_int_t)leader_id) : json_null());
     json_object_set_new(cluster, "ready", json_boolean(engine_leading_term(engine) != 0));
     json_object_set_new(cluster, "failure", engine->failed ? json_string(engine->failure) : json_null());

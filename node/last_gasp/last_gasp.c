@@ -58,6 +58,16 @@ void last_gasp_heard(struct last_gasp *gasp, uint64_t peer, const struct gasp_sa
     gasp->peers[at] = (struct gasp_peer){peer, now_of(gasp), *said};
 }
 
+/* Within a JSON string the closing quote would have a backslash before it. */
+uint64_t last_gasp_leader_in(const char *answer) {
+    static const char key[] = "\"leader\":";
+    const char *value = strstr(answer, key);
+    if (value == NULL) return 0;
+    value += sizeof key - 1;
+    value += strspn(value, " ");
+    return *value >= '0' && *value <= '9' ? strtoull(value, NULL, 10) : 0;
+}
+
 void last_gasp_leader_elsewhere(struct last_gasp *gasp) { gasp->elsewhere_ms = now_of(gasp); }
 
 static bool sees_leader(const struct last_gasp *gasp, uint64_t now_ms) {

@@ -115,6 +115,8 @@ void last_gasp_heard(struct last_gasp *gasp, uint64_t peer, const struct gasp_sa
 bool last_gasp_may_speak(const struct last_gasp *gasp);
 /* Somebody knows a leader: seen by another path than peers. Counts LAST_GASP_HEARD_MS. */
 void last_gasp_leader_elsewhere(struct last_gasp *gasp);
+/* The leader that an answer to GET /cluster names, 0 for none. The answer is as long as there are conditions to tell of, and may be cut. */
+uint64_t last_gasp_leader_in(const char *answer);
 /* A peer told an item (ports.tell). */
 void last_gasp_told(struct last_gasp *gasp, struct span item);
 void last_gasp_answered(struct last_gasp *gasp, uint64_t transfer_id, const struct answer *answer);

@@ -389,6 +389,16 @@ static void a_leader_that_a_peer_or_anybody_sees_keeps_all_silent(void **state) 
     assert_int_equal(0, world->sent_count);
 }
 
+/* With some dozens of conditions told it is longer than an answer may be: what is cut off is no reason to page. */
+static void a_leader_is_seen_in_an_answer_that_was_cut(void **state) {
+    (void)state;
+    assert_int_equal(2, last_gasp_leader_in("{\"id\":1,\"cluster\":\"main\",\"leader\":2,\"members\":[{\"id\":1},{\"id\""));
+    assert_int_equal(2, last_gasp_leader_in("{\"leader\": 2}"));
+    assert_int_equal(0, last_gasp_leader_in("{\"id\":1,\"leader\":null,\"members\":[]}"));
+    assert_int_equal(0, last_gasp_leader_in("{\"id\":1,\"cluster\":\"\\\"leader\\\":7\"}"));
+    assert_int_equal(0, last_gasp_leader_in(""));
+}
+
 /* ---- several */
 
 static void of_those_that_hear_each_other_the_furthest_speaks(void **state) {
@@ -950,6 +960,7 @@ int main(void) {
         STORY(one_that_is_barred_stays_silent),
         STORY(one_that_slept_waits_anew_and_is_not_current),
         STORY(a_leader_that_a_peer_or_anybody_sees_keeps_all_silent),
+        STORY(a_leader_is_seen_in_an_answer_that_was_cut),
         STORY(of_those_that_hear_each_other_the_furthest_speaks),
         STORY(nodes_that_hear_nobody_each_send_once),
         STORY(what_wakes_nobody_is_left_alone),
