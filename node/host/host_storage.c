@@ -208,10 +208,24 @@ static void verified(struct host *host, const struct job *job) {
     engine_snapshot_verified(host->engine, job->ok, job->ok ? &job->snapshot->position : NULL);
 }
 
+/* Frees it with what it holds. */
+static void job_drop(struct job *job) {
+    if (job->kind == JOB_READ)
+        free(job->snapshot);
+    else if (job->ok && job->snapshot != NULL)
+        snapshot_free(job->snapshot);
+    free(job->data);
+    free(job);
+}
+
 static void job_done(uv_work_t *work, int status) {
     struct job *job = work->data;
     struct host *host = job->host;
     if (status != 0) job->ok = false;
+    if (host->closing) { /* writers and connections are gone already */
+        job_drop(job);
+        return;
+    }
     if (!job->ok) log_warning("a snapshot's step failed: %s", status != 0 ? uv_strerror(status) : job->failure.message);
     switch (job->kind) {
     case JOB_PREPARE:
