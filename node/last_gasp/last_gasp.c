@@ -253,6 +253,8 @@ static void plan_triggers(struct last_gasp *gasp) {
 static void remember(struct last_gasp *gasp, uint64_t now_ms) {
     bool due = gasp->remembered_ms == 0 || now_ms - gasp->remembered_ms >= LAST_GASP_REMEMBER_MS;
     if (gasp->ports.remember == NULL || !due || gasp->current_ms == 0 || !last_gasp_may_speak(gasp)) return;
+    /* While somebody leads whom only peers hear, others decide what this state does not have. */
+    if (gasp->waiting_ms == 0 && now_ms - gasp->current_ms > LAST_GASP_CURRENT_MS) return;
     gasp->remembered_ms = now_ms;
     gasp->ports.remember(gasp->ports.context, now_ms);
 }

@@ -335,6 +335,19 @@ static void one_that_was_away_for_longer_stays_silent(void **state) {
     assert_int_equal(0, world->sent_count);
 }
 
+/* For an hour it hears a leader through a peer alone: its state is of then, whenever it starts again. */
+static void one_that_heard_a_leader_through_a_peer_alone_does_not_pass_for_current(void **state) {
+    struct world *world = *state;
+    world->nodes[3].sight.leader = world->nodes[3].sight.current = false;
+    run(world, 3600);
+    assert_int_equal(GASP_LED, standing(world, 3));
+    start_again(&world->nodes[3]);
+    leave_alone(world);
+    run(world, 200);
+    assert_int_equal(GASP_SILENT, standing(world, 3));
+    assert_int_equal(0, world->sent_count);
+}
+
 static void of_two_that_both_started_again_one_speaks(void **state) {
     struct world *world = *state;
     (void)fixture_trigger(world->fixture, KEY, "disk");
@@ -956,6 +969,7 @@ int main(void) {
         STORY(one_whose_machine_has_booted_stays_silent),
         STORY(one_that_was_away_for_less_than_a_minute_knows_how_old_its_state_is),
         STORY(one_that_was_away_for_longer_stays_silent),
+        STORY(one_that_heard_a_leader_through_a_peer_alone_does_not_pass_for_current),
         STORY(of_two_that_both_started_again_one_speaks),
         STORY(one_that_is_barred_stays_silent),
         STORY(one_that_slept_waits_anew_and_is_not_current),
