@@ -154,6 +154,7 @@ static bool start(struct last_gasp *gasp, struct gasp_page *page) {
     } else {
         const char *why = missing != NULL ? missing : error;
         clean_copy(verdict.detail, sizeof verdict.detail, why, strlen(why));
+        withhold_secrets(gasp->settings, verdict.detail, sizeof verdict.detail);
         end_page(gasp, page, &verdict, channel != NULL ? channel->provider : "");
     }
     outgoing_close(&outgoing);
@@ -204,6 +205,8 @@ void last_gasp_answered(struct last_gasp *gasp, uint64_t transfer_id, const stru
     const struct channel *channel = channel_for(page->notification->channel);
     struct verdict verdict = {.retry_after_s = -1};
     channel->judge(answer, &verdict);
+    withhold_secrets(gasp->settings, verdict.detail, sizeof verdict.detail);
+    withhold_secrets(gasp->settings, verdict.provider_id, sizeof verdict.provider_id);
     page->refusals += answer->kind == ANSWER_RESPONSE;
     if (goes_on(page, &verdict)) {
         page->transfer_id = 0;

@@ -820,6 +820,19 @@ static void by_each_channel_speaks_one_that_can_send_by_it(void **state) {
     assert_int_equal(world->sent_count, sent_with(world, 1, "gus@") + sent_with(world, 2, "555010") + sent_with(world, 2, "5550190"));
 }
 
+/* Whoever answers may send back what it was sent, and the record goes to peers, into the log and the state. */
+static void no_secret_is_recorded(void **state) {
+    struct world *world = *state;
+    const char body[] = "{\"code\": 21211, \"message\": \"AC1:secret is wrong\"}";
+    struct answer refused = {.kind = ANSWER_RESPONSE, .status = 400, .retry_after_s = -1, .body = body, .body_size_bytes = sizeof body - 1};
+    leave_alone(world);
+    run_answered(world, 97, &refused);
+    const struct node *node = &world->nodes[3];
+    assert_int_equal(1, last_gasp_status(node->gasp).items);
+    assert_null(memmem(node->record, node->record_size_bytes, "secret is", 9));
+    assert_non_null(memmem(node->record, node->record_size_bytes, "withheld", 8));
+}
+
 static void header_of(const struct world *world, size_t at, const char *name, char out[160]) {
     const char *start = strstr(world->sent[at].request, name);
     assert_non_null(start);
@@ -998,6 +1011,7 @@ int main(void) {
         STORY(a_provider_says_when_and_is_not_asked_for_ever),
         STORY(one_that_reaches_no_provider_lets_another_speak),
         STORY(by_each_channel_speaks_one_that_can_send_by_it),
+        STORY(no_secret_is_recorded),
         STORY(each_page_has_an_id_and_a_time_of_its_own),
         STORY(healed_the_cluster_knows_what_was_sent_and_heard),
         STORY(an_answer_that_comes_too_late_is_written_down_only),
