@@ -37,7 +37,8 @@ static void release(Tocsin__GaspItem **items, size_t count) {
 }
 
 bool gasp_record_add(struct last_gasp *gasp, const Tocsin__GaspItem *item) {
-    if (gasp->items_count == LAST_GASP_ITEMS_MAX) {
+    bool answers = item->body_case == TOCSIN__GASP_ITEM__BODY_ANSWER;
+    if (gasp->items_count >= LAST_GASP_ITEMS_MAX - (answers ? 0 : LAST_GASP_ANSWERS_RESERVED)) {
         log_error("last gasp: the record is full, what happens now is not kept");
         return false;
     }
@@ -68,6 +69,12 @@ void gasp_record_forget_others(struct last_gasp *gasp) {
 
 static bool item_answers(const Tocsin__GaspItem *item, uint64_t incident_id) {
     return item->body_case == TOCSIN__GASP_ITEM__BODY_ANSWER && item->answer->incident_id == incident_id;
+}
+
+bool gasp_record_has_answer(const struct last_gasp *gasp, uint64_t incident_id, bool resolves) {
+    for (size_t i = 0; i < gasp->items_count; i++)
+        if (item_answers(gasp->items[i], incident_id) && gasp->items[i]->answer->resolves >= resolves) return true;
+    return false;
 }
 
 bool gasp_record_is_answered(const struct last_gasp *gasp, uint64_t incident_id) {

@@ -339,6 +339,7 @@ void last_gasp_refused(struct last_gasp *gasp, const Tocsin__Event *event) {
 }
 
 bool last_gasp_answer(struct last_gasp *gasp, uint64_t incident_id, bool resolves, const Tocsin__Actor *actor) {
+    if (gasp_record_has_answer(gasp, incident_id, resolves)) return gasp_record_flush(gasp);
     Tocsin__GaspAnswer answer = TOCSIN__GASP_ANSWER__INIT;
     answer.incident_id = incident_id;
     answer.resolves = resolves;

@@ -43,6 +43,8 @@
 #define LAST_GASP_INCIDENTS_PER_PERSON 20u
 #define LAST_GASP_TRIGGERS_MAX 20u
 #define LAST_GASP_ITEMS_MAX 2000u
+/* ... of which so many are for what people answer: pages are sent whether they are recorded or not. */
+#define LAST_GASP_ANSWERS_RESERVED 500u
 /* Of the record on disk: items are bounded, a few hundred bytes each. */
 #define LAST_GASP_RECORD_SIZE_BYTES_MAX (16u << 20)
 #define LAST_GASP_REMEMBER_MS 5000u
@@ -124,7 +126,7 @@ void last_gasp_reported(struct last_gasp *gasp, bool applied);
 
 /* The bound is over: what people answer is kept here. */
 bool last_gasp_is_on(const struct last_gasp *gasp);
-/* No more pages of the incident from here or from the peers that hear it. False when it could not be kept. */
+/* No more pages of the incident from here or from the peers that hear it. False when it could not be kept. Said again it takes no room. */
 bool last_gasp_answer(struct last_gasp *gasp, uint64_t incident_id, bool resolves, const Tocsin__Actor *actor);
 /* A trigger was answered with 503: whom it is for is told once. */
 void last_gasp_refused(struct last_gasp *gasp, const Tocsin__Event *event);

@@ -109,6 +109,8 @@ bool gasp_record_flush(struct last_gasp *gasp);
 void gasp_record_heard(struct last_gasp *gasp, Tocsin__GaspItem *item);
 void gasp_record_forget_others(struct last_gasp *gasp);
 bool gasp_record_is_answered(const struct last_gasp *gasp, uint64_t incident_id);
+/* By this node: no less than that. */
+bool gasp_record_has_answer(const struct last_gasp *gasp, uint64_t incident_id, bool resolves);
 /* The person was told of the incident, or of the trigger, by this method, or perhaps was, by any of the nodes that hear each other. */
 bool gasp_record_was_told(const struct last_gasp *gasp, const Tocsin__Notification *notification, uint64_t trigger);
 /* What this node tried in vain stands there once for each way in which it was in vain. */

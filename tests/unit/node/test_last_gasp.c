@@ -938,6 +938,38 @@ static void what_cannot_be_kept_is_not_promised(void **state) {
     assert_false(last_gasp_answer(world->nodes[3].gasp, disk, false, &actor));
 }
 
+/* A script acknowledges again and again: the first of another incident still has its place. */
+static void a_repeated_answer_takes_no_room(void **state) {
+    struct world *world = *state;
+    uint64_t disk = fixture_trigger(world->fixture, KEY, "disk"), power = fixture_trigger(world->fixture, KEY, "power");
+    leave_alone(world);
+    run(world, 100);
+    Tocsin__Actor actor = alice(world);
+    assert_true(last_gasp_answer(world->nodes[3].gasp, disk, false, &actor));
+    size_t items = last_gasp_status(world->nodes[3].gasp).items;
+    for (unsigned i = 0; i < 2 * LAST_GASP_ITEMS_MAX; i++) assert_true(last_gasp_answer(world->nodes[3].gasp, disk, false, &actor));
+    assert_int_equal(items, last_gasp_status(world->nodes[3].gasp).items);
+    assert_true(last_gasp_answer(world->nodes[3].gasp, disk, true, &actor)); /* that it is over is more */
+    assert_true(last_gasp_answer(world->nodes[3].gasp, disk, false, &actor));
+    assert_int_equal(items + 1, last_gasp_status(world->nodes[3].gasp).items);
+    assert_true(last_gasp_answer(world->nodes[3].gasp, power, false, &actor));
+    assert_int_equal(items + 2, last_gasp_status(world->nodes[3].gasp).items);
+}
+
+/* What was not kept the first time is not promised the second time because it is known. */
+static void a_repeated_answer_is_promised_when_it_is_kept(void **state) {
+    struct world *world = *state;
+    uint64_t disk = fixture_trigger(world->fixture, KEY, "disk");
+    leave_alone(world);
+    run(world, 100);
+    Tocsin__Actor actor = alice(world);
+    world->nodes[3].disk_full = true;
+    assert_false(last_gasp_answer(world->nodes[3].gasp, disk, false, &actor));
+    assert_false(last_gasp_answer(world->nodes[3].gasp, disk, false, &actor));
+    world->nodes[3].disk_full = false;
+    assert_true(last_gasp_answer(world->nodes[3].gasp, disk, false, &actor));
+}
+
 static void a_damaged_record_is_said_and_left(void **state) {
     struct world *world = *state;
     fixture_trigger(world->fixture, KEY, "disk");
@@ -1016,6 +1048,8 @@ int main(void) {
         STORY(healed_the_cluster_knows_what_was_sent_and_heard),
         STORY(an_answer_that_comes_too_late_is_written_down_only),
         STORY(what_cannot_be_kept_is_not_promised),
+        STORY(a_repeated_answer_takes_no_room),
+        STORY(a_repeated_answer_is_promised_when_it_is_kept),
         STORY(a_damaged_record_is_said_and_left),
         STORY(a_rehearsal_sends_nothing),
     };
