@@ -73,12 +73,14 @@ static json_t *names_of(const struct machine_store *view, ProtobufCAllocator *ar
     return names;
 }
 
-static void look_at_incidents(const struct machine_store *view, ProtobufCAllocator *arena, json_t *report) {
+static void look_at_incidents(const struct machine_store *view, struct arena *memory, json_t *report) {
+    ProtobufCAllocator *arena = &memory->allocator;
     json_t *shown = json_array();
     uint64_t open = 0, triggered = 0;
     struct walk walk = walk_all_backward(view, TABLE_INCIDENT_OPEN);
     while (walk_next(&walk)) {
         open++;
+        arena_reset(memory); /* there may be a million */
         const Tocsin__Incident *incident = incident_get(view, span_number(walk.key, 0), arena);
         if (incident == NULL) continue;
         bool is_triggered = incident->status == TOCSIN__INCIDENT_STATUS__INCIDENT_TRIGGERED;
@@ -117,7 +119,7 @@ static void look(void *argument, const struct machine_store *view) {
     struct looking *looking = argument;
     struct arena arena;
     arena_init(&arena);
-    look_at_incidents(view, &arena.allocator, looking->report);
+    look_at_incidents(view, &arena, looking->report);
     arena_reset(&arena);
     look_at_schedules(view, &arena.allocator, looking->cluster_ms, looking->report);
     json_object_set_new(looking->report, "owed_pages", json_integer((json_int_t)view->count(view->context, TABLE_OUTBOX)));

@@ -20,7 +20,8 @@
 struct planner {
     const struct last_gasp *gasp;
     const struct machine_store *view;
-    struct arena arena;
+    struct arena kept;  /* what lasts for the look */
+    struct arena arena; /* of one incident: there may be a million */
     struct gasp_pages *pages;
     struct person *person;
     uint64_t now_ms, cluster_ms;
@@ -36,16 +37,18 @@ static void planner_open(struct planner *planner, const struct last_gasp *gasp, 
                          struct gasp_pages *pages) {
     *planner = (struct planner){.gasp = gasp, .view = view, .pages = pages, .now_ms = now_ms,
                                 .cluster_ms = gasp->ports.cluster_ms(gasp->ports.context)};
+    arena_init(&planner->kept);
     arena_init(&planner->arena);
     planner->person = malloc(sizeof *planner->person);
     if (planner->person == NULL) abort();
-    planner->settings = settings_get(view, &planner->arena.allocator);
+    planner->settings = settings_get(view, &planner->kept.allocator);
 }
 
 static void planner_close(struct planner *planner) {
     free(planner->told);
     free(planner->person);
     arena_close(&planner->arena);
+    arena_close(&planner->kept);
 }
 
 static uint64_t minutes_ms(const struct planner *planner, uint32_t minutes) {
@@ -187,13 +190,17 @@ void gasp_plan(const struct last_gasp *gasp, const struct machine_store *view, u
     ProtobufCAllocator *arena = &planner.arena.allocator;
     uint64_t open = 0;
     struct walk count = walk_all(view, TABLE_INCIDENT_OPEN);
-    while (walk_next(&count)) open += wakes_people(incident_get(view, span_number(count.key, 0), arena));
+    while (walk_next(&count)) {
+        open += wakes_people(incident_get(view, span_number(count.key, 0), arena));
+        arena_reset(&planner.arena);
+    }
     tell_guardians_of_the_loss(&planner, open);
     /* The newest first: what nobody looked at for a week must not take the place of what began a minute ago. */
     struct walk walk = walk_all_backward(view, TABLE_INCIDENT_OPEN);
     while (pages->planned < LAST_GASP_PAGES_MAX && walk_next(&walk)) {
         const Tocsin__Incident *incident = incident_get(view, span_number(walk.key, 0), arena);
         if (wakes_people(incident) && !gasp_record_is_answered(gasp, incident->id)) plan_incident(&planner, incident);
+        arena_reset(&planner.arena);
     }
     planner_close(&planner);
 }
