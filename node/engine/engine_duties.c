@@ -21,6 +21,7 @@
 #define PULSE_PATIENCE_MS 2000
 #define HORIZON_INTERVAL_MS 60000
 #define HORIZON_SCHEDULES 100
+#define HORIZON_RENDERINGS 4 /* of a year of shifts, in one turn: requests and elections wait meanwhile */
 #define HORIZON_WINDOWS 1000
 #define HORIZON_HEARTBEATS 5000 /* looked at; the walk goes on where it was */
 #define RECEIPT_PATIENCE_MS 60000
@@ -355,27 +356,35 @@ static void extend_windows(struct engine *engine, const struct machine_store *vi
     }
 }
 
-/* A few at a time: the rest has its turn at the next. */
-static void extend_schedules(struct engine *engine) {
-    struct state_reader reader;
-    struct storage_failure failure;
-    if (engine->ports.reader_begin(engine->ports.context, &reader, &failure) != STORAGE_OK) {
-        engine_fail(engine, failure.message);
-        return;
-    }
+static void extend_schedules(struct engine *engine, const struct machine_store *view) {
     Tocsin__ScheduleExtend extend;
-    uint64_t schedule_id = 0;
-    for (unsigned i = 0; i < HORIZON_SCHEDULES &&
-                         schedule_horizon_next(&reader.view, engine_cluster_ms(engine), &schedule_id, &extend); i++) {
+    for (unsigned i = 0; i < HORIZON_RENDERINGS; i++) {
+        if (!schedule_horizon_next(view, engine_cluster_ms(engine), &engine->schedule_horizon_id, &extend)) {
+            engine->schedule_horizon_id = 0;
+            return;
+        }
         Tocsin__Command command = TOCSIN__COMMAND__INIT;
         command.body_case = TOCSIN__COMMAND__BODY_SCHEDULE_EXTEND;
         command.schedule_extend = &extend;
         engine_submit_system(engine, &command, "the shifts of a schedule for a day more");
         schedule_horizon_free(&extend);
     }
-    extend_support_hours(engine, &reader.view);
-    extend_windows(engine, &reader.view);
-    extend_heartbeats(engine, &reader.view);
+}
+
+/* A few at a time: the rest has its turn at the next; of schedules already in the leader's next turn. */
+static void extend_horizons(struct engine *engine, bool all) {
+    struct state_reader reader;
+    struct storage_failure failure;
+    if (engine->ports.reader_begin(engine->ports.context, &reader, &failure) != STORAGE_OK) {
+        engine_fail(engine, failure.message);
+        return;
+    }
+    extend_schedules(engine, &reader.view);
+    if (all) {
+        extend_support_hours(engine, &reader.view);
+        extend_windows(engine, &reader.view);
+        extend_heartbeats(engine, &reader.view);
+    }
     enum storage_error fault = engine->ports.reader_fault(engine->ports.context, &reader, &failure);
     engine->ports.reader_end(engine->ports.context, &reader);
     if (fault != STORAGE_OK) engine_fail(engine, failure.message);
@@ -465,9 +474,10 @@ void engine_duties_turn(struct engine *engine) {
     if (engine->failed) return;
     if (term != 0) engine_mutes_turn(engine);
     if (engine->failed) return;
-    if (term != 0 && now_ms - engine->horizon_checked_ms >= HORIZON_INTERVAL_MS) {
-        engine->horizon_checked_ms = now_ms;
-        extend_schedules(engine);
+    bool horizons_due = now_ms - engine->horizon_checked_ms >= HORIZON_INTERVAL_MS;
+    if (term != 0 && (horizons_due || engine->schedule_horizon_id != 0)) {
+        if (horizons_due) engine->horizon_checked_ms = now_ms;
+        extend_horizons(engine, horizons_due);
         if (engine->failed) return;
     }
     if (now_ms - engine->clock_sent_ms >= CLOCK_INTERVAL_MS) {

@@ -183,6 +183,7 @@ struct engine {
     struct held_send *held;                    /* all of one term */
     size_t held_count, held_capacity;
     uint64_t clock_sent_ms, compaction_checked_ms, horizon_checked_ms;
+    uint64_t schedule_horizon_id;  /* the schedule that was rendered last; 0: all that were due are */
     uint64_t heartbeat_horizon_id; /* the heartbeat whose schedule was looked at last */
     uint64_t window_horizon_id;    /* the maintenance window, likewise */
     struct peer_report reports[CONFIG_MEMBERS_MAX * 2];
