@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "consensus/machine/base/crc32c.h"
@@ -36,6 +37,7 @@
 #define FOOT_SIZE_BYTES 72u
 #define PIECE_SIZE_BYTES (1u << 20)
 #define SUFFIX ".snapshot"
+#define GROWS_BYTES_MIN ((uint64_t)64 << 20)
 
 struct foot {
     uint64_t copy_size_bytes, index, term;
@@ -284,6 +286,24 @@ static enum storage_error publish(const char *folder, const char *part_path, str
     return others_remove(folder, name, failure);
 }
 
+bool snapshot_fits(uint64_t free_bytes, uint64_t state_size_bytes)
+{
+    uint64_t grows_bytes = state_size_bytes / 4 > GROWS_BYTES_MIN ? state_size_bytes / 4 : GROWS_BYTES_MIN;
+    return free_bytes > state_size_bytes && free_bytes - state_size_bytes >= grows_bytes;
+}
+
+/* A copy that fills the disk takes the state and the log with it: a write that meets a full disk is this node's last, and whoever leads next is
+ * asked for the same copy. */
+static enum storage_error room_check(const struct state_store *store, const char *folder, struct storage_failure *failure)
+{
+    struct statvfs disk;
+    if (statvfs(folder, &disk) != 0) {
+        return storage_fail_code(failure, errno, folder, "look at the disk of");
+    }
+    uint64_t free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+    return snapshot_fits(free_bytes, state_store_size_bytes(store)) ? STORAGE_OK : storage_fail_code(failure, ENOSPC, folder, "copy the state to");
+}
+
 enum storage_error snapshot_take(struct state_store *store, const char *dir, struct snapshot **snapshot,
                                  struct storage_failure *failure)
 {
@@ -291,7 +311,7 @@ enum storage_error snapshot_take(struct state_store *store, const char *dir, str
     *snapshot = NULL;
     enum storage_error error = path_join(folder, dir, SNAPSHOTS_FOLDER, failure);
     if (error || (error = path_join(part_path, dir, SNAPSHOT_PART_FILE, failure)) ||
-        (error = folder_make(folder, failure))) {
+        (error = folder_make(folder, failure)) || (error = room_check(store, folder, failure))) {
         return error;
     }
     int fd = open(part_path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);

@@ -23,9 +23,13 @@ struct snapshot {
 
 void snapshot_free(struct snapshot *snapshot);
 
+/* Whether so much free space holds a copy of the state, and what the state grows by meanwhile: pages that the copy reads are not used again. */
+bool snapshot_fits(uint64_t free_bytes, uint64_t state_size_bytes);
+
 /* Copies the state as of now while writes go on; the file and its folder are synced. Older snapshots there are
- * removed, also one that is being sent: its next snapshot_read fails with STORAGE_UNREADABLE. On error *snapshot is
- * NULL and nothing new is there. */
+ * removed, also one that is being sent: its next snapshot_read fails with STORAGE_UNREADABLE. STORAGE_FULL when it does
+ * not fit the disk, or would leave no room for the writes beside it. On error *snapshot is NULL and nothing new is
+ * there. */
 enum storage_error snapshot_take(struct state_store *store, const char *dir, struct snapshot **snapshot,
                                  struct storage_failure *failure);
 

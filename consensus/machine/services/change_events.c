@@ -51,15 +51,18 @@ bool change_events_trim(struct apply *apply, uint64_t before_ms, unsigned *rows_
 {
     struct walk walk = walk_all(apply->store, TABLE_CHANGE_EVENT);
     while (walk_next(&walk)) {
-        const Tocsin__ChangeEvent *event = record_unpack(&tocsin__change_event__descriptor, walk.value, apply->arena);
-        if (event != NULL && event->created_at_ms > before_ms) {
+        Tocsin__ChangeEvent *event = record_unpack(&tocsin__change_event__descriptor, walk.value, NULL); /* many and large: not kept for the entry */
+        bool young = event != NULL && event->created_at_ms > before_ms;
+        uint64_t service_id = event != NULL ? event->service_id : 0;
+        tocsin__change_event__free_unpacked(event, NULL);
+        if (young) {
             return true;
         }
         if (*rows_left == 0) {
             return false;
         }
         --*rows_left;
-        change_event_delete(apply, event != NULL ? event->service_id : 0, span_number(walk.key, 0));
+        change_event_delete(apply, service_id, span_number(walk.key, 0));
     }
     return true;
 }

@@ -338,6 +338,18 @@ static void a_full_disk_leaves_the_older_snapshot(void **state)
     apply(story->store, 301); /* the state itself is well */
 }
 
+static void a_snapshot_leaves_room_for_what_is_written_beside_it(void **state)
+{
+    (void)state;
+    const uint64_t mib = 1u << 20;
+    assert_true(snapshot_fits(65 * mib, mib));
+    assert_false(snapshot_fits(65 * mib - 1, mib));
+    assert_true(snapshot_fits(5000 * mib, 4000 * mib));
+    assert_false(snapshot_fits(5000 * mib - 1, 4000 * mib));
+    assert_false(snapshot_fits(0, mib));
+    assert_false(snapshot_fits(mib, 4000 * mib));
+}
+
 static void a_backup_restores_an_empty_directory(void **state)
 {
     struct story *story = *state;
@@ -368,6 +380,7 @@ int main(void)
         STORY(chunks_come_in_order_or_not_at_all),
         STORY(an_install_that_fails_leaves_the_old_state),
         STORY(a_full_disk_leaves_the_older_snapshot),
+        STORY(a_snapshot_leaves_room_for_what_is_written_beside_it),
         STORY(a_backup_restores_an_empty_directory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
