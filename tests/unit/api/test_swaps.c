@@ -116,6 +116,7 @@ static void whoever_is_asked_takes_without_a_word(void **state)
     const struct api_answer *taken = api_post(api, story_text("%s/take", swap), "");
     assert_int_equal(taken->status, 200);
     assert_string_equal(api_answer_text(taken, "swap", "taken_by", "id", NULL), carol);
+    assert_int_equal(api_delete(api, swap)->status, 200); /* it is hers to undo */
     story_as_admin(api);
     story_refused(api_post(api, story_text("%s/take", swap), ""), 400, 2001, "'user' can't be blank");
 }
