@@ -164,8 +164,9 @@ static bool start(struct last_gasp *gasp, struct gasp_page *page) {
 void gasp_pages_send(struct last_gasp *gasp, uint64_t now_ms) {
     for (size_t i = gasp->pages.count; i-- > 0;) {
         const struct gasp_page *page = &gasp->pages.pages[i];
-        bool is_void = gasp_record_is_answered(gasp, page->notification->incident_id) || gasp_record_was_told(gasp, page->notification, page->trigger);
-        if (page->transfer_id == 0 && is_void) drop(&gasp->pages, i);
+        if (page->transfer_id != 0) continue;
+        if (gasp_record_is_answered(gasp, page->notification->incident_id) || gasp_record_was_told(gasp, page->notification, page->trigger))
+            drop(&gasp->pages, i);
     }
     for (struct gasp_page *page; (page = first_due(gasp)) != NULL && page->due_ms <= now_ms;)
         if (!start(gasp, page)) drop(&gasp->pages, (size_t)(page - gasp->pages.pages));

@@ -57,6 +57,18 @@ static uint64_t minutes_ms(const struct planner *planner, uint32_t minutes) {
 
 /* ---- one page */
 
+/* By a later rule, or on a later level: the person is told once, however long the first attempt takes. */
+static bool is_planned(const struct planner *planner, const Tocsin__Notification *notification) {
+    for (size_t i = 0; i < planner->pages->count; i++) {
+        const struct gasp_page *page = &planner->pages->pages[i];
+        const Tocsin__Notification *other = page->notification;
+        if (page->paged == NULL && !page->stopped && page->trigger == planner->trigger && other->incident_id == notification->incident_id &&
+            other->user_id == notification->user_id && other->channel == notification->channel && strcmp(other->address, notification->address) == 0)
+            return true;
+    }
+    return false;
+}
+
 static void add(struct planner *planner, Tocsin__Notification *notification, const Tocsin__ContactMethod *method, uint64_t after_ms) {
     struct gasp_pages *pages = planner->pages;
     if (pages->planned == LAST_GASP_PAGES_MAX) {
@@ -70,7 +82,7 @@ static void add(struct planner *planner, Tocsin__Notification *notification, con
     notification->country_code = method->country_code;
     notification->degraded = notification->possibly_repeated = true;
     notification->claim_node = planner->gasp->id;
-    if (gasp_record_was_told(planner->gasp, notification, planner->trigger)) return;
+    if (gasp_record_was_told(planner->gasp, notification, planner->trigger) || is_planned(planner, notification)) return;
     gasp_pages_add(planner->gasp, pages, notification, planner->trigger, planner->now_ms + after_ms);
     pages->planned++;
 }

@@ -229,6 +229,20 @@ static void after_a_restart_what_nobody_took_is_tried_again(void **state) {
     assert_int_equal(tried + 1, sent_with(world, 3, "5550101"));
 }
 
+/* Alice stands on both levels: while nobody has answered the first page there is no second. */
+static void a_page_under_way_is_not_sent_again_by_the_next_level(void **state) {
+    struct world *world = *state;
+    char key[] = "abcdefabcdefabcdefabcdefabcdef00";
+    struct fixture_level levels[] = {{5, {world->alice}}, {5, {world->alice}}};
+    uint64_t policy = fixture_policy(world->fixture, 0, 2, levels);
+    fixture_integration(world->fixture, fixture_service(world->fixture, policy, TOCSIN__URGENCY__URGENCY_HIGH, 0, 0), key);
+    fixture_trigger(world->fixture, key, "disk");
+    leave_alone(world);
+    for (unsigned i = 0; i < 500; i++) second(world);
+    assert_int_equal(1, sent_with(world, 3, "5550101"));
+    answer_all(world, &not_sent);
+}
+
 static void an_answer_ends_the_attempts(void **state) {
     struct world *world = *state;
     uint64_t disk = fixture_trigger(world->fixture, KEY, "disk");
@@ -362,6 +376,7 @@ int main(void) {
         STORY(what_nobody_took_is_tried_until_the_way_out_is_back),
         STORY(what_nobody_took_is_no_page_for_a_peer_or_after_a_restart),
         STORY(after_a_restart_what_nobody_took_is_tried_again),
+        STORY(a_page_under_way_is_not_sent_again_by_the_next_level),
         STORY(an_answer_ends_the_attempts),
         STORY(a_provider_says_when_and_is_not_asked_for_ever),
         STORY(one_that_reaches_no_provider_lets_another_speak),
