@@ -17,8 +17,6 @@
 #define TRIED_MINUTES 3u
 #define TRIED_BEST_MINUTES 1u
 #define HANDED_OVER_MS 10000u
-/* The first one that is too slow, and those that were under way. */
-#define NOTICED_SYNCS 3u
 #define ELECTIONS 3u
 /* Who comes to lead again goes on for so long before it looks for another one. */
 #define AGAIN_MS 600000u
@@ -32,11 +30,13 @@ struct way_out {
     } voters[SIM_NODES_MAX + 1];
     uint64_t handed_over_ms[SIM_NODES_MAX + 1]; /* 0: never */
     uint64_t applied_index; /* of the leader, at the last look */
+    uint64_t behind, behind_index, behind_since_ms; /* a leader that has not applied what is committed; 0: none */
 };
 
-/* Why a leader cannot do its duty. */
+/* Why a leader cannot do its duty: as long as it is so, from when it shows. */
 struct trouble {
     bool (*is)(const struct sim *sim, uint64_t id);
+    bool (*shows)(struct way_out *way_out, uint64_t id);
     const char *leads, *counted, *other; /* what it does, and who should lead instead */
     uint64_t minutes, noticed_ms; /* to notice, and to try */
 };
@@ -44,9 +44,27 @@ struct trouble {
 static bool reaches_nobody(const struct sim *sim, uint64_t id) { return providers_is_cut_off(sim->providers, (unsigned)id); }
 static bool is_slow(const struct sim *sim, uint64_t id) { return disk_latency_least_ms(sim->nodes[id].disk) > CLAIM_VALID_MS; }
 
+static bool at_once(struct way_out *way_out, uint64_t id) {
+    (void)way_out;
+    (void)id;
+    return true;
+}
+
+/* What the others committed is not applied there when a claim of then is good no more. */
+static bool lags(struct way_out *way_out, uint64_t id) {
+    struct sim *sim = way_out->sim;
+    struct engine_status status = engine_status(sim->nodes[id].engine);
+    if (id != way_out->behind || status.applied_index >= way_out->behind_index) {
+        way_out->behind = status.driver.commit_index > status.applied_index ? id : 0;
+        way_out->behind_index = status.driver.commit_index;
+        way_out->behind_since_ms = sim->now_ms;
+    }
+    return way_out->behind != 0 && sim->now_ms - way_out->behind_since_ms > CLAIM_VALID_MS;
+}
+
 static const struct trouble TROUBLES[] = {
-    {reaches_nobody, "reaches no provider", "leaders without a way out that were followed", "reaches them all", NOTICED_MINUTES + TRIED_MINUTES, 0},
-    {is_slow, "has a disk too slow to send a page", "leaders with a slow disk that were followed", "keeps up", TRIED_BEST_MINUTES, NOTICED_SYNCS *DISK_HANGS_MS_MAX},
+    {reaches_nobody, at_once, "reaches no provider", "leaders without a way out that were followed", "reaches them all", NOTICED_MINUTES + TRIED_MINUTES, 0},
+    {is_slow, lags, "has a disk too slow to send a page", "leaders with a slow disk that were followed", "keeps up", TRIED_BEST_MINUTES, DISK_HANGS_MS_MAX},
 };
 
 static bool is_well(const struct sim *sim, uint64_t from, uint64_t to) {
@@ -103,6 +121,7 @@ static void look(void *context) {
     struct engine_status status = {0};
     bool unfit = id != 0 && way_out->trouble->is(sim, id) && !node->frozen;
     if (unfit) status = engine_status(node->engine);
+    unfit = unfit && ((way_out->leader == id && way_out->process == node->process && way_out->term == status.driver.term) || way_out->trouble->shows(way_out, id));
     if (!unfit || status.duties_term != status.driver.term || node->leaving) {
         way_out->leader = 0;
         return;
