@@ -191,7 +191,7 @@ struct engine {
 
     struct engine_watch watch; /* engine_watch.c */
     struct provider_hand_over handed_over; /* when this node led last and had no way out */
-    struct provider_hand_over handed_over_slow; /* ... and was slower to apply than the others to commit */
+    uint64_t handed_over_slow_ms; /* ... or was slower to apply than the others to commit; 0: never */
     uint64_t behind_index, behind_since_ms; /* committed and not applied here, since then; 0: there is none */
     struct vitals vitals;      /* what stays as it was at the start */
 

@@ -117,10 +117,11 @@ static void hand_over_when_shut(struct engine *engine, const struct member_facts
 
 /*
  * A leader's own disk may be slower than those of the others, or hang: they hear it and commit what it proposes, and it applies that too late
- * to send a page, for a claim is good for CLAIM_VALID_MS. Whoever keeps up with it best shall lead.
+ * to send a page, for a claim is good for CLAIM_VALID_MS. Whoever keeps up with it best shall lead. When it leads again, since that one died, it lets
+ * the next one lead after a minute: it sends nothing meanwhile.
  */
 static void hand_over_when_slow(struct engine *engine) {
-    uint64_t now_ms = engine_now_ms(engine), term = driver_term(engine->driver), applied_index = engine->progress.applied_index;
+    uint64_t now_ms = engine_now_ms(engine), applied_index = engine->progress.applied_index;
     uint64_t commit_index = driver_commit_index(engine->driver);
     bool leads = driver_role(engine->driver) == DRIVER_LEADER;
     if (!leads || applied_index >= engine->behind_index) {
@@ -129,8 +130,9 @@ static void hand_over_when_slow(struct engine *engine) {
         return;
     }
     if (now_ms - engine->behind_since_ms < CLAIM_VALID_MS || planted(SLOW_LEADER_STAYS)) return;
-    if (!hand_over_again(&engine->handed_over_slow, term, engine->config->minute_ms, now_ms) || driver_transfer(engine->driver, 0) != DRIVER_OK) return;
-    engine->handed_over_slow = (struct provider_hand_over){.at_ms = now_ms, .term = term};
+    bool again = engine->handed_over_slow_ms == 0 || now_ms - engine->handed_over_slow_ms >= engine->config->minute_ms;
+    if (!again || driver_transfer(engine->driver, 0) != DRIVER_OK) return;
+    engine->handed_over_slow_ms = now_ms;
     log_warning("this node leads and has not applied for %" PRIu64 " ms what the others committed: whoever keeps up shall lead", now_ms - engine->behind_since_ms);
 }
 

@@ -140,14 +140,10 @@ void provider_conditions_look(struct provider_conditions *conditions, const stru
 
 /* ---- who shall lead instead */
 
-bool hand_over_again(const struct provider_hand_over *last, uint64_t term, uint64_t minute_ms, uint64_t now_ms) {
-    return last->at_ms == 0 || now_ms - last->at_ms >= (last->term == term ? minute_ms : LEADS_AGAIN_MS);
-}
-
 uint64_t provider_successor(const struct provider_hand_over *last, uint64_t term, const struct member_facts *members, size_t count, uint64_t leader_id,
                             uint64_t minute_ms, uint64_t now_ms) {
-    uint64_t first = 0, next = 0;
-    if (!hand_over_again(last, term, minute_ms, now_ms)) return 0;
+    uint64_t first = 0, next = 0, wait_ms = last->term == term ? minute_ms : LEADS_AGAIN_MS;
+    if (last->at_ms != 0 && now_ms - last->at_ms < wait_ms) return 0;
     for (size_t i = 0; i < count; i++) {
         const struct member_facts *member = &members[i];
         bool fit = member->id != leader_id && member->voter && member->heard && !member->lags;

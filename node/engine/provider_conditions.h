@@ -23,19 +23,16 @@ struct provider_conditions {
 void provider_conditions_look(struct provider_conditions *conditions, const struct member_facts *members, size_t count, uint64_t leader_id, const Tocsin__NodeConditions *known,
                               uint64_t minute_ms, uint64_t now_ms, void (*notice)(void *context, const struct condition_notice *), void *context);
 
-/* A transfer of leadership that a leader began which cannot do its duty. */
+/* A transfer of leadership that a leader without a way out began. */
 struct provider_hand_over {
     uint64_t at_ms; /* monotonic; 0: never */
     uint64_t term, to;
 };
 
-/* Whether it may begin one again: who comes to lead again in another term waits ten minutes, so that leadership does not go to and fro. In the same term
- * the last transfer came to nothing, and while one lasts nothing is proposed: a minute. */
-bool hand_over_again(const struct provider_hand_over *last, uint64_t term, uint64_t minute_ms, uint64_t now_ms);
-
 /*
- * Whom a leader without a way out shall let lead: a voter that is heard, keeps up, and that a provider takes pages from; 0: nobody, or not yet
- * (hand_over_again). After a transfer that came to nothing the next one is tried.
+ * Whom such a leader shall let lead: a voter that is heard, keeps up, and that a provider takes pages from; 0: nobody, or not yet. Who comes to lead again
+ * in another term waits ten minutes, so that leadership does not go to and fro. In the same term the last transfer came to nothing: a minute later the next
+ * voter is tried, no sooner, for while a transfer lasts nothing is proposed.
  */
 uint64_t provider_successor(const struct provider_hand_over *last, uint64_t term, const struct member_facts *members, size_t count, uint64_t leader_id,
                             uint64_t minute_ms, uint64_t now_ms);

@@ -18,7 +18,6 @@
 #define TRIED_BEST_MINUTES 1u
 #define HANDED_OVER_MS 10000u
 #define ELECTIONS 3u
-/* Who comes to lead again goes on for so long before it looks for another one. */
 #define AGAIN_MS 600000u
 
 struct way_out {
@@ -39,6 +38,7 @@ struct trouble {
     bool (*shows)(struct way_out *way_out, uint64_t id);
     const char *leads, *counted, *other; /* what it does, and who should lead instead */
     uint64_t minutes, noticed_ms; /* to notice, and to try */
+    uint64_t again_ms;            /* who comes to lead again goes on for so long before it looks for another one */
 };
 
 static bool reaches_nobody(const struct sim *sim, uint64_t id) { return providers_is_cut_off(sim->providers, (unsigned)id); }
@@ -63,8 +63,8 @@ static bool lags(struct way_out *way_out, uint64_t id) {
 }
 
 static const struct trouble TROUBLES[] = {
-    {reaches_nobody, at_once, "reaches no provider", "leaders without a way out that were followed", "reaches them all", NOTICED_MINUTES + TRIED_MINUTES, 0},
-    {is_slow, lags, "has a disk too slow to send a page", "leaders with a slow disk that were followed", "keeps up", TRIED_BEST_MINUTES, DISK_HANGS_MS_MAX},
+    {reaches_nobody, at_once, "reaches no provider", "leaders without a way out that were followed", "reaches them all", NOTICED_MINUTES + TRIED_MINUTES, 0, AGAIN_MS},
+    {is_slow, lags, "has a disk too slow to send a page", "leaders with a slow disk that were followed", "keeps up", TRIED_BEST_MINUTES, DISK_HANGS_MS_MAX, 0},
 };
 
 static bool is_well(const struct sim *sim, uint64_t from, uint64_t to) {
@@ -97,7 +97,7 @@ static void check(struct way_out *way_out) {
     uint64_t allowed_ms = trouble->minutes * (uint64_t)sim->profile->minute_ms + trouble->noticed_ms + HANDED_OVER_MS +
                           ELECTIONS * (uint64_t)sim->profile->election_timeout_ms;
     uint64_t handed_over_ms = way_out->handed_over_ms[way_out->leader];
-    if (handed_over_ms != 0 && sim->now_ms - handed_over_ms < AGAIN_MS + allowed_ms) return;
+    if (handed_over_ms != 0 && sim->now_ms - handed_over_ms < trouble->again_ms + allowed_ms) return;
     for (unsigned id = 1; id <= sim->nodes_count; id++) {
         const struct voter *voter = &way_out->voters[id];
         uint64_t since_ms = voter->fit_since_ms > way_out->since_ms ? voter->fit_since_ms : way_out->since_ms;
