@@ -520,6 +520,23 @@ const Tocsin__Notification *fixture_expect_send(struct machine_fixture *fixture,
     return notification;
 }
 
+uint64_t fixture_paged(struct machine_fixture *fixture, const char *user_name, Tocsin__Channel channel)
+{
+    const Tocsin__Notification *page = fixture_expect_send(fixture, user_name, channel);
+    uint64_t incident_id = page->incident_id;
+    fixture_receipt(fixture, page, TOCSIN__OUTCOME__OUTCOME_SENT, 0);
+    return incident_id;
+}
+
+Tocsin__HeartbeatStatus fixture_heartbeat_status(struct machine_fixture *fixture, uint64_t id)
+{
+    Tocsin__HeartbeatState *state = heartbeat_state_get(&fixture->store, id, NULL);
+    assert_non_null(state);
+    Tocsin__HeartbeatStatus status = state->status;
+    tocsin__heartbeat_state__free_unpacked(state, NULL);
+    return status;
+}
+
 void fixture_expect_silence(struct machine_fixture *fixture)
 {
     if (fixture->sends_count > 0) {

@@ -103,6 +103,8 @@ void fixture_receipt(struct machine_fixture *, const Tocsin__Notification *, Toc
 const Tocsin__Notification *fixture_take_send(struct machine_fixture *);
 /* Takes one and checks to whom it goes. */
 const Tocsin__Notification *fixture_expect_send(struct machine_fixture *, const char *user_name, Tocsin__Channel);
+/* The same, and the provider takes it; the id of its incident. */
+uint64_t fixture_paged(struct machine_fixture *, const char *user_name, Tocsin__Channel);
 void fixture_expect_silence(struct machine_fixture *);
 /* Answers SENT to everything handed over; the number. */
 size_t fixture_deliver_all(struct machine_fixture *);
@@ -117,5 +119,7 @@ uint64_t fixture_rows(struct machine_fixture *, enum machine_table);
 
 /* P1 and the counters, for every open incident. */
 void fixture_check_promises(struct machine_fixture *);
+
+Tocsin__HeartbeatStatus fixture_heartbeat_status(struct machine_fixture *, uint64_t heartbeat_id);
 
 #endif

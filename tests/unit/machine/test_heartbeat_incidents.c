@@ -86,22 +86,10 @@ static void pause_and_resume(struct story *story, uint64_t id)
     apply(story, TOCSIN__COMMAND__BODY_HEARTBEAT_PAUSE, &pause);
 }
 
-static Tocsin__HeartbeatStatus status_of(struct story *story, uint64_t id)
-{
-    Tocsin__HeartbeatState *state = heartbeat_state_get(&story->f->store, id, NULL);
-    assert_non_null(state);
-    Tocsin__HeartbeatStatus status = state->status;
-    tocsin__heartbeat_state__free_unpacked(state, NULL);
-    return status;
-}
-
 /* The incident of the next page to Alice. */
 static uint64_t paged(struct story *story)
 {
-    const Tocsin__Notification *page = fixture_expect_send(story->f, "Alice", SMS);
-    uint64_t incident_id = page->incident_id;
-    fixture_receipt(story->f, page, TOCSIN__OUTCOME__OUTCOME_SENT, 0);
-    return incident_id;
+    return fixture_paged(story->f, "Alice", SMS);
 }
 
 /* ---------------------------------------------------------------- pause and resume */
@@ -117,7 +105,7 @@ static void the_first_success_after_a_resume_ends_what_was_open_before(void **st
     fixture_set_status(story->f, id, TOCSIN__INCIDENT_STATUS__INCIDENT_ACKNOWLEDGED);
     /* given an incident that somebody has, and a job that is as new */
     pause_and_resume(story, backup);
-    assert_int_equal(status_of(story, backup), STATUS(NEW));
+    assert_int_equal(fixture_heartbeat_status(story->f, backup), STATUS(NEW));
     /* when it fails again before it ever succeeded, then that is the same trouble */
     says(story, backup, KIND(FAIL));
     fixture_expect_silence(story->f);
@@ -154,7 +142,7 @@ static void what_fell_silent_while_its_service_was_disabled_is_told_when_it_is_e
     service_is(story, true);
     says(story, backup, KIND(FAIL));
     says(story, mail, KIND(FAIL));
-    assert_int_equal(status_of(story, backup), STATUS(DOWN));
+    assert_int_equal(fixture_heartbeat_status(story->f, backup), STATUS(DOWN));
     says(story, mail, KIND(SUCCESS));
     fixture_run(story->f, FIXTURE_MINUTE_MS);
     fixture_expect_silence(story->f);

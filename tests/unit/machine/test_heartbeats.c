@@ -152,22 +152,10 @@ static void blind_for(struct story *story, uint64_t ms)
     tick(story);
 }
 
-static Tocsin__HeartbeatStatus status_of(struct story *story, uint64_t id)
-{
-    Tocsin__HeartbeatState *state = heartbeat_state_get(&story->f->store, id, NULL);
-    assert_non_null(state);
-    Tocsin__HeartbeatStatus status = state->status;
-    tocsin__heartbeat_state__free_unpacked(state, NULL);
-    return status;
-}
-
 /* The incident of the next page to Alice. */
 static uint64_t paged(struct story *story)
 {
-    const Tocsin__Notification *page = fixture_expect_send(story->f, "Alice", SMS);
-    uint64_t incident_id = page->incident_id;
-    fixture_receipt(story->f, page, TOCSIN__OUTCOME__OUTCOME_SENT, 0);
-    return incident_id;
+    return fixture_paged(story->f, "Alice", SMS);
 }
 
 /* Lets `ms` pass and expects the page in the last second of it, not before. */
@@ -189,11 +177,11 @@ static void silence_pages_and_a_ping_resolves(void **state)
     ping(story, job);
     /* when it is silent to the end of its grace */
     well_for(story, 119 * SECOND_MS);
-    assert_int_equal(status_of(story, job), STATUS(UP));
+    assert_int_equal(fixture_heartbeat_status(story->f, job), STATUS(UP));
     fixture_expect_silence(story->f);
     well_for(story, SECOND_MS);
     /* then Alice is paged, with the reason, and once only */
-    assert_int_equal(status_of(story, job), STATUS(DOWN));
+    assert_int_equal(fixture_heartbeat_status(story->f, job), STATUS(DOWN));
     uint64_t id = paged(story);
     const Tocsin__Incident *incident = fixture_incident(story->f, id);
     assert_string_equal(incident->title, "job 1 is silent: last ping 2 min ago");
@@ -203,7 +191,7 @@ static void silence_pages_and_a_ping_resolves(void **state)
     fixture_expect_silence(story->f);
     /* and its next ping resolves the incident */
     ping(story, job);
-    assert_int_equal(status_of(story, job), STATUS(UP));
+    assert_int_equal(fixture_heartbeat_status(story->f, job), STATUS(UP));
     assert_int_equal(fixture_incident(story->f, id)->status, TOCSIN__INCIDENT_STATUS__INCIDENT_RESOLVED);
     assert_int_equal(
         fixture_log_count(story->f, id, TOCSIN__LOG_TYPE__LOG_RESOLVE, TOCSIN__WHY__WHY_HEARTBEAT_BACK), 1);
@@ -242,7 +230,7 @@ static void one_that_never_pinged_never_pages(void **state)
     struct story *story = *state;
     uint64_t job = heartbeat(story, 60, 60);
     well_for(story, HOUR_MS);
-    assert_int_equal(status_of(story, job), STATUS(NEW));
+    assert_int_equal(fixture_heartbeat_status(story->f, job), STATUS(NEW));
     fixture_expect_silence(story->f);
 }
 
@@ -315,7 +303,7 @@ static void one_that_is_paused_pages_nobody_until_it_pings_again(void **state)
     well_for(story, HOUR_MS);
     fixture_expect_silence(story->f);
     ping(story, job);
-    assert_int_equal(status_of(story, job), STATUS(UP));
+    assert_int_equal(fixture_heartbeat_status(story->f, job), STATUS(UP));
     paged_after(story, 120 * SECOND_MS);
 }
 
@@ -329,7 +317,7 @@ static void resuming_expects_nothing_before_the_next_ping(void **state)
     pause_or_resume(story, job, false);
     well_for(story, HOUR_MS);
     assert_int_equal(pause_or_resume(story, job, true)->status, TOCSIN__STATUS__STATUS_OK);
-    assert_int_equal(status_of(story, job), STATUS(NEW));
+    assert_int_equal(fixture_heartbeat_status(story->f, job), STATUS(NEW));
     well_for(story, HOUR_MS);
     fixture_expect_silence(story->f);
 }
@@ -442,11 +430,11 @@ static void an_outage_is_not_counted_and_told_once(void **state)
     fixture_expect_silence(story->f);
     /* and the dead one has what was left of its grace, */
     paged_after(story, 30 * SECOND_MS);
-    assert_int_equal(status_of(story, dead), STATUS(DOWN));
+    assert_int_equal(fixture_heartbeat_status(story->f, dead), STATUS(DOWN));
     /* and the living one pings when it can */
     ping(story, alive);
     well_for(story, 119 * SECOND_MS);
-    assert_int_equal(status_of(story, alive), STATUS(UP));
+    assert_int_equal(fixture_heartbeat_status(story->f, alive), STATUS(UP));
     assert_int_equal(fixture_rows(story->f, TABLE_INCIDENT), 2);
 }
 
@@ -470,7 +458,7 @@ static void flapping_leaders_cannot_hide_a_dead_job(void **state)
     ping(story, job);
     uint64_t since_ms = story->f->now_ms;
     /* An entry every three seconds, never two in a row: by the gaps alone the cluster saw nothing at all. */
-    while (status_of(story, job) == STATUS(UP) && story->f->now_ms - since_ms < HOUR_MS) {
+    while (fixture_heartbeat_status(story->f, job) == STATUS(UP) && story->f->now_ms - since_ms < HOUR_MS) {
         blind_for(story, 3 * SECOND_MS);
     }
     assert_in_range(story->f->now_ms - since_ms, 180 * SECOND_MS, 183 * SECOND_MS); /* one grace more */
@@ -502,7 +490,7 @@ static void a_ping_lost_in_an_outage_is_expected_at_its_next_occurrence(void **s
     /* then it has until the next hour, */
     well_for(story, HOUR_MS - 20 * SECOND_MS);
     fixture_expect_silence(story->f);
-    assert_int_equal(status_of(story, job), STATUS(UP));
+    assert_int_equal(fixture_heartbeat_status(story->f, job), STATUS(UP));
     /* and if that one is lost, too, until the hour behind it, */
     blind_for(story, 10 * SECOND_MS);
     well_for(story, HOUR_MS - 10 * SECOND_MS);
@@ -545,9 +533,9 @@ static void a_clock_that_jumps_ahead_fires_nothing(void **state)
     uint64_t job = heartbeat(story, 60, 60);
     ping(story, job);
     blind_for(story, 400ull * 24 * HOUR_MS); /* the first stamp after all have restarted */
-    assert_int_equal(status_of(story, job), STATUS(UP));
+    assert_int_equal(fixture_heartbeat_status(story->f, job), STATUS(UP));
     well_for(story, 100 * SECOND_MS);
-    assert_int_equal(status_of(story, job), STATUS(UP));
+    assert_int_equal(fixture_heartbeat_status(story->f, job), STATUS(UP));
 }
 
 static void without_heartbeats_nothing_is_noted(void **state)
@@ -706,7 +694,7 @@ static void a_schedule_is_judged_by_its_moments(void **state)
     fixture_expect_silence(story->f);
     paged_after(story, HOUR_MS + 10 * MINUTE_MS); /* the fourth hour and its grace */
     ping(story, job);
-    assert_int_equal(status_of(story, job), STATUS(UP));
+    assert_int_equal(fixture_heartbeat_status(story->f, job), STATUS(UP));
 }
 
 static void what_an_outage_hides_of_a_schedule_is_told_and_judged_at_the_next_moment(void **state)
@@ -721,13 +709,13 @@ static void what_an_outage_hides_of_a_schedule_is_told_and_judged_at_the_next_mo
     fixture_receipt(story->f, page, TOCSIN__OUTCOME__OUTCOME_SENT, 0);
     uint64_t blind = page->incident_id;
     well_for(story, 55 * MINUTE_MS); /* beyond the grace of the first moment */
-    assert_int_equal(status_of(story, job), STATUS(UP));
+    assert_int_equal(fixture_heartbeat_status(story->f, job), STATUS(UP));
     assert_int_equal(fixture_rows_under(story->f, TABLE_ALERT, blind), 1); /* told there, not anew */
     /* then it is judged an hour later, and it is dead */
     well_for(story, 14 * MINUTE_MS - SECOND_MS);
-    assert_int_equal(status_of(story, job), STATUS(UP));
+    assert_int_equal(fixture_heartbeat_status(story->f, job), STATUS(UP));
     well_for(story, SECOND_MS);
-    assert_int_equal(status_of(story, job), STATUS(DOWN));
+    assert_int_equal(fixture_heartbeat_status(story->f, job), STATUS(DOWN));
 }
 
 static void moments_that_run_out_are_waited_for(void **state)

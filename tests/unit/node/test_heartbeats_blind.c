@@ -106,11 +106,7 @@ static void goes_away(struct story *story, uint64_t node)
 
 static bool is_down(struct story *story)
 {
-    Tocsin__HeartbeatState *state = heartbeat_state_get(&story->f->store, story->job, NULL);
-    assert_non_null(state);
-    bool down = state->status == TOCSIN__HEARTBEAT_STATUS__HEARTBEAT_DOWN;
-    tocsin__heartbeat_state__free_unpacked(state, NULL);
-    return down;
+    return fixture_heartbeat_status(story->f, story->job) == TOCSIN__HEARTBEAT_STATUS__HEARTBEAT_DOWN;
 }
 
 static void goes_down_after(struct story *story, unsigned count)
